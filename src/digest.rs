@@ -1,0 +1,1 @@
+//! Hashes, checksums and randomness.

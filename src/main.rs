@@ -1,0 +1,3 @@
+//! The `domicile` binary.
+
+fn main() {}
