@@ -52,7 +52,7 @@ impl Timestamp {
 
     /// IMF-fixdate (RFC 9110 section 5.6.7), as HTTP headers write dates: `Mon, 23 Nov 2026 20:40:01 GMT`.
     pub fn to_http_date(self) -> String {
-        let seconds = u64::try_from(self.seconds()).unwrap_or(0);
+        let seconds = u64::try_from(self.to_datetime().unix_timestamp()).unwrap_or(0);
         httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
     }
 
