@@ -1,0 +1,182 @@
+//! Why a use case did not do what it was asked: one variant for each thing a client can act on.
+
+use crate::backend::BackendError;
+use crate::digest::ETag;
+use crate::index::{CommitError, IndexError};
+use crate::kms::KmsError;
+use crate::objects::BodyError;
+use crate::residency::Refusal;
+use crate::seal::SealError;
+use crate::types::{Country, Timestamp};
+
+/// The outcome of a use case that failed. No variant carries a key, a subject or a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The bucket does not exist.
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    /// The key does not exist in the bucket.
+    #[error("the key does not exist")]
+    NoSuchKey,
+    /// The key has no such version.
+    #[error("the version does not exist")]
+    NoSuchVersion,
+    /// The multipart upload does not exist: never created, completed or aborted.
+    #[error("the multipart upload does not exist")]
+    NoSuchUpload,
+    /// The bucket exists and belongs to somebody else.
+    #[error("the bucket exists and belongs to another principal")]
+    BucketExists,
+    /// A bucket with records or uploads cannot be deleted.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The principal may not do this here.
+    #[error("the principal may not {action} here")]
+    Forbidden {
+        /// What was asked for: `read`, `write`, `list` or `delete`.
+        action: &'static str,
+    },
+    /// The policy refuses, or no allowed site can be had.
+    #[error(transparent)]
+    Residency(#[from] Refusal),
+    /// A condition of the request does not hold.
+    #[error("the condition {condition} does not hold")]
+    PreconditionFailed {
+        /// The header that set it.
+        condition: &'static str,
+    },
+    /// The client's copy is still good.
+    #[error("not modified")]
+    NotModified {
+        /// The entity tag of the current version.
+        etag: ETag,
+        /// When it was written.
+        modified: Timestamp,
+    },
+    /// Another conditional write to the same key is under way.
+    #[error("a conflicting conditional write to this key is under way")]
+    ConditionalConflict,
+    /// The range lies outside the object.
+    #[error("the range cannot be satisfied by an object of {size} bytes")]
+    InvalidRange {
+        /// Size of the object, in bytes.
+        size: u64,
+    },
+    /// A part named by a complete request was never uploaded, or with another entity tag.
+    #[error("part {number} was not uploaded with this entity tag")]
+    InvalidPart {
+        /// The part's number.
+        number: u32,
+    },
+    /// The parts of a complete request are not in ascending order.
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    /// A part other than the last is smaller than S3 allows.
+    #[error("part {number} has {size} bytes, less than the minimum")]
+    EntityTooSmall {
+        /// The part's number.
+        number: u32,
+        /// Its size, in bytes.
+        size: u64,
+    },
+    /// The body is larger than one request may carry.
+    #[error("a body of {size} bytes exceeds the maximum of {max}")]
+    EntityTooLarge {
+        /// Declared size, in bytes.
+        size: u64,
+        /// The limit, in bytes.
+        max: u64,
+    },
+    /// What was received does not hash to what the client said.
+    #[error("the {0} does not match what was received")]
+    BadDigest(&'static str),
+    /// The request's body could not be read to its end.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// An argument has a value that cannot be used.
+    #[error("invalid {name}: {message}")]
+    InvalidArgument {
+        /// The header, query parameter or XML element.
+        name: &'static str,
+        /// What is wrong with it and what would be right.
+        message: String,
+    },
+    /// A tag breaks the rules of S3.
+    #[error("invalid tag: {message}")]
+    InvalidTag {
+        /// The rule it breaks.
+        message: &'static str,
+    },
+    /// User metadata is over the limit.
+    #[error("user metadata has {size} bytes, more than {max}")]
+    MetadataTooLarge {
+        /// Bytes of names and values together.
+        size: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The method does not apply to a delete marker.
+    #[error("the version is a delete marker")]
+    DeleteMarker,
+    /// No site of a country that the operation needs can be had.
+    #[error("no site in {country} can be reached")]
+    SiteUnavailable {
+        /// The country.
+        country: Country,
+    },
+    /// The key provider of a country cannot be had.
+    #[error("the keys of {country} cannot be had")]
+    KeysUnavailable {
+        /// The country.
+        country: Country,
+    },
+    /// What the site returned is not what was written there.
+    #[error("the stored bytes are not what was written: {0}")]
+    Tampered(#[from] SealError),
+    /// The gateway is at the limit of its memory; the client should slow down.
+    #[error("the gateway is busy")]
+    Overloaded,
+    /// A defect or a failing disk; the message is for the log only.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl ObjectError {
+    /// Why a site could not serve `country`: absence of bytes that the index promises is tampering, all else is unavailability.
+    pub(crate) fn from_backend(country: Country, error: &BackendError) -> Self {
+        tracing::warn!(%country, error = %error, "site operation failed");
+        match error {
+            BackendError::NotFound { .. } => Self::Internal("a blob that the index names is missing at its site".to_owned()),
+            BackendError::Corrupt { .. } => Self::Internal(error.to_string()),
+            _ => Self::SiteUnavailable { country },
+        }
+    }
+
+    /// Why the keys of `country` could not be used.
+    pub(crate) fn from_kms(country: Country, error: &KmsError) -> Self {
+        tracing::warn!(%country, error = %error, "key provider failed");
+        Self::KeysUnavailable { country }
+    }
+}
+
+impl From<IndexError> for ObjectError {
+    fn from(error: IndexError) -> Self {
+        Self::Internal(format!("index: {error}"))
+    }
+}
+
+impl From<CommitError> for ObjectError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::PreconditionFailed => Self::PreconditionFailed { condition: "If-Match or If-None-Match" },
+            CommitError::Conflict => Self::ConditionalConflict,
+            CommitError::NoSuchBucket => Self::NoSuchBucket,
+            CommitError::BucketNotEmpty => Self::BucketNotEmpty,
+            CommitError::BucketExists { .. } => Self::BucketExists,
+            CommitError::NoSuchUpload => Self::NoSuchUpload,
+            CommitError::NoSuchKey => Self::NoSuchKey,
+            other => Self::Internal(format!("commit: {other}")),
+        }
+    }
+}
