@@ -6,4 +6,5 @@
 pub mod authn;
 pub mod clock;
 pub mod digest;
+pub mod s3;
 pub mod types;
