@@ -7,4 +7,6 @@ pub mod authn;
 pub mod clock;
 pub mod digest;
 pub mod s3;
+pub mod server;
+pub mod telemetry;
 pub mod types;

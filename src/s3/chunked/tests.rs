@@ -140,6 +140,7 @@ fn each_fault_has_its_error() {
         (Form::UnsignedTrailer, 10, [&unsigned[..], b"\r\n\r\n"].concat(), E::AfterEnd),
         (Form::SignedTrailer, 10, replaced(&both, b"sOO8/Q==", b"sOO8/R=="), E::TrailerSignature),
         (Form::SignedTrailer, 10, [&both[..signature_line], b"\r\n"].concat(), E::EndMissing),
+        (Form::SignedTrailer, 10, [&both[..signature_line], b"\r\n\r\n"].concat(), E::TrailerSignatureMissing),
         (Form::SignedTrailer, 10, replaced(&both, trailer.as_bytes(), b""), E::TrailerSignature),
         (Form::SignedTrailer, 10, [&both[..both.len() - 2], trailer.as_bytes()].concat(), E::TrailerUnexpected),
     ];

@@ -29,15 +29,18 @@ impl Trailers {
 pub(super) struct TrailerSection {
     announced: Vec<String>,
     found: Trailers,
+    /// Whether the signature was there and right; none when it need not be.
     signed: Option<bool>,
     size: usize,
+    blank_line_seen: bool,
 }
 
 impl TrailerSection {
     /// `announced` is the value of `x-amz-trailer`. With `needs_signature` the trailers end with their signature.
     pub(super) fn new(announced: &str, needs_signature: bool) -> Self {
         let names = announced.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
-        Self { announced: names.collect(), found: Trailers::default(), signed: needs_signature.then_some(false), size: 0 }
+        let signed = needs_signature.then_some(false);
+        Self { announced: names.collect(), found: Trailers::default(), signed, size: 0, blank_line_seen: false }
     }
 
     /// How many more bytes the section may have.
@@ -51,7 +54,9 @@ impl TrailerSection {
         let line = std::str::from_utf8(line).map_err(|_| ChunkedError::Trailer)?.trim_ascii();
         if line.is_empty() {
             // Some clients end the trailers with an empty line before they sign them, and with another one after that.
-            return if self.signed == Some(false) && !self.found.0.is_empty() { Ok(false) } else { self.end().map(|()| true) };
+            let tolerated = self.signed == Some(false) && !self.found.0.is_empty() && !self.blank_line_seen;
+            self.blank_line_seen = true;
+            return if tolerated { Ok(false) } else { self.end().map(|()| true) };
         }
         let (name, value) = line.split_once(':').ok_or(ChunkedError::Trailer)?;
         let (name, value) = (name.to_ascii_lowercase(), value.trim_ascii());
