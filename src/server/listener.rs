@@ -214,7 +214,8 @@ async fn connection<S, F, B>(
     let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
     match tokio::select! { biased; handshake = handshake => handshake, () = drained(&mut context.draining) => return } {
         Ok(Ok(stream)) => {
-            let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
+            let certificate =
+                stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
             http1(stream, Peer { address, certificate, tls: true }, context, service).await;
         }
         Ok(Err(error)) => {

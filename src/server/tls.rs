@@ -138,9 +138,8 @@ impl TlsFiles {
     fn read(&self) -> Result<ServerConfig, TlsError> {
         let pair = |source| TlsError::Pair { certificate: self.certificate.clone(), key: self.key.clone(), source };
         let provider = Arc::new(default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(pair)?;
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(pair)?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
@@ -155,8 +154,7 @@ impl TlsFiles {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|source| TlsError::Pem { path: self.key.clone(), source })?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|source| TlsError::Pem { path: self.key.clone(), source })?;
         let mut config = builder.with_single_cert(certificates(&self.certificate)?, key).map_err(pair)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)

@@ -40,7 +40,10 @@ pub struct Decoder {
 #[derive(Debug, Clone)]
 enum State {
     ChunkHeader,
-    Data { left: u64, signature: Option<Signature> },
+    Data {
+        left: u64,
+        signature: Option<Signature>,
+    },
     ChunkEnd,
     /// The empty line after the last chunk of a body without trailers.
     LastLine,
