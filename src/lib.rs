@@ -11,4 +11,7 @@ pub mod policy;
 pub mod residency;
 pub mod kms;
 pub mod seal;
+pub mod s3;
+pub mod server;
+pub mod telemetry;
 pub mod types;
