@@ -1,5 +1,5 @@
 //! What the AWS SDK for Rust signs and frames, checked by the gateway's own authenticator, decoder and server.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
