@@ -7,6 +7,7 @@ use crate::{
     types::{AttemptId, Country, Generation, KeyId, Pseudonym, RecordId},
 };
 
+mod fixture;
 mod interop;
 mod tampering;
 
