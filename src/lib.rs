@@ -5,4 +5,6 @@
 
 pub mod clock;
 pub mod digest;
+pub mod kms;
+pub mod seal;
 pub mod types;
