@@ -9,4 +9,6 @@ pub mod diagnostics;
 pub mod digest;
 pub mod policy;
 pub mod residency;
+pub mod kms;
+pub mod seal;
 pub mod types;
