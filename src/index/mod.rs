@@ -19,10 +19,8 @@ mod keys;
 mod ledger;
 mod list;
 mod rows;
-mod search;
 mod sealing;
-#[cfg(test)]
-mod tests;
+mod search;
 mod uploads;
 
 pub use catalogue::{Index, IndexKeys};
