@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::errors::{Code, S3Error};
+use super::errors::S3Error;
 use super::headers::text;
 use crate::digest::ETag;
 use crate::index::WriteCondition;
@@ -30,19 +30,18 @@ pub(super) fn of_write(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
         (None, None) => Ok(WriteCondition::None),
         (None, Some("*")) => Ok(WriteCondition::IfAbsent),
         (None, Some(_)) => Err(S3Error::not_implemented("If-None-Match on a write with anything but `*`")),
-        (Some(tags), None) => if_match(tags),
+        (Some(tags), None) => Ok(if_match(tags)),
         (Some(_), Some(_)) => Err(S3Error::not_implemented("If-Match and If-None-Match on one write")),
     }
 }
 
 /// `If-Match` on a write or delete, or the `ETag` of a DeleteObjects entry.
-pub(super) fn if_match(tags: &str) -> Result<WriteCondition, S3Error> {
+pub(super) fn if_match(tags: &str) -> WriteCondition {
     match list(tags) {
-        ETagList::Any => Ok(WriteCondition::IfExists),
+        ETagList::Any => WriteCondition::IfExists,
         ETagList::Tags(tags) => {
-            // A tag that is none of ours can match nothing; with others beside it, it changes nothing.
-            let ours: Vec<ETag> = tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-            if ours.is_empty() { Err(S3Error::new(Code::PreconditionFailed).detail("Condition", "If-Match")) } else { Ok(WriteCondition::IfMatch(ours)) }
+            // A tag that is none of ours can match nothing, and an empty list holds for no object.
+            WriteCondition::IfMatch(tags.iter().filter_map(|tag| tag.parse::<ETag>().ok()).collect())
         }
     }
 }
@@ -74,6 +73,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::s3::errors::Code;
 
     const TAG: &str = "900150983cd24fb0d6963f7d28e17f72";
 
@@ -107,7 +107,7 @@ mod tests {
         assert!(matches!(of_write(&headers(&[])), Ok(WriteCondition::None)));
         assert!(matches!(of_write(&headers(&[("if-none-match", "*")])), Ok(WriteCondition::IfAbsent)));
         assert!(matches!(of_write(&headers(&[("if-match", TAG)])), Ok(WriteCondition::IfMatch(_))));
-        assert_eq!(of_write(&headers(&[("if-match", "\"ABC\"")])).unwrap_err().code(), Code::PreconditionFailed);
+        assert!(matches!(of_write(&headers(&[("if-match", "\"ABC\"")])), Ok(WriteCondition::IfMatch(tags)) if tags.is_empty()));
         assert_eq!(of_write(&headers(&[("if-none-match", TAG)])).unwrap_err().code(), Code::NotImplemented);
     }
 }

@@ -4,6 +4,7 @@ use http::request::Parts;
 
 use super::errors::{Code, S3Error};
 use super::percent;
+use crate::authn::HostRules;
 use crate::types::{BucketName, ObjectKey};
 
 /// What a request is about.
@@ -29,14 +30,13 @@ pub(super) enum Scope {
 }
 
 impl Target {
-    /// Reads the target of a request. `base_domains` are the host names, in lower case, under which `bucket.` may stand in front;
-    /// under any other host the path begins with the bucket.
+    /// Reads the target of a request. Where `hosts` finds no bucket in the host name, the path begins with it.
     ///
     /// Nothing in a key is normalised: `a//b`, `../a` and `a/` are keys like any other.
-    pub(super) fn of(parts: &Parts, base_domains: &[String]) -> Result<Self, S3Error> {
+    pub(super) fn of(parts: &Parts, hosts: &HostRules) -> Result<Self, S3Error> {
         let path = parts.uri.path();
         let path = path.strip_prefix('/').unwrap_or(path);
-        if let Some(bucket) = bucket_of_host(parts, base_domains)? {
+        if let Some(bucket) = bucket_of_host(parts, hosts)? {
             return Self::in_bucket(bucket, path);
         }
         if path.is_empty() || path == "*" {
@@ -96,21 +96,11 @@ pub(super) fn object_key(text: &str) -> Result<ObjectKey, S3Error> {
     })
 }
 
-/// The bucket in front of a base domain, if the host is such a name.
-fn bucket_of_host(parts: &Parts, base_domains: &[String]) -> Result<Option<BucketName>, S3Error> {
-    if base_domains.is_empty() {
-        return Ok(None);
-    }
+/// The bucket that the host names, read by the same rules as the signature over it.
+fn bucket_of_host(parts: &Parts, hosts: &HostRules) -> Result<Option<BucketName>, S3Error> {
     let header = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let Some(host) = header.or_else(|| parts.uri.authority().map(|authority| authority.as_str())) else { return Ok(None) };
-    let host = host.rsplit_once(':').map_or(host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host });
-    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    // The longest base domain wins, so that `a.s3.example.com` is not read as bucket `a.s3` of `example.com`.
-    let bucket = |base: &String| host.strip_suffix(base.as_str())?.strip_suffix('.');
-    match base_domains.iter().filter(|base| host == **base || bucket(base).is_some()).max_by_key(|base| base.len()) {
-        Some(base) => bucket(base).map(bucket_name).transpose(),
-        None => Ok(None),
-    }
+    let bucket = header.and_then(|host| hosts.bucket_of(host));
+    bucket.map(|bucket| bucket_name(&bucket.to_ascii_lowercase())).transpose()
 }
 
 fn not_utf8() -> S3Error {
@@ -123,7 +113,7 @@ mod tests {
 
     fn target(uri: &str, host: &str) -> Result<Target, S3Error> {
         let request = http::Request::get(uri).header("host", host).body(()).unwrap();
-        Target::of(&request.into_parts().0, &["s3.example.com".to_owned(), "example.com".to_owned()])
+        Target::of(&request.into_parts().0, &HostRules::new(["s3.example.com".to_owned()], []))
     }
 
     fn key_of(uri: &str) -> String {
