@@ -4,6 +4,7 @@
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
 pub mod authn;
+pub mod backend;
 pub mod clock;
 pub mod diagnostics;
 pub mod digest;
