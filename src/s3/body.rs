@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use parking_lot::Mutex;
 
@@ -79,6 +79,10 @@ impl SharedBody {
 }
 
 async fn drain(mut body: RawBody) -> bool {
+    // A body known to be too long is not worth the wait.
+    if http_body::Body::size_hint(&body).lower() > DRAIN_BYTES {
+        return false;
+    }
     let all = async {
         let mut taken = 0_u64;
         loop {
@@ -92,10 +96,6 @@ async fn drain(mut body: RawBody) -> bool {
             }
         }
     };
-    // A body known to be too long is not worth the wait.
-    if http_body::Body::size_hint(&body).lower() > DRAIN_BYTES {
-        return false;
-    }
     tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(false)
 }
 
@@ -127,7 +127,8 @@ impl RequestBody {
             return Ok(Bytes::new());
         }
         let md5 = headers::content_md5(headers)?;
-        let mut expected: Vec<Checksum> = headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
+        let mut expected: Vec<Checksum> =
+            headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
         let (length, mut pieces) = self.upload(headers)?;
         let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
         if length > max as u64 {
@@ -176,9 +177,10 @@ impl RequestBody {
             ready: VecDeque::new(),
             patience: self.patience,
         };
-        Ok(Box::pin(stream::try_unfold(reader, |mut reader| async move {
-            Ok(reader.next().await?.map(|piece| (piece, reader)))
-        })))
+        Ok(Box::pin(stream::try_unfold(
+            reader,
+            |mut reader| async move { Ok(reader.next().await?.map(|piece| (piece, reader))) },
+        )))
     }
 }
 
@@ -287,10 +289,12 @@ impl Reader {
         if self.received != self.declared {
             return Err(BodyError::Length { expected: self.declared, got: self.received });
         }
-        match check {
-            Check::Sha256 { hasher, expected } if !constant_time_eq(&hasher.finish(), &expected) => Err(BodyError::Sha256Mismatch),
-            _ => Ok(()),
+        if let Check::Sha256 { hasher, expected } = check
+            && !constant_time_eq(&hasher.finish(), &expected)
+        {
+            return Err(BodyError::Sha256Mismatch);
         }
+        Ok(())
     }
 }
 

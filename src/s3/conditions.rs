@@ -16,12 +16,15 @@ pub(super) fn of_read(headers: &HeaderMap) -> Result<ReadCondition, S3Error> {
 
 /// The conditions on the object that a copy reads.
 pub(super) fn of_copy_source(headers: &HeaderMap) -> Result<ReadCondition, S3Error> {
-    read(headers, [
-        "x-amz-copy-source-if-match",
-        "x-amz-copy-source-if-none-match",
-        "x-amz-copy-source-if-modified-since",
-        "x-amz-copy-source-if-unmodified-since",
-    ])
+    read(
+        headers,
+        [
+            "x-amz-copy-source-if-match",
+            "x-amz-copy-source-if-none-match",
+            "x-amz-copy-source-if-modified-since",
+            "x-amz-copy-source-if-unmodified-since",
+        ],
+    )
 }
 
 /// The condition of a write: `If-None-Match: *`, or `If-Match` with entity tags.
@@ -38,7 +41,7 @@ pub(super) fn of_write(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
 /// `If-Match` on a write or delete, or the `ETag` of a DeleteObjects entry.
 pub(super) fn if_match(tags: &str) -> WriteCondition {
     match list(tags) {
-        ETagList::Any => WriteCondition::IfExists,
+        ETagList::Any => WriteCondition::IfPresent,
         ETagList::Tags(tags) => {
             // A tag that is none of ours can match nothing, and an empty list holds for no object.
             WriteCondition::IfMatch(tags.iter().filter_map(|tag| tag.parse::<ETag>().ok()).collect())

@@ -129,13 +129,7 @@ pub(super) struct S3Error {
 impl S3Error {
     /// With the table's message.
     pub(super) const fn new(code: Code) -> Self {
-        Self {
-            code,
-            message: Cow::Borrowed(code.message()),
-            details: Vec::new(),
-            headers: Vec::new(),
-            status: None,
-        }
+        Self { code, message: Cow::Borrowed(code.message()), details: Vec::new(), headers: Vec::new(), status: None }
     }
 
     /// With a message of its own, which must be safe to show: no key, subject or secret.
@@ -236,18 +230,16 @@ impl From<ObjectError> for S3Error {
                 .detail("PartNumber", number.to_string())
                 .detail("ProposedSize", size.to_string())
                 .detail("MinSizeAllowed", "5242880"),
-            E::EntityTooLarge { size, max } => Self::new(Code::EntityTooLarge)
-                .detail("ProposedSize", size.to_string())
-                .detail("MaxSizeAllowed", max.to_string()),
+            E::EntityTooLarge { size, max } => {
+                Self::new(Code::EntityTooLarge).detail("ProposedSize", size.to_string()).detail("MaxSizeAllowed", max.to_string())
+            }
             E::BadDigest(_) => Self::with(Code::BadDigest, sentence(&error)),
             E::Body(body) => body.into(),
-            E::InvalidArgument { name, message } => {
-                Self::with(Code::InvalidArgument, message).detail("ArgumentName", name)
-            }
+            E::InvalidArgument { name, message } => Self::with(Code::InvalidArgument, message).detail("ArgumentName", name),
             E::InvalidTag { .. } => Self::with(Code::InvalidTag, sentence(&error)),
-            E::MetadataTooLarge { size, max } => Self::new(Code::MetadataTooLarge)
-                .detail("Size", size.to_string())
-                .detail("MaxSizeAllowed", max.to_string()),
+            E::MetadataTooLarge { size, max } => {
+                Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())
+            }
             E::DeleteMarker => Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
                 .header(HeaderName::from_static("x-amz-delete-marker"), "true"),
             E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ServiceUnavailable, sentence(&error)),
@@ -276,6 +268,7 @@ impl From<BodyError> for S3Error {
             BodyError::Length { .. } | BodyError::Malformed(_) | BodyError::Disconnected => Code::IncompleteBody,
             BodyError::Trailer(_) => Code::MalformedTrailer,
             BodyError::TooSlow => Code::RequestTimeout,
+            BodyError::Source => Code::ServiceUnavailable,
         };
         Self::with(code, sentence(&error))
     }
@@ -342,7 +335,8 @@ mod tests {
     fn head_and_not_modified_have_no_document() {
         let response = S3Error::new(Code::NoSuchKey).into_response(&id(), "/", true);
         assert_eq!(text(response), "");
-        let unchanged = ObjectError::NotModified { etag: "900150983cd24fb0d6963f7d28e17f72".parse().unwrap(), modified: Default::default() };
+        let unchanged =
+            ObjectError::NotModified { etag: "900150983cd24fb0d6963f7d28e17f72".parse().unwrap(), modified: Default::default() };
         let response = S3Error::from(unchanged).into_response(&id(), "/", false);
         assert_eq!(response.status(), 304);
         assert_eq!(response.headers()["etag"], "\"900150983cd24fb0d6963f7d28e17f72\"");
@@ -362,7 +356,10 @@ mod tests {
     #[test]
     fn an_unsatisfiable_range_tells_the_size() {
         let response = S3Error::from(ObjectError::InvalidRange { size: 7 }).into_response(&id(), "/", false);
-        assert_eq!((response.status().as_u16(), &response.headers()["content-range"]), (416, &HeaderValue::from_static("bytes */7")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-range"]),
+            (416, &HeaderValue::from_static("bytes */7"))
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod percent;
 mod query;
 mod ranges;
 mod response;
+#[cfg(test)]
+mod robustness;
 mod router;
 mod service;
 mod target;

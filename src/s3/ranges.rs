@@ -27,7 +27,10 @@ pub(super) fn range(headers: &HeaderMap) -> Option<ByteRange> {
 /// `x-amz-copy-source-range`: first and last byte, both included.
 pub(super) fn copy_source_range(headers: &HeaderMap) -> Result<Option<(u64, u64)>, S3Error> {
     let Some(value) = text(headers, "x-amz-copy-source-range")? else { return Ok(None) };
-    let parsed = value.strip_prefix("bytes=").and_then(|set| set.split_once('-')).and_then(|(from, to)| Some((number(from)?, number(to)?)));
+    let parsed = value
+        .strip_prefix("bytes=")
+        .and_then(|set| set.split_once('-'))
+        .and_then(|(from, to)| Some((number(from)?, number(to)?)));
     match parsed {
         Some((from, to)) if from <= to => Ok(Some((from, to))),
         _ => Err(S3Error::with(Code::InvalidArgument, "The x-amz-copy-source-range must be of the form bytes=first-last.")
@@ -65,7 +68,9 @@ mod tests {
 
     #[test]
     fn all_else_is_the_whole_object() {
-        for value in ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2", "bytes=1--2"] {
+        for value in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "bytes=0-1,3-4", "items=0-1", "bytes=+1-2", "bytes=1--2"]
+        {
             assert_eq!(parsed(value), None, "{value}");
         }
         assert_eq!(range(&HeaderMap::new()), None);
@@ -73,7 +78,12 @@ mod tests {
 
     #[test]
     fn a_copied_range_is_exact_or_refused() {
-        let parsed = |value| copy_source_range(&HeaderMap::from_iter([("x-amz-copy-source-range".parse().unwrap(), HeaderValue::from_str(value).unwrap())]));
+        let parsed = |value| {
+            copy_source_range(&HeaderMap::from_iter([(
+                "x-amz-copy-source-range".parse().unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )]))
+        };
         assert_eq!(parsed("bytes=0-9").unwrap(), Some((0, 9)));
         for wrong in ["bytes=0-", "bytes=-9", "0-9", "bytes=9-0", "bytes=0-9,11-12", "bytes=a-b"] {
             assert_eq!(parsed(wrong).unwrap_err().code(), Code::InvalidArgument, "{wrong}");

@@ -69,11 +69,7 @@ fn bucket_subresource(method: &Method, name: &str, query: &Query) -> Option<Opti
         }
         "intelligent-tiering" => by_method(
             method,
-            Some(if one {
-                Op::GetBucketIntelligentTieringConfiguration
-            } else {
-                Op::ListBucketIntelligentTieringConfigurations
-            }),
+            Some(if one { Op::GetBucketIntelligentTieringConfiguration } else { Op::ListBucketIntelligentTieringConfigurations }),
             Some(Op::PutBucketIntelligentTieringConfiguration),
             Some(Op::DeleteBucketIntelligentTieringConfiguration),
         ),
@@ -93,12 +89,7 @@ fn bucket_subresource(method: &Method, name: &str, query: &Query) -> Option<Opti
         "logging" => by_method(method, Some(Op::GetBucketLogging), Some(Op::PutBucketLogging), None),
         "metadataConfiguration" => match *method {
             Method::POST => Some(Op::CreateBucketMetadataConfiguration),
-            _ => by_method(
-                method,
-                Some(Op::GetBucketMetadataConfiguration),
-                None,
-                Some(Op::DeleteBucketMetadataConfiguration),
-            ),
+            _ => by_method(method, Some(Op::GetBucketMetadataConfiguration), None, Some(Op::DeleteBucketMetadataConfiguration)),
         },
         "metadataInventoryTable" => only(method, &Method::PUT, Op::UpdateBucketMetadataInventoryTableConfiguration),
         "metadataJournalTable" => only(method, &Method::PUT, Op::UpdateBucketMetadataJournalTableConfiguration),
@@ -129,12 +120,9 @@ fn bucket_subresource(method: &Method, name: &str, query: &Query) -> Option<Opti
         ),
         "policy" => by_method(method, Some(Op::GetBucketPolicy), Some(Op::PutBucketPolicy), Some(Op::DeleteBucketPolicy)),
         "policyStatus" => only(method, &Method::GET, Op::GetBucketPolicyStatus),
-        "publicAccessBlock" => by_method(
-            method,
-            Some(Op::GetPublicAccessBlock),
-            Some(Op::PutPublicAccessBlock),
-            Some(Op::DeletePublicAccessBlock),
-        ),
+        "publicAccessBlock" => {
+            by_method(method, Some(Op::GetPublicAccessBlock), Some(Op::PutPublicAccessBlock), Some(Op::DeletePublicAccessBlock))
+        }
         "replication" => {
             by_method(method, Some(Op::GetBucketReplication), Some(Op::PutBucketReplication), Some(Op::DeleteBucketReplication))
         }
@@ -178,12 +166,7 @@ fn object_subresource(method: &Method, name: &str, query: &Query, headers: &Head
 }
 
 /// GET, PUT and DELETE of one sub-resource.
-fn by_method(
-    method: &Method,
-    get: Option<Operation>,
-    put: Option<Operation>,
-    delete: Option<Operation>,
-) -> Option<Operation> {
+fn by_method(method: &Method, get: Option<Operation>, put: Option<Operation>, delete: Option<Operation>) -> Option<Operation> {
     match *method {
         Method::GET => get,
         Method::PUT => put,

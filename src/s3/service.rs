@@ -69,7 +69,8 @@ impl S3Service {
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
         }
-        let mut response = outcome.unwrap_or_else(|error| error.into_response(&id, parts.uri.path(), parts.method == Method::HEAD));
+        let mut response =
+            outcome.unwrap_or_else(|error| error.into_response(&id, parts.uri.path(), parts.method == Method::HEAD));
         let headers = response.headers_mut();
         set(headers, "x-amz-request-id", id.as_str());
         set(headers, "x-amz-id-2", id.as_str());
@@ -89,7 +90,7 @@ impl S3Service {
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         let now = self.0.clock.now();
-        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, now).await?;
+        let Verified { authenticated, payload, .. } = self.authenticate(id, parts, now).await?;
         let query = Query::parse(parts.uri.query())?;
         let target = Target::of(parts, self.0.authenticator.hosts())?;
         seen.bucket = target.bucket_name().cloned();
@@ -106,7 +107,6 @@ impl S3Service {
             query,
             target,
             region: self.0.authenticator.region(),
-            mechanism,
         };
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }

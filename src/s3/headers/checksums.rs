@@ -21,7 +21,9 @@ pub(crate) fn expected_checksum(headers: &HeaderMap) -> Result<Option<ExpectedCh
     let trailing = trailing_algorithm(headers)?;
     let named = algorithm(headers, "x-amz-sdk-checksum-algorithm")?;
     match (value, trailing) {
-        (Some(_), Some(_)) => Err(S3Error::with(Code::InvalidRequest, "Send a checksum in a header or in the trailer, not both.")),
+        (Some(_), Some(_)) => {
+            Err(S3Error::with(Code::InvalidRequest, "Send a checksum in a header or in the trailer, not both."))
+        }
         (Some(value), None) => Ok(Some(ExpectedChecksum { algorithm: value.algorithm(), value: Some(value) })),
         (None, Some(algorithm)) => Ok(Some(ExpectedChecksum { algorithm, value: None })),
         (None, None) => Ok(named.map(|algorithm| ExpectedChecksum { algorithm, value: None })),
@@ -71,7 +73,9 @@ pub(crate) fn kind_of_upload(headers: &HeaderMap, algorithm: ChecksumAlgorithm) 
 
 fn algorithm(headers: &HeaderMap, name: &'static str) -> Result<Option<ChecksumAlgorithm>, S3Error> {
     let parse = |value: &str| {
-        value.parse().map_err(|_| S3Error::with(Code::InvalidRequest, "The checksum algorithm must be CRC32, CRC32C, CRC64NVME, SHA1 or SHA256."))
+        value.parse().map_err(|_| {
+            S3Error::with(Code::InvalidRequest, "The checksum algorithm must be CRC32, CRC32C, CRC64NVME, SHA1 or SHA256.")
+        })
     };
     text(headers, name)?.map(parse).transpose()
 }
@@ -80,8 +84,9 @@ fn checksum_header(headers: &HeaderMap) -> Result<Option<Checksum>, S3Error> {
     let mut found = None;
     for algorithm in ChecksumAlgorithm::ALL {
         let Some(value) = text(headers, algorithm.header_name())? else { continue };
-        let checksum = Checksum::parse(algorithm, value)
-            .map_err(|_| S3Error::with(Code::InvalidRequest, format!("The value of {} is not valid.", algorithm.header_name())))?;
+        let checksum = Checksum::parse(algorithm, value).map_err(|_| {
+            S3Error::with(Code::InvalidRequest, format!("The value of {} is not valid.", algorithm.header_name()))
+        })?;
         if found.replace(checksum).is_some() {
             return Err(S3Error::with(Code::InvalidRequest, "Send one x-amz-checksum- header, not several."));
         }
@@ -101,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_checksum_comes_in_one_place() {
-        let header = expected_checksum(&headers(&[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-sdk-checksum-algorithm", "CRC32")]));
+        let header =
+            expected_checksum(&headers(&[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-sdk-checksum-algorithm", "CRC32")]));
         let header = header.unwrap().unwrap();
         assert_eq!((header.algorithm, header.value.unwrap().to_base64().as_str()), (ChecksumAlgorithm::Crc32, "y/Q5Jg=="));
         let trailer = expected_checksum(&headers(&[("x-amz-trailer", "x-amz-checksum-crc64nvme")])).unwrap().unwrap();

@@ -20,7 +20,9 @@ pub(crate) fn content_headers(headers: &HeaderMap) -> Result<BTreeMap<String, St
     let mut encodings = Vec::new();
     for value in headers.get_all("content-encoding") {
         let value = super::utf8(value, "content-encoding")?;
-        encodings.extend(value.split(',').map(str::trim).filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked")));
+        encodings.extend(
+            value.split(',').map(str::trim).filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked")),
+        );
     }
     if !encodings.is_empty() {
         kept.insert("content-encoding".to_owned(), encodings.join(","));
@@ -55,9 +57,9 @@ mod tests {
         headers.insert("expires", HeaderValue::from_static("whenever"));
         headers.insert("user-agent", HeaderValue::from_static("x"));
         let kept = content_headers(&headers).unwrap();
-        assert_eq!(kept.into_iter().collect::<Vec<_>>(), [
-            ("content-type".to_owned(), "text/plain".to_owned()),
-            ("expires".to_owned(), "whenever".to_owned())
-        ]);
+        assert_eq!(
+            kept.into_iter().collect::<Vec<_>>(),
+            [("content-type".to_owned(), "text/plain".to_owned()), ("expires".to_owned(), "whenever".to_owned())]
+        );
     }
 }

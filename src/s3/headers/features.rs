@@ -13,7 +13,9 @@ pub(crate) fn check_object_features(headers: &HeaderMap) -> Result<(), S3Error> 
     match text(headers, "x-amz-server-side-encryption")? {
         None | Some("AES256") => {}
         Some("aws:kms" | "aws:kms:dsse" | "aws:fsx") => {
-            return Err(S3Error::not_implemented("Choosing the key of an object (the gateway seals every object under its country's key)"));
+            return Err(S3Error::not_implemented(
+                "Choosing the key of an object (the gateway seals every object under its country's key)",
+            ));
         }
         Some(_) => return Err(S3Error::new(Code::InvalidEncryptionAlgorithm)),
     }
@@ -40,7 +42,9 @@ pub(crate) fn check_bucket_features(headers: &HeaderMap) -> Result<(), S3Error> 
     }
     match text(headers, "x-amz-object-ownership")? {
         None | Some("BucketOwnerEnforced") => Ok(()),
-        Some("BucketOwnerPreferred" | "ObjectWriter") => Err(S3Error::not_implemented("Object ownership other than BucketOwnerEnforced")),
+        Some("BucketOwnerPreferred" | "ObjectWriter") => {
+            Err(S3Error::not_implemented("Object ownership other than BucketOwnerEnforced"))
+        }
         Some(_) => Err(invalid("x-amz-object-ownership", "The object ownership is not valid.")),
     }
 }
@@ -104,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_bucket_cannot_have_what_is_not_there() {
-        let headers = HeaderMap::from_iter([("x-amz-bucket-object-lock-enabled".parse().unwrap(), HeaderValue::from_static("true"))]);
+        let headers =
+            HeaderMap::from_iter([("x-amz-bucket-object-lock-enabled".parse().unwrap(), HeaderValue::from_static("true"))]);
         assert_eq!(check_bucket_features(&headers).unwrap_err().code(), Code::NotImplemented);
         assert!(check_bucket_features(&HeaderMap::new()).is_ok());
     }

@@ -9,7 +9,8 @@ mod tags;
 use http::{HeaderMap, HeaderValue};
 
 pub(super) use checksums::{
-    algorithm_of_upload, algorithm_of_copy, content_md5, expected_checksum, full_object_checksum, kind_of_upload, trailing_algorithm,
+    algorithm_of_copy, algorithm_of_upload, content_md5, expected_checksum, full_object_checksum, kind_of_upload,
+    trailing_algorithm,
 };
 pub(super) use content::content_headers;
 pub(super) use features::{check_bucket_features, check_object_features, check_read_features};
@@ -30,7 +31,8 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Opt
 /// A header's value as text. Clients send UTF-8 where HTTP means Latin-1, and S3 takes it so.
 fn utf8<'a>(value: &'a HeaderValue, name: &str) -> Result<&'a str, S3Error> {
     let text = std::str::from_utf8(value.as_bytes());
-    text.map(str::trim).map_err(|_| S3Error::with(Code::InvalidArgument, "A header's value is not UTF-8.").detail("ArgumentName", name))
+    text.map(str::trim)
+        .map_err(|_| S3Error::with(Code::InvalidArgument, "A header's value is not UTF-8.").detail("ArgumentName", name))
 }
 
 /// An `InvalidArgument` that names the header.

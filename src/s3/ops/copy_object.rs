@@ -66,7 +66,8 @@ pub(super) fn copy_source(context: &Context<'_>) -> Result<CopySource, S3Error> 
 /// `[/]bucket/key[?versionId=id]`, percent-encoded as a whole or by segment. The `?` counts only while it is not encoded, so that a
 /// key may contain one.
 fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
-    let invalid = |message: &'static str| S3Error::with(Code::InvalidArgument, message).detail("ArgumentName", "x-amz-copy-source");
+    let invalid =
+        |message: &'static str| S3Error::with(Code::InvalidArgument, message).detail("ArgumentName", "x-amz-copy-source");
     if value.starts_with("arn:") {
         return Err(S3Error::not_implemented("A copy source named by an access point"));
     }

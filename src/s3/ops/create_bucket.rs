@@ -23,7 +23,10 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     if region.as_deref().is_some_and(|region| region != context.region) {
         return Err(S3Error::with(
             Code::IllegalLocationConstraint,
-            format!("The location constraint must be empty or this gateway's region, `{}`; policies decide where data lives.", context.region),
+            format!(
+                "The location constraint must be empty or this gateway's region, `{}`; policies decide where data lives.",
+                context.region
+            ),
         ));
     }
     match context.objects.create_bucket(&context.request, bucket, region).await? {

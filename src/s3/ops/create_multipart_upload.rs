@@ -16,7 +16,10 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     let checksum = match algorithm_of_upload(headers)? {
         Some(algorithm) => Some((algorithm, kind_of_upload(headers, algorithm)?)),
         None if text(headers, "x-amz-checksum-type")?.is_some() => {
-            return Err(S3Error::with(Code::InvalidRequest, "The x-amz-checksum-type header needs x-amz-checksum-algorithm beside it."));
+            return Err(S3Error::with(
+                Code::InvalidRequest,
+                "The x-amz-checksum-type header needs x-amz-checksum-algorithm beside it.",
+            ));
         }
         None => None,
     };

@@ -1,13 +1,13 @@
 //! DeleteObject.
 
-use http::Response;
+use http::{HeaderMap, Response};
 
 use super::Context;
 use super::get_object::version;
+use crate::s3::conditions;
 use crate::s3::errors::S3Error;
 use crate::s3::headers::text;
 use crate::s3::response::{ResponseBody, no_content, set};
-use crate::s3::{conditions, headers};
 
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
@@ -31,8 +31,8 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     Ok(response)
 }
 
-fn refuse_mfa(headers: &http::HeaderMap) -> Result<(), S3Error> {
-    match headers::text(headers, "x-amz-mfa")? {
+fn refuse_mfa(headers: &HeaderMap) -> Result<(), S3Error> {
+    match text(headers, "x-amz-mfa")? {
         Some(_) => Err(S3Error::not_implemented("MFA delete")),
         None => Ok(()),
     }

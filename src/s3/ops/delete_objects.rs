@@ -35,7 +35,9 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let mut xml = XmlWriter::document("DeleteResult", Some(NAMESPACE));
     for entry in &mut entries {
         let outcome = match &entry.item {
-            Ok(_) => outcomes.next().map_or_else(|| Err(S3Error::new(Code::InternalError)), |outcome| outcome.map_err(S3Error::from)),
+            Ok(_) => {
+                outcomes.next().map_or_else(|| Err(S3Error::new(Code::InternalError)), |outcome| outcome.map_err(S3Error::from))
+            }
             Err(error) => Err(error.clone()),
         };
         match outcome {
@@ -53,7 +55,10 @@ fn require_digest(headers: &HeaderMap) -> Result<(), S3Error> {
     if checksum || headers.contains_key("content-md5") || text(headers, "x-amz-trailer")?.is_some() {
         return Ok(());
     }
-    Err(S3Error::with(Code::InvalidRequest, "Missing required header for this request: Content-MD5 or an x-amz-checksum-* header."))
+    Err(S3Error::with(
+        Code::InvalidRequest,
+        "Missing required header for this request: Content-MD5 or an x-amz-checksum-* header.",
+    ))
 }
 
 fn entries(body: &[u8]) -> Result<(bool, Vec<Entry>), S3Error> {
@@ -136,7 +141,8 @@ mod tests {
     #[test]
     fn a_digest_is_required() {
         assert_eq!(require_digest(&HeaderMap::new()).unwrap_err().code(), Code::InvalidRequest);
-        let headers = HeaderMap::from_iter([("x-amz-checksum-crc32".parse().unwrap(), http::HeaderValue::from_static("y/Q5Jg=="))]);
+        let headers =
+            HeaderMap::from_iter([("x-amz-checksum-crc32".parse().unwrap(), http::HeaderValue::from_static("y/Q5Jg=="))]);
         assert!(require_digest(&headers).is_ok());
     }
 }

@@ -38,7 +38,9 @@ pub(super) fn read_request(context: &Context<'_>) -> Result<GetRequest, S3Error>
         return Err(S3Error::with(Code::InvalidRequest, "Cannot specify both Range header and partNumber query parameter."));
     }
     if part.is_some_and(|part: u32| !(1..=10_000).contains(&part)) {
-        return Err(S3Error::with(Code::InvalidArgument, "The part number must be from 1 to 10000.").detail("ArgumentName", "partNumber"));
+        return Err(
+            S3Error::with(Code::InvalidArgument, "The part number must be from 1 to 10000.").detail("ArgumentName", "partNumber")
+        );
     }
     let condition = conditions::of_read(headers)?;
     Ok(GetRequest { bucket: bucket.clone(), key: key.clone(), version: version(context)?, range, part, condition })
@@ -48,7 +50,10 @@ pub(super) fn read_request(context: &Context<'_>) -> Result<GetRequest, S3Error>
 pub(super) fn version(context: &Context<'_>) -> Result<Option<VersionId>, S3Error> {
     match context.query.get("versionId") {
         None => Ok(None),
-        Some("") => Err(S3Error::with(Code::InvalidArgument, "Version id cannot be the empty string.").detail("ArgumentName", "versionId")),
+        Some("") => {
+            Err(S3Error::with(Code::InvalidArgument, "Version id cannot be the empty string.")
+                .detail("ArgumentName", "versionId"))
+        }
         Some(text) => text.parse().map(Some).map_err(|_| S3Error::new(Code::NoSuchVersion)),
     }
 }
@@ -70,26 +75,26 @@ pub(super) fn describe(context: &Context<'_>, response: &mut Response<ResponseBo
     set_etag(headers, &record.summary.etag);
     version_header(headers, &record.summary.version);
     set(headers, "content-type", "binary/octet-stream");
-    for (name, _) in &record.content {
-        if let (Some(name), Some(value)) = (content_header(name), record.content.get(name).and_then(|value| encode_value(value))) {
+    for (name, value) in &record.detail.content {
+        if let (Some(name), Some(value)) = (content_header(name), encode_value(value)) {
             headers.insert(name, value);
         }
     }
-    for (name, value) in &record.metadata {
+    for (name, value) in &record.detail.metadata {
         let name = format!("x-amz-meta-{name}").parse::<http::HeaderName>();
         if let (Ok(name), Some(value)) = (name, encode_value(value)) {
             headers.insert(name, value);
         }
     }
-    if !record.tags.is_empty() {
-        set(headers, "x-amz-tagging-count", &record.tags.len().to_string());
+    if !record.detail.tags.is_empty() {
+        set(headers, "x-amz-tagging-count", &record.detail.tags.len().to_string());
     }
     if let Some(parts) = found.parts.filter(|_| context.query.contains("partNumber")) {
         set(headers, "x-amz-mp-parts-count", &parts.to_string());
     }
     let wants_checksum = text(context.headers(), "x-amz-checksum-mode")?.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
     // The checksum is that of the whole object; S3 does not send it with a part of one.
-    if let Some(checksum) = record.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
+    if let Some(checksum) = record.detail.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
         set_checksum(headers, checksum);
     }
     set_encryption(headers);

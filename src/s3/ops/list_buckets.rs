@@ -17,7 +17,10 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     let limit = page_size(query, "max-buckets", MAX_BUCKETS)?;
     let prefix = query.get("prefix").unwrap_or_default();
     let after = match query.get_filled("continuation-token") {
-        Some(token) => Some(BucketName::new(token).map_err(|_| S3Error::with(Code::InvalidArgument, "The continuation token is not one of ours."))?),
+        Some(token) => Some(
+            BucketName::new(token)
+                .map_err(|_| S3Error::with(Code::InvalidArgument, "The continuation token is not one of ours."))?,
+        ),
         None => None,
     };
     let mut buckets = context.objects.list_buckets(&context.request).await?;

@@ -62,7 +62,8 @@ fn encode(position: &ListAfter) -> String {
 
 fn decode(token: &str) -> Result<ListAfter, S3Error> {
     let invalid = || {
-        S3Error::with(Code::InvalidArgument, "The continuation token provided is incorrect.").detail("ArgumentName", "continuation-token")
+        S3Error::with(Code::InvalidArgument, "The continuation token provided is incorrect.")
+            .detail("ArgumentName", "continuation-token")
     };
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
     let (kind, name) = bytes.split_first().ok_or_else(invalid)?;

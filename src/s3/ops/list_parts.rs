@@ -26,18 +26,18 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     xml.text("StorageClass", "STANDARD");
     xml.plain("PartNumberMarker", after);
     if let Some(last) = page.parts.last() {
-        xml.plain("NextPartNumberMarker", last.number);
+        xml.plain("NextPartNumberMarker", last.entry.number);
     }
     xml.plain("MaxParts", limit);
     xml.plain("IsTruncated", page.truncated);
     xml.reserve(page.parts.len().saturating_mul(192));
     for part in &page.parts {
         xml.element("Part", |xml| {
-            xml.plain("PartNumber", part.number);
+            xml.plain("PartNumber", part.entry.number);
             xml.text("LastModified", &part.modified.to_rfc3339());
-            xml.etag("ETag", part.etag);
-            xml.plain("Size", part.size);
-            if let Some(checksum) = &part.checksum {
+            xml.etag("ETag", part.entry.etag);
+            xml.plain("Size", part.entry.size);
+            if let Some(checksum) = &part.entry.checksum {
                 checksum_value(xml, checksum);
             }
         });

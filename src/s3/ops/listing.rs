@@ -50,7 +50,9 @@ impl Encoding {
 /// A page size: `default` when absent, never above it.
 pub(super) fn page_size(query: &Query<'_>, name: &'static str, default: usize) -> Result<usize, S3Error> {
     let size: Option<u32> = match query.get_filled(name) {
-        Some(text) if i32::try_from(text.parse::<i64>().unwrap_or(-1)).is_ok_and(|size| size >= 0) => query.parsed(name, "a number")?,
+        Some(text) if i32::try_from(text.parse::<i64>().unwrap_or(-1)).is_ok_and(|size| size >= 0) => {
+            query.parsed(name, "a number")?
+        }
         None => None,
         Some(_) => {
             let message = format!("Argument {name} must be an integer between 0 and 2147483647.");

@@ -32,7 +32,6 @@ use super::operation::Operation;
 use super::query::Query;
 use super::response::ResponseBody;
 use super::target::Target;
-use crate::authn::Mechanism;
 use crate::objects::{Objects, Request};
 use crate::types::{BucketName, ObjectKey};
 
@@ -44,7 +43,6 @@ pub(super) struct Context<'a> {
     pub(super) query: Query<'a>,
     pub(super) target: Target,
     pub(super) region: &'a str,
-    pub(super) mechanism: Mechanism,
 }
 
 impl Context<'_> {
@@ -62,7 +60,11 @@ impl Context<'_> {
 }
 
 /// Runs one operation.
-pub(super) async fn run(operation: Operation, context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
+pub(super) async fn run(
+    operation: Operation,
+    context: &Context<'_>,
+    body: RequestBody,
+) -> Result<Response<ResponseBody>, S3Error> {
     use Operation as Op;
     match operation {
         Op::AbortMultipartUpload => abort_multipart_upload::handle(context).await,

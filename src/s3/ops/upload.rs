@@ -19,7 +19,8 @@ pub(super) fn upload_id(context: &Context<'_>) -> Result<UploadId, S3Error> {
 pub(super) fn part_number(context: &Context<'_>) -> Result<u32, S3Error> {
     let number = context.query.parsed("partNumber", "a number from 1 to 10000")?;
     number.filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
-        S3Error::with(Code::InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive.").detail("ArgumentName", "partNumber")
+        S3Error::with(Code::InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive.")
+            .detail("ArgumentName", "partNumber")
     })
 }
 

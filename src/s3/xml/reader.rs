@@ -180,7 +180,8 @@ mod tests {
             prop_assume!(!text.contains('\0'));
             let mut xml = XmlWriter::document("R", None);
             xml.text("K", &text);
-            prop_assert_eq!(parse(&xml.finish(), "R").unwrap().child_text("K").unwrap(), text);
+            let root = parse(&xml.finish(), "R").unwrap();
+            prop_assert_eq!(root.child_text("K").unwrap(), text);
         }
     }
 }
