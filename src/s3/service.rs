@@ -9,13 +9,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::body::{RequestBody, SharedBody};
 use super::errors::{Code, S3Error};
+use super::headers::{add_hoisted, check_guards};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
 use super::response::{ResponseBody, set};
 use super::router;
 use super::target::Target;
-use crate::authn::{S3Authenticator, Verified};
+use crate::authn::{Mechanism, S3Authenticator, Verified};
 use crate::clock::Clock;
 use crate::digest;
 use crate::objects::{self, Objects};
@@ -61,10 +62,10 @@ impl S3Service {
     {
         let started = Instant::now();
         let Ok(id) = request_id() else { return unnamed_failure() };
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut seen = Seen::default();
-        let outcome = self.answer(&id, &parts, body.clone(), &mut seen).await;
+        let outcome = self.answer(&id, &mut parts, body.clone(), &mut seen).await;
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -85,12 +86,17 @@ impl S3Service {
     async fn answer(
         &self,
         id: &RequestId,
-        parts: &Parts,
+        parts: &mut Parts,
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         let now = self.0.clock.now();
-        let Verified { authenticated, payload, .. } = self.authenticate(id, parts, now).await?;
+        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, now).await?;
+        let Parts { uri, headers, .. } = &mut *parts;
+        if mechanism == Mechanism::Presigned {
+            add_hoisted(&Query::parse(uri.query())?, headers)?;
+        }
+        check_guards(headers)?;
         let query = Query::parse(parts.uri.query())?;
         let target = Target::of(parts, self.0.authenticator.hosts())?;
         seen.bucket = target.bucket_name().cloned();
@@ -159,4 +165,32 @@ fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: 
         milliseconds = took.as_secs_f64() * 1000.0,
         "request"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// Compiles only while an answer may move between the threads of a runtime, as a server needs it.
+    #[expect(dead_code, reason = "it is enough that it compiles")]
+    fn an_answer_can_be_spawned(service: S3Service, request: Request<Full<Bytes>>) {
+        fn spawn(_: impl Future<Output = Response<ResponseBody>> + Send + 'static) {}
+        spawn(async move { service.handle(request).await });
+    }
+
+    #[test]
+    fn request_ids_are_names_and_do_not_repeat() {
+        assert_ne!(request_id().unwrap(), request_id().unwrap());
+        assert_eq!(request_id().unwrap().as_str().len(), 16);
+    }
+
+    #[test]
+    fn only_100_continue_holds_the_body_back() {
+        let expects =
+            |value: &'static str| expects_continue(&Request::put("/").header("expect", value).body(()).unwrap().into_parts().0);
+        assert!(expects("100-Continue"));
+        assert!(!expects("something"));
+    }
 }

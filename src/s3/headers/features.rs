@@ -49,6 +49,12 @@ pub(crate) fn check_bucket_features(headers: &HeaderMap) -> Result<(), S3Error> 
     }
 }
 
+/// Refuses guards that every operation may carry and that are not checked here. Ignoring one would do what the client wants prevented.
+pub(crate) fn check_guards(headers: &HeaderMap) -> Result<(), S3Error> {
+    refuse(headers, "x-amz-expected-bucket-owner", "The guard x-amz-expected-bucket-owner")?;
+    refuse(headers, "x-amz-source-expected-bucket-owner", "The guard x-amz-source-expected-bucket-owner")
+}
+
 /// SSE-C, for the object itself or for a copy's source.
 fn check_customer_keys(headers: &HeaderMap) -> Result<(), S3Error> {
     refuse(headers, "x-amz-server-side-encryption-customer-", "Encryption with keys of the client")?;

@@ -3,6 +3,7 @@
 mod checksums;
 mod content;
 mod features;
+mod hoisted;
 mod metadata;
 mod tags;
 
@@ -13,7 +14,8 @@ pub(super) use checksums::{
     trailing_algorithm,
 };
 pub(super) use content::content_headers;
-pub(super) use features::{check_bucket_features, check_object_features, check_read_features};
+pub(super) use features::{check_bucket_features, check_guards, check_object_features, check_read_features};
+pub(super) use hoisted::add_hoisted;
 pub(super) use metadata::{encode_value, user_metadata};
 pub(super) use tags::tags;
 
