@@ -3,6 +3,7 @@
 //! The way of a write, one module a stage: [`authn`] says who asks, [`residency`] where the record must live, [`seal`] makes it
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
+pub mod audit;
 pub mod authn;
 pub mod backend;
 pub mod clock;
@@ -10,7 +11,10 @@ pub mod diagnostics;
 pub mod digest;
 pub mod policy;
 pub mod residency;
+pub mod index;
 pub mod kms;
+pub mod policy;
+pub mod residency;
 pub mod seal;
 pub mod s3;
 pub mod server;
