@@ -122,7 +122,9 @@ impl S3Service {
         match self.0.authenticator.verify(parts, now) {
             Ok(verified) => Ok(verified),
             Err(error) => {
-                self.0.objects.record_refused(id, error.code(), error.access_key_id()).await;
+                if let Err(failure) = self.0.objects.record_refused(id, error.code(), error.access_key_id()).await {
+                    tracing::error!(request = %id, error = %failure, "a refusal could not be recorded");
+                }
                 Err(error.into())
             }
         }

@@ -4,7 +4,7 @@ use http::Response;
 
 use super::Context;
 use super::listing::{Encoding, MAX_KEYS, owner, page_size};
-use crate::index::{UploadItem, UploadsQuery};
+use crate::index::{BucketId, UploadsQuery};
 use crate::s3::errors::S3Error;
 use crate::s3::response::{ResponseBody, document};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
@@ -18,43 +18,44 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     // Without a key marker an upload id marker means nothing, as in S3.
     let id_marker = query.get_filled("upload-id-marker").filter(|_| key_marker.is_some());
     let list = UploadsQuery {
+        // Filled in by the use case, which looks the bucket up.
+        bucket: BucketId(0),
         prefix: prefix.to_owned(),
         delimiter: delimiter.map(str::to_owned),
         key_marker: key_marker.map(str::to_owned),
         id_marker: id_marker.and_then(|id| id.parse().ok()),
         limit,
-        ..UploadsQuery::default()
     };
     let (_, page) = context.objects.list_uploads(&context.request, bucket, list).await?;
     let mut xml = XmlWriter::document("ListMultipartUploadsResult", Some(NAMESPACE));
     xml.text("Bucket", bucket.as_str());
     xml.text("KeyMarker", &encoding.apply(key_marker.unwrap_or_default()));
     xml.text("UploadIdMarker", id_marker.unwrap_or_default());
-    xml.optional("NextKeyMarker", page.next_key_marker.as_deref().map(|marker| encoding.apply(marker)).as_deref());
-    if let Some(id) = page.next_id_marker {
-        xml.plain("NextUploadIdMarker", id);
+    if let Some((key, id)) = &page.next {
+        xml.text("NextKeyMarker", &encoding.apply(key));
+        xml.text("NextUploadIdMarker", &id.map(|id| id.to_string()).unwrap_or_default());
     }
     xml.text("Prefix", &encoding.apply(prefix));
     xml.optional("Delimiter", delimiter.map(|delimiter| encoding.apply(delimiter)).as_deref());
     encoding.element(&mut xml);
     xml.plain("MaxUploads", limit);
     xml.plain("IsTruncated", page.truncated);
-    for item in &page.items {
-        if let UploadItem::Upload { key, id, initiated, owner: who } = item {
-            xml.element("Upload", |xml| {
-                xml.text("Key", &encoding.apply(key.as_str()));
-                xml.plain("UploadId", id);
-                owner(xml, "Initiator", who.as_str());
-                owner(xml, "Owner", who.as_str());
-                xml.text("StorageClass", "STANDARD");
-                xml.text("Initiated", &initiated.to_rfc3339());
-            });
-        }
+    for upload in &page.uploads {
+        xml.element("Upload", |xml| {
+            xml.text("Key", &encoding.apply(upload.key.as_str()));
+            xml.plain("UploadId", upload.id);
+            owner(xml, "Initiator", upload.owner.as_str());
+            owner(xml, "Owner", upload.owner.as_str());
+            xml.text("StorageClass", "STANDARD");
+            xml.text("Initiated", &upload.initiated.to_rfc3339());
+            if let Some((algorithm, kind)) = &upload.checksum {
+                xml.plain("ChecksumAlgorithm", algorithm);
+                xml.plain("ChecksumType", kind);
+            }
+        });
     }
-    for item in &page.items {
-        if let UploadItem::Prefix(prefix) = item {
-            xml.element("CommonPrefixes", |xml| xml.text("Prefix", &encoding.apply(prefix)));
-        }
+    for prefix in &page.common_prefixes {
+        xml.element("CommonPrefixes", |xml| xml.text("Prefix", &encoding.apply(prefix)));
     }
     Ok(document(xml))
 }

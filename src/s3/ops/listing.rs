@@ -76,7 +76,7 @@ pub(super) fn entries(xml: &mut XmlWriter, items: &[ListItem], encoding: Encodin
     for item in items {
         let ListItem::Object { key, summary } = item else { continue };
         xml.element("Contents", |xml| {
-            xml.text("Key", &encoding.apply(key.as_str()));
+            xml.text("Key", &encoding.apply(key));
             xml.text("LastModified", &summary.modified.to_rfc3339());
             xml.etag("ETag", summary.etag);
             if let Some((algorithm, kind)) = &summary.checksum_algorithm {
