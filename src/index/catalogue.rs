@@ -442,9 +442,7 @@ impl Inner {
                     let same = kept.binary_search_by_key(&part.number, |entry| entry.number);
                     same.ok().and_then(|n| kept.get(n)).is_none_or(|entry| entry.attempt != part.attempt)
                 });
-                let of = |part: PartEntry| {
-                    at.iter().flat_map(move |at| run(at.clone(), *record, part.number, part.attempt, part.size))
-                };
+                let of = |part: PartEntry| at.iter().flat_map(move |at| run(at.clone(), *record, part.number, part.attempt, part.size));
                 Ok(dropped.flat_map(of).collect())
             }
         }

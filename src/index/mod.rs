@@ -19,8 +19,8 @@ mod keys;
 mod ledger;
 mod list;
 mod rows;
-mod sealing;
 mod search;
+mod sealing;
 mod uploads;
 
 pub use catalogue::{Index, IndexKeys};
