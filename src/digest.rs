@@ -1,1 +1,0 @@
-//! Hashes, checksums and randomness.
