@@ -1,0 +1,122 @@
+//! What all matching instruments together require for one record.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Country, InstrumentId, PolicyRevision};
+
+/// What a copy is to its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The first copy: reads prefer it. Durable before the write is answered.
+    Primary,
+    /// Durable before the write is answered.
+    Required,
+    /// Follows after the answer.
+    Queued,
+}
+
+/// A country that gets a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedCountry {
+    /// The country.
+    pub country: Country,
+    /// What the copy there is to the record.
+    pub role: Role,
+}
+
+/// Whose keys may wrap which copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRule {
+    /// The instrument that says so.
+    pub instrument: InstrumentId,
+    /// The countries whose copies are bound; `None` binds every copy.
+    pub copies: Option<Vec<Country>>,
+    /// The countries whose keys may be used; the first is preferred where the copy's own country is not among them.
+    pub keys: Vec<Country>,
+}
+
+/// On whose word the placement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecisionSource {
+    /// At least one instrument matched.
+    Instruments,
+    /// There is a subject, but no instrument asks anything for it: `[default]`.
+    Default,
+    /// Data of nobody, placed by a bucket rule of `[no-subject]`.
+    NoSubjectBucket,
+    /// Data of nobody, placed by `otherwise` of `[no-subject]`.
+    NoSubjectOtherwise,
+}
+
+/// The meet of all matching instruments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The countries that get a copy, the primary first. Never empty, no country twice.
+    pub placement: Vec<PlannedCountry>,
+    /// The intersection of every `only`; `None` when there is none, which allows every country that is not excluded.
+    pub allowed: Option<BTreeSet<Country>>,
+    /// Countries no copy may be in: every `not-countries` and the gateway's `[exclude]`.
+    pub excluded: BTreeSet<Country>,
+    /// Whose keys bind which copies, in the order of instruments.
+    pub keys: Vec<KeyRule>,
+    /// The instruments that matched and bind, in the order of their names.
+    pub instruments: Vec<InstrumentId>,
+    /// The instruments that matched but are in shadow.
+    pub shadow: Vec<InstrumentId>,
+    /// The policy set that decided.
+    pub revision: PolicyRevision,
+    /// On whose word the placement stands.
+    pub source: DecisionSource,
+}
+
+impl Decision {
+    /// Whether a copy may be in `country`.
+    pub fn permits(&self, country: Country) -> bool {
+        !self.excluded.contains(&country)
+            && self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&country))
+            && key_country(&self.keys, country).is_some()
+    }
+
+    /// The country whose key wraps the copy in `country`: its own where the instruments allow that, otherwise the first that all of them
+    /// allow. For a country that [`Decision::permits`] refuses, the country itself.
+    pub fn key_country(&self, country: Country) -> Country {
+        key_country(&self.keys, country).unwrap_or(country)
+    }
+}
+
+/// The key country that every rule binding the copy in `country` allows; `None` when the rules have none in common.
+pub(super) fn key_country(rules: &[KeyRule], country: Country) -> Option<Country> {
+    let mut binding = rules.iter().filter(|rule| rule.copies.as_ref().is_none_or(|copies| copies.contains(&country)));
+    let Some(first) = binding.next() else {
+        return Some(country);
+    };
+    let others = || binding.clone();
+    let allowed = |key: &Country| first.keys.contains(key) && others().all(|rule| rule.keys.contains(key));
+    if allowed(&country) { Some(country) } else { first.keys.iter().copied().find(allowed) }
+}
+
+/// Why no decision could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DenialKind {
+    /// The record has no subject and `[no-subject]` has no place for it.
+    NoSubject,
+    /// The matching instruments contradict each other or the gateway's own lists.
+    Clash,
+}
+
+/// The record may not be stored anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Denial {
+    /// Why.
+    pub kind: DenialKind,
+    /// The reason in words; names instruments and countries, never a subject or a key.
+    pub message: String,
+    /// The instruments that clash.
+    pub instruments: Vec<InstrumentId>,
+}

@@ -1,0 +1,166 @@
+//! The proof that a record may be stored at certain sites, and what is kept of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::SourceFacts;
+use crate::{
+    policy::{Decision, DecisionSource, Role},
+    types::{
+        Attributes, BucketName, Country, Generation, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, SiteId,
+        SubjectId, Timestamp,
+    },
+};
+
+/// One copy to be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCopy {
+    /// The site.
+    pub site: SiteId,
+    /// The country the site stands in.
+    pub country: Country,
+    /// The key that seals the copy.
+    pub key: KeyId,
+    /// What the copy is to the record.
+    pub role: Role,
+}
+
+/// What a decision depended on. It commits only while both are still so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The policy set that decided.
+    pub policy: PolicyRevision,
+    /// The directory entry of the subject; the default generation when there is no entry.
+    pub subject_generation: Generation,
+}
+
+/// A place where a copy's bytes have been: what instruments asked of them there, they ask of every copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Whether the record there was somebody's.
+    pub has_subject: bool,
+    /// What was known of the subject.
+    pub attributes: Attributes,
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Who wrote it there.
+    pub principal: PrincipalId,
+}
+
+/// What a record keeps of the decision that placed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacementRecord {
+    /// Whose data it is; `None` for data of nobody.
+    pub subject: Option<SubjectId>,
+    /// What was known of the subject.
+    pub attributes: Attributes,
+    /// Who wrote it.
+    pub principal: PrincipalId,
+    /// Where its bytes had been before, when it is a copy.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    /// The copies, the primary first.
+    pub copies: Vec<PlannedCopy>,
+    /// The instruments that bound.
+    pub instruments: Vec<InstrumentId>,
+    /// The instruments in shadow that matched.
+    pub shadow: Vec<InstrumentId>,
+    /// The policy set that decided.
+    pub revision: PolicyRevision,
+    /// The directory entry of the subject at that time.
+    pub subject_generation: Generation,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// On whose word the placement stands.
+    pub source: DecisionSource,
+}
+
+impl PlacementRecord {
+    /// The record as the source of a copy.
+    pub fn as_source(&self, bucket: &BucketName, key: &ObjectKey) -> SourceFacts {
+        SourceFacts {
+            subject: self.subject.clone(),
+            attributes: self.attributes.clone(),
+            bucket: bucket.clone(),
+            key: key.clone(),
+            principal: Some(self.principal.clone()),
+            origins: self.origins.clone(),
+        }
+    }
+}
+
+/// The proof that a record may be stored at certain sites. Only [`Residency`](super::Residency) makes one.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    record: PlacementRecord,
+    decision: Decision,
+}
+
+impl Placement {
+    pub(super) const fn new(record: PlacementRecord, decision: Decision) -> Self {
+        Self { record, decision }
+    }
+
+    /// The copies to store, the primary first.
+    pub fn copies(&self) -> &[PlannedCopy] {
+        &self.record.copies
+    }
+
+    /// Whose data it is; `None` for data of nobody.
+    pub const fn subject(&self) -> Option<&SubjectId> {
+        self.record.subject.as_ref()
+    }
+
+    /// What is known of the subject.
+    pub const fn attributes(&self) -> &Attributes {
+        &self.record.attributes
+    }
+
+    /// What the policies require.
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// What the decision depended on.
+    pub const fn basis(&self) -> Basis {
+        Basis { policy: self.record.revision, subject_generation: self.record.subject_generation }
+    }
+
+    /// What the record keeps of it.
+    pub const fn record(&self) -> &PlacementRecord {
+        &self.record
+    }
+}
+
+#[cfg(test)]
+impl Placement {
+    /// A placement at the given sites, for tests of the stages behind this one.
+    pub(crate) fn for_test(copies: Vec<PlannedCopy>, subject: Option<SubjectId>) -> Self {
+        let revision = PolicyRevision::from_bytes([0; 32]);
+        let placement =
+            copies.iter().map(|copy| crate::policy::PlannedCountry { country: copy.country, role: copy.role }).collect();
+        let decision = Decision {
+            placement,
+            allowed: None,
+            excluded: Default::default(),
+            keys: Vec::new(),
+            instruments: Vec::new(),
+            shadow: Vec::new(),
+            revision,
+            source: DecisionSource::Default,
+        };
+        let record = PlacementRecord {
+            subject,
+            attributes: Attributes::new(),
+            principal: PrincipalId::new("test").unwrap(),
+            origins: Vec::new(),
+            copies,
+            instruments: Vec::new(),
+            shadow: Vec::new(),
+            revision,
+            subject_generation: Generation::default(),
+            decided_at: Timestamp::default(),
+            source: DecisionSource::Default,
+        };
+        Self::new(record, decision)
+    }
+}

@@ -1,0 +1,56 @@
+//! What a request says about whose data it carries.
+
+use std::collections::BTreeMap;
+
+use super::Origin;
+use crate::{
+    authn::Principal,
+    types::{Attributes, BucketName, ObjectKey, PrincipalId, SubjectId},
+};
+
+/// The signals of one request, all from its signed part.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals<'a> {
+    /// The bucket written to.
+    pub bucket: &'a BucketName,
+    /// The key written to.
+    pub key: &'a ObjectKey,
+    /// User metadata; names in lower case without `x-amz-meta-`.
+    pub metadata: &'a BTreeMap<String, String>,
+    /// Tags as the request gives them.
+    pub tags: &'a [(String, String)],
+    /// The records a copy reads from; empty for a write of new bytes.
+    pub sources: &'a [SourceFacts],
+}
+
+/// A record that a copy reads from. Made by [`PlacementRecord::as_source`](super::PlacementRecord::as_source).
+#[derive(Debug, Clone)]
+pub struct SourceFacts {
+    /// Whose data it is.
+    pub subject: Option<SubjectId>,
+    /// What was known of the subject when it was placed.
+    pub attributes: Attributes,
+    /// Where it is.
+    pub bucket: BucketName,
+    /// Where it is.
+    pub key: ObjectKey,
+    /// Who wrote it; `None` when the record does not say.
+    pub principal: Option<PrincipalId>,
+    /// Where its bytes had been before, when it is a copy itself.
+    pub origins: Vec<Origin>,
+}
+
+/// What a placement asks of a principal.
+#[derive(Debug, Clone, Copy)]
+pub struct PrincipalFacts<'a> {
+    /// Its name.
+    pub id: &'a PrincipalId,
+    /// What it says of the people it speaks for.
+    pub attributes: &'a Attributes,
+}
+
+impl<'a> From<&'a Principal> for PrincipalFacts<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        Self { id: &principal.id, attributes: &principal.attributes }
+    }
+}
