@@ -1,29 +1,31 @@
-//! Temporary stand-in: who asks.
+//! Who asks: S3 credentials and API tokens.
+//!
+//! [`S3Authenticator`] checks an AWS Signature Version 4, in the `Authorization` header or presigned, and mints the [`Authenticated`]
+//! that everything behind it demands. [`Tokens`] does the same for the admin API's bearer tokens. Nothing here does I/O or asks
+//! for the date.
+//!
+//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and nowhere else.
 
-use std::sync::Arc;
+mod authenticator;
+mod authorization;
+mod canonical;
+mod chunk_signer;
+mod error;
+mod host;
+mod pattern;
+mod principal;
+mod query;
+mod signing_key;
+mod token;
 
-use crate::types::{Attributes, Country, PrincipalId};
-
-/// An application backend.
-#[derive(Debug)]
-pub struct Principal {
-    /// Its name.
-    pub id: PrincipalId,
-    /// What it says of the people it speaks for.
-    pub attributes: Attributes,
-    /// Where it processes.
-    pub country: Option<Country>,
-}
-
-/// Proof that a request was signed by a principal.
-#[derive(Debug, Clone)]
-pub struct Authenticated {
-    principal: Arc<Principal>,
-}
-
-impl Authenticated {
-    /// Who asks.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-}
+pub use authenticator::{Mechanism, Payload, S3Authenticator, Verified};
+pub use authorization::Signature;
+pub use chunk_signer::{ChunkSigner, SignatureMismatch};
+pub use error::AuthnError;
+pub use host::HostRules;
+pub use pattern::{BucketPattern, InvalidBucketPattern};
+pub use principal::{
+    Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
+};
+pub use query::QueryPairs;
+pub use token::{InvalidToken, Role, Token, TokenHash, TokenIdentity, Tokens};

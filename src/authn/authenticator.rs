@@ -1,0 +1,311 @@
+//! Checks a request's Signature Version 4 and says who sent it and how its body is signed.
+//!
+//! Source: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API Reference.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, header, request::Parts};
+use ring::{
+    digest::{SHA256, digest},
+    hmac::{Key, verify},
+};
+
+use super::{
+    authorization::{ALGORITHM, Claim, Credential, RequestTime, SIGNATURE_PARAMETER, Signature, malformed, wrong_query},
+    canonical::CanonicalRequest,
+    chunk_signer::{ChunkSigner, push_hex},
+    error::AuthnError,
+    host::HostRules,
+    principal::{Authenticated, Principals},
+};
+use crate::types::Timestamp;
+
+/// How far a request's time may be from ours, either way, in milliseconds: 15 minutes.
+const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
+
+/// Checks signatures for one region against the principals in force.
+#[derive(Debug)]
+pub struct S3Authenticator {
+    principals: Arc<ArcSwap<Principals>>,
+    region: String,
+    hosts: HostRules,
+}
+
+/// A request whose signature is right.
+#[derive(Debug)]
+pub struct Verified {
+    /// Who sent it.
+    pub authenticated: Authenticated,
+    /// What is promised of its body and has yet to be checked.
+    pub payload: Payload,
+    /// Where the signature stood.
+    pub mechanism: Mechanism,
+}
+
+/// Where a signature stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// In the `Authorization` header.
+    Header,
+    /// In the query of a presigned URL.
+    Presigned,
+}
+
+/// How a request's body is framed and signed. Whoever reads the body has to keep the promise: compare the hash, or run the body
+/// through [`crate::s3::chunked`].
+#[derive(Debug)]
+pub enum Payload {
+    /// Not covered by the signature: `UNSIGNED-PAYLOAD`.
+    Unsigned,
+    /// The body's SHA-256 is covered by the signature; the body must have it.
+    Sha256([u8; 32]),
+    /// aws-chunked, each chunk signed: `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`, and with `trailer` `…-TRAILER`.
+    SignedChunks {
+        /// Seeded with the request's own signature.
+        signer: ChunkSigner,
+        /// Whether signed trailers follow the last chunk.
+        trailer: bool,
+    },
+    /// aws-chunked without signatures, followed by trailers: `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
+    UnsignedTrailer,
+}
+
+impl S3Authenticator {
+    /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
+    pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
+        Self { principals, region, hosts }
+    }
+
+    /// The region that clients have to sign for.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The host names under which clients reach the gateway, for the router.
+    pub fn hosts(&self) -> &HostRules {
+        &self.hosts
+    }
+
+    /// Checks the signature of a request as it came over the wire, at the time `now`. The body is not touched.
+    pub fn verify(&self, parts: &Parts, now: Timestamp) -> Result<Verified, AuthnError> {
+        let host = single_host(&parts.headers)?;
+        match Claim::find(parts)? {
+            Claim::Header(claim) => {
+                if parts.headers.contains_key("x-amz-security-token") {
+                    return Err(AuthnError::InvalidToken);
+                }
+                let time = RequestTime::from_headers(&parts.headers)?;
+                self.check_scope(&claim.credential, &time, malformed)?;
+                if now.millis().abs_diff(time.at.millis()) > MAX_SKEW_MILLIS.unsigned_abs() {
+                    return Err(AuthnError::RequestTimeTooSkewed { access_key_id: claim.credential.access_key_id.to_owned() });
+                }
+                let payload = content_sha256(&parts.headers)?.ok_or(AuthnError::MissingContentSha256)?;
+                self.check_signature(&Signed {
+                    parts,
+                    host,
+                    mechanism: Mechanism::Header,
+                    credential: claim.credential,
+                    time,
+                    signed_headers: claim.signed_headers,
+                    signature: claim.signature,
+                    payload,
+                })
+            }
+            Claim::Presigned(claim) => {
+                if parts.headers.contains_key("x-amz-security-token") {
+                    return Err(AuthnError::InvalidToken);
+                }
+                let (credential, time, expires) = (claim.credential()?, claim.time()?, claim.expires()?);
+                self.check_scope(&credential, &time, wrong_query)?;
+                let access_key_id = || credential.access_key_id.to_owned();
+                if time.at > now.plus_millis(MAX_SKEW_MILLIS) {
+                    return Err(AuthnError::PresignedUrlNotYetValid { access_key_id: access_key_id() });
+                }
+                if now > time.at.plus_millis(expires.saturating_mul(1000)) {
+                    return Err(AuthnError::ExpiredPresignedUrl { access_key_id: access_key_id() });
+                }
+                let payload = content_sha256(&parts.headers)?.or(claim.content_sha256()).unwrap_or("UNSIGNED-PAYLOAD");
+                self.check_signature(&Signed {
+                    parts,
+                    host,
+                    mechanism: Mechanism::Presigned,
+                    time,
+                    signed_headers: claim.signed_headers()?,
+                    signature: claim.signature()?,
+                    payload,
+                    credential,
+                })
+            }
+        }
+    }
+
+    /// Region, service and day have to be right before a key is derived for them.
+    fn check_scope(
+        &self,
+        credential: &Credential<'_>,
+        time: &RequestTime,
+        refuse: fn(&str) -> AuthnError,
+    ) -> Result<(), AuthnError> {
+        if credential.service != "s3" {
+            return Err(refuse("the service in `Credential` must be `s3`"));
+        }
+        if credential.day != time.day() {
+            return Err(refuse("the day in `Credential` must be that of the request's time"));
+        }
+        if credential.region == self.region {
+            return Ok(());
+        }
+        let reason = format!("the region in `Credential` must be `{}`", self.region);
+        Err(match refuse(&reason) {
+            AuthnError::AuthorizationHeaderMalformed { reason, .. } => {
+                AuthnError::AuthorizationHeaderMalformed { reason, region: Some(self.region.clone()) }
+            }
+            other => other,
+        })
+    }
+
+    fn check_signature(&self, signed: &Signed<'_>) -> Result<Verified, AuthnError> {
+        let access_key_id = || signed.credential.access_key_id.to_owned();
+        signed.check_coverage()?;
+        let kind = PayloadKind::parse(signed.payload, signed.mechanism)?;
+
+        let principals = self.principals.load();
+        let entry = principals
+            .entry(signed.credential.access_key_id)
+            .ok_or_else(|| AuthnError::InvalidAccessKeyId { access_key_id: access_key_id() })?;
+        let key = entry.signing_keys.get(&entry.principal.secret, &signed.credential.day, &self.region);
+
+        let mut buffer = Vec::with_capacity(1024);
+        let matches = signed.matches(&key, None, &mut buffer)
+            || self.hosts.alternatives(signed.host).any(|host| signed.matches(&key, Some(&host), &mut buffer));
+        if !matches {
+            return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
+        }
+
+        let payload = match kind {
+            PayloadKind::Unsigned => Payload::Unsigned,
+            PayloadKind::Sha256(hash) => Payload::Sha256(hash),
+            PayloadKind::UnsignedTrailer => Payload::UnsignedTrailer,
+            PayloadKind::SignedChunks { trailer } => {
+                let mut scope = Vec::with_capacity(64);
+                signed.write_scope(&mut scope);
+                Payload::SignedChunks { signer: ChunkSigner::new(key, scope, signed.signature), trailer }
+            }
+        };
+        let authenticated = Authenticated::new(Arc::clone(&entry.principal));
+        Ok(Verified { authenticated, payload, mechanism: signed.mechanism })
+    }
+}
+
+/// A claim with all that its signature is computed from.
+struct Signed<'a> {
+    parts: &'a Parts,
+    host: &'a str,
+    mechanism: Mechanism,
+    credential: Credential<'a>,
+    time: RequestTime,
+    signed_headers: &'a str,
+    signature: Signature,
+    payload: &'a str,
+}
+
+impl Signed<'_> {
+    /// Refuses a signature that leaves out something the gateway acts on: whoever holds a presigned URL could add it.
+    fn check_coverage(&self) -> Result<(), AuthnError> {
+        let access_key_id = || self.credential.access_key_id.to_owned();
+        for name in self.signed_headers.split(';') {
+            if name.bytes().any(|b| b.is_ascii_uppercase()) || name.is_empty() {
+                let reason = "the signed headers must be names in lower case, separated by `;`";
+                return Err(match self.mechanism {
+                    Mechanism::Header => malformed(reason),
+                    Mechanism::Presigned => wrong_query(reason),
+                });
+            }
+            if !self.parts.headers.contains_key(name) {
+                return Err(AuthnError::SignedHeaderAbsent { access_key_id: access_key_id(), name: name.to_owned() });
+            }
+        }
+        let must_be_signed = |name: &str| match name {
+            "host" => true,
+            "content-type" => self.mechanism == Mechanism::Header,
+            other => other.starts_with("x-amz-"),
+        };
+        for name in self.parts.headers.keys().map(header::HeaderName::as_str) {
+            if must_be_signed(name) && !self.signed_headers.split(';').any(|signed| signed == name) {
+                return Err(AuthnError::HeaderNotSigned { access_key_id: access_key_id(), name: name.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the signature is that of the request, sent to `host` if it is given. Compares in constant time.
+    fn matches(&self, key: &Key, host: Option<&str>, buffer: &mut Vec<u8>) -> bool {
+        buffer.clear();
+        let leave_out = (self.mechanism == Mechanism::Presigned).then_some(SIGNATURE_PARAMETER);
+        CanonicalRequest { parts: self.parts, signed_headers: self.signed_headers, host, leave_out, payload: self.payload }
+            .write(buffer);
+        let hash = digest(&SHA256, buffer);
+
+        buffer.clear();
+        buffer.extend_from_slice(ALGORITHM.as_bytes());
+        buffer.push(b'\n');
+        self.write_scope(buffer);
+        push_hex(buffer, hash.as_ref());
+        verify(key, buffer, &self.signature.0).is_ok()
+    }
+
+    /// Appends the lines with the time and the scope, as every string to sign has them.
+    fn write_scope(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.time.text);
+        out.push(b'\n');
+        out.extend_from_slice(&self.credential.day);
+        out.push(b'/');
+        out.extend_from_slice(self.credential.region.as_bytes());
+        out.extend_from_slice(b"/s3/aws4_request\n");
+    }
+}
+
+/// [`Payload`] before the signature is known to be right.
+enum PayloadKind {
+    Unsigned,
+    Sha256([u8; 32]),
+    SignedChunks { trailer: bool },
+    UnsignedTrailer,
+}
+
+impl PayloadKind {
+    fn parse(text: &str, mechanism: Mechanism) -> Result<Self, AuthnError> {
+        match text {
+            "UNSIGNED-PAYLOAD" => Ok(Self::Unsigned),
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Ok(Self::UnsignedTrailer),
+            // The chain of chunk signatures starts from a signature in the header.
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" if mechanism == Mechanism::Header => Ok(Self::SignedChunks { trailer: false }),
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" if mechanism == Mechanism::Header => {
+                Ok(Self::SignedChunks { trailer: true })
+            }
+            hash => {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(hash, &mut bytes).map_err(|_| AuthnError::InvalidContentSha256)?;
+                Ok(Self::Sha256(bytes))
+            }
+        }
+    }
+}
+
+fn single_host(headers: &HeaderMap) -> Result<&str, AuthnError> {
+    let mut values = headers.get_all(header::HOST).iter();
+    match (values.next(), values.next()) {
+        (Some(host), None) => host.to_str().map_err(|_| AuthnError::InvalidHost),
+        _ => Err(AuthnError::InvalidHost),
+    }
+}
+
+fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
+    let mut values = headers.get_all("x-amz-content-sha256").iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(|text| Some(text.trim())).map_err(|_| AuthnError::InvalidContentSha256),
+        _ => Err(AuthnError::InvalidContentSha256),
+    }
+}
