@@ -48,7 +48,11 @@ impl Config {
         let config = Reader { folder, environment }.config(document.root(&sink));
         match config {
             Some(config) if !sink.has_errors() => Ok(config),
-            _ => Err(sink.into_sorted()),
+            _ => {
+                let mut mistakes = sink.into_sorted();
+                mistakes.dedup();
+                Err(mistakes)
+            }
         }
     }
 }
