@@ -277,7 +277,8 @@ mod tests {
         let time = RequestTime::parse("20130524T000000Z").unwrap();
         assert_eq!(time.at, Timestamp::from_seconds(1_369_353_600));
         assert_eq!(RequestTime::of(time.at), Some(time));
-        for wrong in ["", "20130524T000000", "20131324T000000Z", "2013+524T000000Z", "20130524 000000Z", "20130524T250000Z", "éééééééé"]
+        for wrong in
+            ["", "20130524T000000", "20131324T000000Z", "2013+524T000000Z", "20130524 000000Z", "20130524T250000Z", "éééééééé"]
         {
             assert_eq!(RequestTime::parse(wrong), None, "{wrong}");
         }

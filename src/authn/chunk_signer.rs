@@ -51,6 +51,12 @@ impl ChunkSigner {
     }
 
     fn verify(&mut self, kind: &[u8], middle: &[&[u8]], hash: &[u8], signature: &Signature) -> Result<(), SignatureMismatch> {
+        verify(&self.key, &self.string_to_sign(kind, middle, hash), &signature.0).map_err(|_| SignatureMismatch)?;
+        self.previous = *signature;
+        Ok(())
+    }
+
+    fn string_to_sign(&self, kind: &[u8], middle: &[&[u8]], hash: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(320);
         text.extend_from_slice(kind);
         text.extend_from_slice(&self.scope);
@@ -58,9 +64,31 @@ impl ChunkSigner {
         text.push(b'\n');
         middle.iter().for_each(|part| text.extend_from_slice(part));
         push_hex(&mut text, hash);
-        verify(&self.key, &text, &signature.0).map_err(|_| SignatureMismatch)?;
-        self.previous = *signature;
-        Ok(())
+        text
+    }
+}
+
+/// The client's side of the chain, for tests of decoders.
+#[cfg(test)]
+impl ChunkSigner {
+    pub(crate) fn for_test() -> Self {
+        let key = Key::new(ring::hmac::HMAC_SHA256, b"test");
+        Self::new(Arc::new(key), b"20130524T000000Z\n20130524/us-east-1/s3/aws4_request\n".to_vec(), Signature([7; 32]))
+    }
+
+    pub(crate) fn sign_chunk(&mut self, data: &[u8]) -> String {
+        let hash = digest(&SHA256, data);
+        self.sign(b"AWS4-HMAC-SHA256-PAYLOAD\n", &[EMPTY_SHA256, b"\n"], hash.as_ref())
+    }
+
+    pub(crate) fn sign_trailer(&mut self, canonical: &[u8]) -> String {
+        self.sign(b"AWS4-HMAC-SHA256-TRAILER\n", &[], digest(&SHA256, canonical).as_ref())
+    }
+
+    fn sign(&mut self, kind: &[u8], middle: &[&[u8]], hash: &[u8]) -> String {
+        let tag = ring::hmac::sign(&self.key, &self.string_to_sign(kind, middle, hash));
+        self.previous.0.copy_from_slice(tag.as_ref());
+        hex::encode(tag)
     }
 }
 

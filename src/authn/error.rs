@@ -15,7 +15,9 @@ pub enum AuthnError {
         access_key_id: String,
     },
     /// The signature is not the one that the principal's secret gives.
-    #[error("the signature does not match; check the secret key, the signing method and whether a proxy changes the host or the path")]
+    #[error(
+        "the signature does not match; check the secret key, the signing method and whether a proxy changes the host or the path"
+    )]
     SignatureDoesNotMatch {
         /// The access key id as sent.
         access_key_id: String,

@@ -73,7 +73,9 @@ mod tests {
         let rules = rules();
         assert_eq!(rules.bucket_of("media.s3.example.com"), Some("media"));
         assert_eq!(rules.bucket_of("a.b.S3.Example.com:9000"), Some("a.b"));
-        for path_style in ["s3.example.com", "s3.example.com:9000", ".s3.example.com", "xs3.example.com", "[::1]:9000", "[::1]", ""] {
+        for path_style in
+            ["s3.example.com", "s3.example.com:9000", ".s3.example.com", "xs3.example.com", "[::1]:9000", "[::1]", ""]
+        {
             assert_eq!(rules.bucket_of(path_style), None, "{path_style}");
         }
     }

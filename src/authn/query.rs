@@ -78,7 +78,8 @@ pub(super) fn encode_query(query: &str, leave_out: Option<&str>, out: &mut Vec<u
         pairs.push((start..middle, middle..encoded.len()));
     }
     pairs.sort_unstable_by(|a, b| {
-        let bytes = |pair: &(std::ops::Range<usize>, std::ops::Range<usize>)| (&encoded[pair.0.clone()], &encoded[pair.1.clone()]);
+        let bytes =
+            |pair: &(std::ops::Range<usize>, std::ops::Range<usize>)| (&encoded[pair.0.clone()], &encoded[pair.1.clone()]);
         bytes(a).cmp(&bytes(b))
     });
     for (index, (name, value)) in pairs.into_iter().enumerate() {

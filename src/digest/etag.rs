@@ -109,7 +109,9 @@ mod tests {
             assert_eq!(format!("\"{text}\"").parse::<ETag>().unwrap().to_string(), text);
         }
         let hash = "900150983cd24fb0d6963f7d28e17f72";
-        for wrong in ["", "\"", "abc", &format!("{hash}-"), &format!("{hash}-0"), &format!("{hash}-+1"), &format!("{hash}-99999999999")] {
+        for wrong in
+            ["", "\"", "abc", &format!("{hash}-"), &format!("{hash}-0"), &format!("{hash}-+1"), &format!("{hash}-99999999999")]
+        {
             assert!(wrong.parse::<ETag>().is_err(), "{wrong}");
         }
     }

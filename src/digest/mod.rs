@@ -1,5 +1,6 @@
 //! Hashes, checksums and randomness: the S3 checksums and ETags, and the primitives that keys and the ledger are built from.
 
+pub mod as_hex;
 mod checksum;
 mod combine;
 mod etag;

@@ -46,6 +46,9 @@ pub enum BodyError {
     /// The connection ended first.
     #[error("the connection ended before the body did")]
     Disconnected,
+    /// The object that a copy reads could not be read to its end.
+    #[error("the source of the copy could not be read")]
+    Source,
     /// The client paused for longer than allowed.
     #[error("the body arrived too slowly")]
     TooSlow,

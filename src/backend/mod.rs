@@ -1,0 +1,29 @@
+//! Where blobs are stored: the [`Backend`] contract, its implementations, and the [`Site`]s made of them.
+//!
+//! A backend moves opaque bytes under opaque names and knows nothing of records. A [`Site`] is a backend in a country whose identity
+//! has been checked; it alone mints a [`Receipt`], the proof that a sealed blob is durable where its placement wants it.
+
+#[doc(hidden)]
+pub mod conformance;
+mod contract;
+mod error;
+mod fs;
+mod health;
+mod identity;
+mod measure;
+#[doc(hidden)]
+pub mod memory;
+mod probe;
+mod s3;
+mod site;
+mod sites;
+
+pub use contract::{Backend, BlobInfo, BlobRead, BlobStream};
+pub use error::BackendError;
+pub use fs::FsBackend;
+pub use health::SiteState;
+pub use identity::{Claim, IdentityError, Installation, KnownSites};
+pub use probe::Probe;
+pub use s3::{Addressing, S3Backend, S3Config, S3Credentials};
+pub use site::{Receipt, Site, SiteLimits};
+pub use sites::Sites;

@@ -1,0 +1,95 @@
+//! What can go wrong with keys.
+
+use std::{io, path::PathBuf};
+
+use crate::types::KeyId;
+
+/// A key operation that failed. Fails closed: no variant is ever answered by going on without the key.
+#[derive(Debug, thiserror::Error)]
+pub enum KmsError {
+    /// No key of that id is configured, or the keyring holds none.
+    #[error("no key `{0}`: add it to the configuration and the keyring")]
+    UnknownKey(KeyId),
+    /// The provider cannot be reached; worth trying again.
+    #[error("key `{key}` is unavailable: {reason}")]
+    Unavailable {
+        /// The key.
+        key: KeyId,
+        /// What the provider's side said.
+        reason: String,
+    },
+    /// The provider answers but will not use the key: sealed, disabled or forbidden.
+    #[error("the provider refuses to use key `{key}`: {reason}")]
+    Refused {
+        /// The key.
+        key: KeyId,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The version that wrapped the key has been destroyed: what it wrapped is erased.
+    #[error("version {version} of key `{key}` has been destroyed")]
+    Destroyed {
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: u32,
+    },
+    /// No such version.
+    #[error("key `{key}` has no version {version}")]
+    UnknownVersion {
+        /// The key.
+        key: KeyId,
+        /// The version asked for.
+        version: u32,
+    },
+    /// The version in use cannot be destroyed.
+    #[error("version {version} of key `{key}` is its primary one: rotate the key and rewrap before destroying it")]
+    PrimaryVersion {
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: u32,
+    },
+    /// A wrapped key was made for another installation, country, owner or generation.
+    #[error("the wrapped key is bound to another context than the one it is used in")]
+    WrongContext,
+    /// A wrapped key does not open: altered, or wrapped by another key.
+    #[error("the wrapped key does not open: it was altered or another key wrapped it")]
+    Corrupt,
+    /// A file that others may read.
+    #[error("`{}` can be read by others (mode {mode:o}): run `chmod 600 {}`", path.display(), path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file that is there already; key files are never overwritten.
+    #[error("`{}` exists already: move it away if it is not in use, or open it instead of creating another", .0.display())]
+    Exists(PathBuf),
+    /// A key file cannot be read or written.
+    #[error("cannot use key file `{}`: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A key file with other content than it should have.
+    #[error("`{}` is not usable: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, without any of its content.
+        reason: String,
+    },
+    /// The cryptographic library refused; nothing a caller can act on.
+    #[error("the cryptographic library refused an operation")]
+    Crypto,
+}
+
+impl From<ring::error::Unspecified> for KmsError {
+    fn from(_: ring::error::Unspecified) -> Self {
+        Self::Crypto
+    }
+}

@@ -1,0 +1,80 @@
+//! Wrapped keys as JSON Web Encryption (RFC 7516), so that other tools can open them with an exported key.
+//!
+//! Compact form, `alg` = `dir`, `enc` = `A256GCM`: the country key encrypts directly. The protected header also carries the
+//! context, which is thereby authenticated.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::aead::{Aad, Nonce};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{KmsError, SecretKey, WrapContext, WrappedKey};
+use crate::digest;
+
+const NONCE_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+
+/// Far more than a real one has: a site's name of 64 bytes makes about 500.
+const MAX_LEN: usize = 4096;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    enc: String,
+    kid: String,
+    domicile: WrapContext,
+}
+
+/// Encrypts `key` under `kek`.
+pub(super) fn seal(kek: &SecretKey, kid: &str, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
+    let header = Header { alg: "dir".into(), enc: "A256GCM".into(), kid: kid.into(), domicile: context.clone() };
+    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(|_| KmsError::Crypto)?);
+    let nonce: [u8; NONCE_LEN] = digest::random();
+    let mut text = Zeroizing::new(*key.expose());
+    let sealing = kek.aes_gcm()?;
+    let tag = sealing.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header), text.as_mut())?;
+    let [nonce, text, tag] = [&nonce[..], &text[..], tag.as_ref()].map(|part| URL_SAFE_NO_PAD.encode(part));
+    Ok(WrappedKey::new(format!("{header}..{nonce}.{text}.{tag}")))
+}
+
+/// The `kid` of a wrapped key, not yet authenticated.
+pub(super) fn key_id(wrapped: &WrappedKey) -> Result<String, KmsError> {
+    Ok(parse(wrapped)?.1.kid)
+}
+
+/// Decrypts what [`seal`] made under the same key and context.
+pub(super) fn open(kek: &SecretKey, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
+    let ([header, nonce, text, tag], parsed) = parse(wrapped)?;
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| KmsError::Corrupt);
+    let (nonce, text, tag) = (decode(nonce)?, decode(text)?, decode(tag)?);
+    if text.len() != 32 || tag.len() != TAG_LEN {
+        return Err(KmsError::Corrupt);
+    }
+    let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| KmsError::Corrupt)?;
+    let mut buffer = Zeroizing::new([text, tag].concat());
+    let text = kek.aes_gcm()?.open_in_place(nonce, Aad::from(header), &mut buffer).map_err(|_| KmsError::Corrupt)?;
+    if parsed.domicile != *context {
+        return Err(KmsError::WrongContext);
+    }
+    SecretKey::from_slice(text).ok_or(KmsError::Corrupt)
+}
+
+/// The four non-empty fields, still encoded, and the decoded header.
+fn parse(wrapped: &WrappedKey) -> Result<([&str; 4], Header), KmsError> {
+    if wrapped.as_str().len() > MAX_LEN {
+        return Err(KmsError::Corrupt);
+    }
+    let mut fields = wrapped.as_str().split('.');
+    let mut next = || fields.next().ok_or(KmsError::Corrupt);
+    let (header, encrypted_key, nonce, text, tag) = (next()?, next()?, next()?, next()?, next()?);
+    if !encrypted_key.is_empty() || fields.next().is_some() {
+        return Err(KmsError::Corrupt);
+    }
+    let json = URL_SAFE_NO_PAD.decode(header).map_err(|_| KmsError::Corrupt)?;
+    let parsed: Header = serde_json::from_slice(&json).map_err(|_| KmsError::Corrupt)?;
+    if parsed.alg != "dir" || parsed.enc != "A256GCM" {
+        return Err(KmsError::Corrupt);
+    }
+    Ok(([header, nonce, text, tag], parsed))
+}

@@ -1,0 +1,80 @@
+//! One country's key of a keyring as a provider.
+
+use async_trait::async_trait;
+
+use super::{
+    Keyring,
+    keys::{KeySet, kid, version_in},
+};
+use crate::{
+    kms::{KeyProvider, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey, jwe},
+    types::{Country, KeyId},
+};
+
+pub(super) struct KeyringProvider {
+    keyring: Keyring,
+    key: KeyId,
+    country: Country,
+}
+
+impl KeyringProvider {
+    pub(super) const fn new(keyring: Keyring, key: KeyId, country: Country) -> Self {
+        Self { keyring, key, country }
+    }
+
+    fn check(&self, context: &WrapContext) -> Result<(), KmsError> {
+        let ours = context.country == self.country && context.installation == self.keyring.installation_id();
+        if ours { Ok(()) } else { Err(KmsError::WrongContext) }
+    }
+
+    /// Changes the keyring on a thread that may block: the file is written and synced.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut KeySet) -> Result<T, KmsError> + Send + 'static,
+    ) -> Result<T, KmsError> {
+        let keyring = self.keyring.clone();
+        let changed = tokio::task::spawn_blocking(move || keyring.change(change)).await;
+        changed.unwrap_or_else(|_| {
+            Err(KmsError::Unavailable { key: self.key.clone(), reason: "the keyring's writer was interrupted".into() })
+        })
+    }
+}
+
+#[async_trait]
+impl KeyProvider for KeyringProvider {
+    async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
+        self.check(context)?;
+        let (version, kek) = self.keyring.0.keys.read().primary(&self.key)?;
+        jwe::seal(&kek, &kid(&self.key, version), context, key)
+    }
+
+    async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
+        self.check(context)?;
+        let version = version_in(&jwe::key_id(wrapped)?, &self.key).ok_or(KmsError::Corrupt)?;
+        let kek = self.keyring.0.keys.read().version(&self.key, version)?;
+        jwe::open(&kek, context, wrapped)
+    }
+
+    async fn rewrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<WrappedKey, KmsError> {
+        let key = self.unwrap(context, wrapped).await?;
+        self.wrap(context, &key).await
+    }
+
+    async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
+        self.keyring.0.keys.read().versions(&self.key)
+    }
+
+    async fn rotate(&self) -> Result<KeyVersion, KmsError> {
+        let (key, now) = (self.key.clone(), self.keyring.0.clock.now());
+        self.change(move |keys| keys.rotate(&key, now)).await
+    }
+
+    async fn destroy_version(&self, version: u32) -> Result<(), KmsError> {
+        let key = self.key.clone();
+        self.change(move |keys| keys.destroy(&key, version)).await
+    }
+
+    async fn health(&self) -> Result<(), KmsError> {
+        self.keyring.0.keys.read().primary(&self.key).map(drop)
+    }
+}

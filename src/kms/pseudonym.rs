@@ -1,0 +1,87 @@
+//! Stand-ins for names in the ledger and in index keys.
+
+use std::fmt;
+
+use super::SecretKey;
+use crate::{
+    digest,
+    types::{BucketName, ObjectKey, PrincipalId, Pseudonym, SubjectId},
+};
+
+/// Makes pseudonyms: HMAC-SHA-256 under the installation's pseudonym key, cut to 16 bytes. Different kinds of name never share
+/// one, even when their texts are equal.
+pub struct Pseudonyms(SecretKey);
+
+impl Pseudonyms {
+    /// Uses `key`, which must stay the same for the life of the installation.
+    pub const fn new(key: SecretKey) -> Self {
+        Self(key)
+    }
+
+    /// For a subject.
+    pub fn subject(&self, subject: &SubjectId) -> Pseudonym {
+        self.of("subject", &[subject.as_str()])
+    }
+
+    /// For an object key in a bucket.
+    pub fn key(&self, bucket: &BucketName, key: &ObjectKey) -> Pseudonym {
+        self.of("key", &[bucket.as_str(), key.as_str()])
+    }
+
+    /// For a bucket.
+    pub fn bucket(&self, bucket: &BucketName) -> Pseudonym {
+        self.of("bucket", &[bucket.as_str()])
+    }
+
+    /// For a principal.
+    pub fn principal(&self, principal: &PrincipalId) -> Pseudonym {
+        self.of("principal", &[principal.as_str()])
+    }
+
+    /// For an access key id that a request named, known or not.
+    pub fn access_key(&self, access_key_id: &str) -> Pseudonym {
+        self.of("access-key", &[access_key_id])
+    }
+
+    fn of(&self, kind: &str, names: &[&str]) -> Pseudonym {
+        let mut message = Vec::with_capacity(128);
+        for part in std::iter::once(&kind).chain(names) {
+            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            message.extend_from_slice(part.as_bytes());
+        }
+        let hash = digest::hmac_sha256(self.0.expose(), &[b"domicile pseudonym v1", &message]);
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&hash[..16]);
+        Pseudonym::from_bytes(cut)
+    }
+}
+
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pseudonyms")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn kinds_and_borders_of_names_matter_and_so_does_the_key() {
+        let (one, two) = (Pseudonyms::new(SecretKey::random()), Pseudonyms::new(SecretKey::random()));
+        let bucket = |name: &str| BucketName::new(name).unwrap();
+        let all = BTreeSet::from([
+            one.subject(&SubjectId::new("media").unwrap()),
+            two.subject(&SubjectId::new("media").unwrap()),
+            one.bucket(&bucket("media")),
+            one.principal(&PrincipalId::new("media").unwrap()),
+            one.access_key("media"),
+            one.key(&bucket("media"), &ObjectKey::new("xy").unwrap()),
+            one.key(&bucket("mediax"), &ObjectKey::new("y").unwrap()),
+        ]);
+        assert_eq!(all.len(), 7);
+        assert_eq!(one.bucket(&bucket("media")), one.bucket(&bucket("media")));
+    }
+}

@@ -1,0 +1,88 @@
+//! CopyObject. A copy launders nothing: it is decided anew from the target's signals and the source's recorded subject, opened, and
+//! sealed anew under keys of its own. It shares no blob with its source.
+
+use futures_util::StreamExt;
+
+use crate::audit::Kind;
+use crate::index::Record;
+use crate::objects::limits::check_length;
+use crate::objects::put::NewObject;
+use crate::objects::{
+    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request, Stored,
+};
+use crate::residency::SourceFacts;
+
+impl Objects {
+    /// Copies an object, through the gateway and in the gateway's memory alone.
+    ///
+    /// # Errors
+    /// Those of a read of the source and of a write of the target.
+    pub async fn copy(&self, request: &Request<'_>, copy: CopyRequest) -> Result<Stored, ObjectError> {
+        let bucket = self.writable_bucket(request, &copy.bucket).await?;
+        let (record, facts) = self.copy_source(request, &copy.source).await?;
+        check_length(record.summary.size)?;
+        let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
+        if itself && copy.replace.is_none() && copy.tags.is_none() {
+            return Err(ObjectError::InvalidArgument {
+                name: "x-amz-copy-source",
+                message: "copying an object to itself must change its metadata, tags or encryption".to_owned(),
+            });
+        }
+        let (content, metadata) = match copy.replace {
+            Some(replace) => replace,
+            None => (record.content.clone(), record.metadata.clone()),
+        };
+        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.tags.clone()) };
+        let algorithm = copy.checksum.or(record.summary.checksum.map(|(algorithm, _)| algorithm));
+        let object = NewObject {
+            bucket: &bucket,
+            key: &copy.key,
+            description,
+            length: record.summary.size,
+            content_md5: None,
+            checksum: algorithm.map(|algorithm| ExpectedChecksum { algorithm, value: None }),
+            condition: copy.condition,
+            kind: Kind::CopyObject,
+        };
+        let source = self.lazy_body(record);
+        self.store_object(request, object, &[facts], source).await
+    }
+
+    /// The record a copy reads, and what it says of whose data it is.
+    pub(super) async fn copy_source(
+        &self,
+        request: &Request<'_>,
+        source: &CopySource,
+    ) -> Result<(Record, SourceFacts), ObjectError> {
+        let unconditional = Default::default();
+        let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;
+        source.condition.check_source(&record.summary)?;
+        let facts = record.placement.as_source(&bucket.name, &source.key);
+        Ok((record, facts))
+    }
+
+    /// The bytes of a record as a body that opens the record when it is first read: only after the target was placed.
+    fn lazy_body(&self, record: Record) -> Body {
+        let range = 0..record.summary.size;
+        let objects = self.clone();
+        let open = async move { objects.open_record(&record, range).await };
+        Box::pin(futures_util::stream::once(open).flat_map(|opened| match opened {
+            Ok(read) => body_of(read),
+            Err(error) => {
+                tracing::warn!(error = %error, "the source of a copy cannot be opened");
+                Box::pin(futures_util::stream::once(std::future::ready(Err(BodyError::Source))))
+            }
+        }))
+    }
+}
+
+/// A read as a body.
+pub(super) fn body_of(read: ReadBody) -> Body {
+    Box::pin(read.map(|item| match item {
+        Ok(bytes) => Ok(Piece::Data(bytes)),
+        Err(error) => {
+            tracing::warn!(error = %error, "the source of a copy broke off");
+            Err(BodyError::Source)
+        }
+    }))
+}

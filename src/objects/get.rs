@@ -1,0 +1,95 @@
+//! GetObject and HeadObject. HEAD never leaves the index.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::authn::Action;
+use crate::index::{Bucket, Layout, PartEntry, Record};
+use crate::objects::commit::residence;
+use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request};
+use crate::types::{BucketName, ObjectKey, VersionId};
+
+impl Objects {
+    /// What the index says of a record.
+    ///
+    /// # Errors
+    /// See [`Objects::get`].
+    pub async fn head(&self, request: &Request<'_>, get: GetRequest) -> Result<Found, ObjectError> {
+        let (bucket, record) = self.find(request, &get.bucket, &get.key, get.version, &get.condition).await?;
+        tracing::trace!(bucket = %bucket.name, record = %record.summary.id, "found");
+        let size = record.summary.size;
+        let parts = self.part_table(&record)?;
+        let range = match (get.part, get.range) {
+            (Some(number), _) => Some(part_range(&record, parts.as_deref(), number)?),
+            (None, Some(range)) => Some(range.resolve(size).ok_or(ObjectError::InvalidRange { size })?),
+            (None, None) => None,
+        };
+        Ok(Found {
+            length: range.as_ref().map_or(size, |range| range.end - range.start),
+            parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
+            residence: residence(&record),
+            range,
+            record,
+        })
+    }
+
+    /// A record and its bytes. The first segment has been verified when this returns.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it.
+    pub async fn get(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, ReadBody), ObjectError> {
+        let found = self.head(request, get).await?;
+        let range = found.range.clone().unwrap_or(0..found.record.summary.size);
+        let body = self.open_record(&found.record, range).await?;
+        Ok((found, body))
+    }
+
+    /// The version of a key that a read asks for, after permissions and conditions.
+    pub(super) async fn find(
+        &self,
+        request: &Request<'_>,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        condition: &ReadCondition,
+    ) -> Result<(Arc<Bucket>, Record), ObjectError> {
+        let bucket = self.permitted_bucket(request, bucket, Action::Read).await?;
+        let found = match version {
+            Some(version) => self.index.version(bucket.id, key, version)?,
+            None => self.index.current(bucket.id, key)?,
+        };
+        let Some(record) = found else {
+            if request.auth.permits(Action::List, &bucket.name).is_err() {
+                return Err(ObjectError::Forbidden { action: "read" });
+            }
+            return Err(if version.is_some() { ObjectError::NoSuchVersion } else { ObjectError::NoSuchKey });
+        };
+        if record.summary.delete_marker {
+            return Err(if version.is_some() { ObjectError::DeleteMarker } else { ObjectError::NoSuchKey });
+        }
+        condition.check(&record.summary)?;
+        Ok((bucket, record))
+    }
+
+    fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
+        match &record.layout {
+            Layout::Parts { table, .. } => Ok(Some(self.index.parts_of(*table)?)),
+            Layout::Whole { .. } | Layout::Extents { .. } => Ok(None),
+        }
+    }
+}
+
+/// The bytes of part `number`; an object that was not uploaded in parts is its own part 1.
+fn part_range(record: &Record, parts: Option<&[PartEntry]>, number: u32) -> Result<Range<u64>, ObjectError> {
+    let count = parts.map_or(1, <[PartEntry]>::len);
+    let position = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
+    if position >= count {
+        return Err(ObjectError::InvalidArgument {
+            name: "partNumber",
+            message: format!("the object has {count} parts and no part {number}"),
+        });
+    }
+    let Some(parts) = parts else { return Ok(0..record.summary.size) };
+    let start: u64 = parts[..position].iter().map(|part| part.size).sum();
+    Ok(start..start + parts[position].size)
+}

@@ -1,0 +1,222 @@
+//! From a body to sealed extents at every required site.
+//!
+//! The body is cut into extents of at most [`EXTENT_SIZE`]; each is sealed in place while it arrives, once for every copy, and stored
+//! by a task of its own while the next one fills. At most [`IN_FLIGHT`] extents of one request wait for their sites, and all requests
+//! share one memory budget.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::try_join_all;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::backend::Receipt;
+use crate::digest::Checksum;
+use crate::objects::hashing::{Hashes, Hashing};
+use crate::objects::record_keys::Target;
+use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, MemoryBudget, ObjectError, Piece};
+use crate::seal::{EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
+use crate::types::{AttemptId, RecordId};
+
+/// Extents of one request that may be on their way to the sites while another one fills.
+const IN_FLIGHT: usize = 2;
+
+/// What one ingest reads and under which names it stores.
+pub(super) struct Ingest<'a> {
+    pub(super) memory: &'a MemoryBudget,
+    pub(super) targets: &'a [Target],
+    pub(super) record: RecordId,
+    pub(super) part: u32,
+    pub(super) attempt: AttemptId,
+    pub(super) length: u64,
+    pub(super) content_md5: Option<[u8; 16]>,
+    pub(super) checksum: Option<ExpectedChecksum>,
+}
+
+/// A body that fits one extent, sealed for every copy but not yet stored: its manifest is still to go into the same blob.
+pub(super) struct WholeBody {
+    pub(super) hashes: Hashes,
+    sealers: Vec<ExtentSealer>,
+    lease: Lease,
+}
+
+/// Whether a body of `length` bytes is stored as one blob together with its manifest.
+pub(super) fn fits_one_extent(length: u64) -> bool {
+    length <= EXTENT_SIZE as u64
+}
+
+impl Ingest<'_> {
+    /// Reads a body of at most one extent to its end.
+    pub(super) async fn whole(&self, body: Body) -> Result<WholeBody, ObjectError> {
+        let mut reader = Reader::new(self, body);
+        let (sealers, lease) = self.fill(&mut reader, 0, self.length).await?;
+        let hashes = reader.finish().await?;
+        Ok(WholeBody { hashes, sealers, lease })
+    }
+
+    /// Reads a body of any length and stores it as a run of extents. On return every extent is durable at every target, as the
+    /// receipts prove.
+    pub(super) async fn extents(&self, body: Body) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
+        let mut reader = Reader::new(self, body);
+        let mut stores: JoinSet<Result<Vec<Receipt>, ObjectError>> = JoinSet::new();
+        let mut receipts = Vec::new();
+        let mut remaining = self.length;
+        for extent in 0.. {
+            let length = remaining.min(EXTENT_SIZE as u64);
+            let (sealers, lease) = self.fill(&mut reader, extent, length).await?;
+            remaining -= length;
+            while stores.len() >= IN_FLIGHT {
+                receipts.append(&mut joined(stores.join_next().await)?);
+            }
+            let targets = self.targets.to_vec();
+            stores.spawn(async move {
+                let blobs = seal_all(sealers, None)?;
+                let stored = store_all(&targets, &blobs).await?;
+                drop(lease);
+                Ok(stored.into_iter().map(|(receipt, _)| receipt).collect())
+            });
+            if remaining == 0 {
+                break;
+            }
+        }
+        let hashes = reader.finish().await?;
+        while let Some(done) = stores.join_next().await {
+            receipts.append(&mut joined(Some(done))?);
+        }
+        Ok((hashes, receipts))
+    }
+
+    /// Reads the next `length` bytes into one extent for every target.
+    async fn fill(
+        &self,
+        reader: &mut Reader,
+        extent: u32,
+        length: u64,
+    ) -> Result<(Vec<ExtentSealer>, Lease), ObjectError> {
+        let lease = self.memory.take(length.max(1) * self.targets.len() as u64).await?;
+        let id = ExtentId { record: self.record, part: self.part, attempt: self.attempt, extent };
+        let capacity = usize::try_from(length).unwrap_or(EXTENT_SIZE);
+        let mut sealers: Vec<_> =
+            self.targets.iter().map(|target| ExtentSealer::new(&target.seal, id, &target.key, capacity)).collect();
+        let mut missing = length;
+        while missing > 0 {
+            let piece = reader.next(missing).await?;
+            missing -= piece.len() as u64;
+            for sealer in &mut sealers {
+                sealer.push(&piece)?;
+            }
+        }
+        Ok((sealers, lease))
+    }
+}
+
+impl WholeBody {
+    /// Seals `manifest` into the head of every copy's blob and stores them.
+    pub(super) async fn store(self, targets: &[Target], manifest: &[u8]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
+        let blobs = seal_all(self.sealers, Some(manifest))?;
+        let receipts = store_all(targets, &blobs).await?;
+        drop(self.lease);
+        Ok(receipts)
+    }
+}
+
+/// Stores a manifest blob of its own for every copy: an extent without data whose head carries the manifest.
+pub(super) async fn store_manifest(
+    targets: &[Target],
+    record: RecordId,
+    attempt: AttemptId,
+    manifest: &[u8],
+) -> Result<Vec<(Receipt, u32)>, ObjectError> {
+    let id = ExtentId::manifest(record, attempt);
+    let sealers = targets.iter().map(|target| ExtentSealer::new(&target.seal, id, &target.key, 0)).collect();
+    let blobs = seal_all(sealers, Some(manifest))?;
+    store_all(targets, &blobs).await
+}
+
+fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<SealedBlob>, ObjectError> {
+    sealers.into_iter().map(|sealer| sealer.finish(manifest).map_err(ObjectError::from)).collect()
+}
+
+/// Stores one blob at each target at the same time and answers when all are durable: the receipt and the length of the head.
+async fn store_all(targets: &[Target], blobs: &[SealedBlob]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
+    let stores = targets.iter().zip(blobs).map(|(target, blob)| async move {
+        let receipt =
+            target.site.store(blob).await.map_err(|error| ObjectError::from_backend(target.seal.country(), &error))?;
+        Ok::<_, ObjectError>((receipt, blob.head_len()))
+    });
+    try_join_all(stores).await
+}
+
+/// What a task that stored an extent came to.
+fn joined(done: Option<Result<Result<Vec<Receipt>, ObjectError>, JoinError>>) -> Result<Vec<Receipt>, ObjectError> {
+    match done {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(ObjectError::Internal(format!("storing an extent: {error}"))),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Hands out the bytes of a body in pieces no longer than asked for, hashing what it hands out.
+struct Reader {
+    body: Body,
+    rest: Bytes,
+    hashing: Hashing,
+    content_md5: Option<[u8; 16]>,
+    expected: Option<Checksum>,
+    length: u64,
+    taken: u64,
+}
+
+impl Reader {
+    fn new(ingest: &Ingest<'_>, body: Body) -> Self {
+        Self {
+            body,
+            rest: Bytes::new(),
+            hashing: Hashing::new(ingest.length, ingest.checksum.map(|checksum| checksum.algorithm)),
+            content_md5: ingest.content_md5,
+            expected: ingest.checksum.and_then(|checksum| checksum.value),
+            length: ingest.length,
+            taken: 0,
+        }
+    }
+
+    /// The next piece of the body, of 1 to `most` bytes. The end of the body is an error here: the caller knows how long it is.
+    async fn next(&mut self, most: u64) -> Result<Bytes, ObjectError> {
+        while self.rest.is_empty() {
+            match self.body.next().await {
+                Some(Ok(Piece::Data(piece))) => self.rest = piece,
+                Some(Ok(Piece::Expect(checksum))) => self.expected = Some(checksum),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(BodyError::Length { expected: self.length, got: self.taken }.into()),
+            }
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let piece = self.rest.split_to(self.rest.len().min(most));
+        self.taken += piece.len() as u64;
+        self.hashing.update(&piece).await?;
+        Ok(piece)
+    }
+
+    /// Reads what follows the bytes (a trailer, and the protocol's own checks) and compares every hash the client gave.
+    async fn finish(mut self) -> Result<Hashes, ObjectError> {
+        let mut extra = self.rest.len() as u64;
+        while let Some(item) = self.body.next().await {
+            match item? {
+                Piece::Data(piece) => extra += piece.len() as u64,
+                Piece::Expect(checksum) => self.expected = Some(checksum),
+            }
+        }
+        if extra > 0 {
+            return Err(BodyError::Length { expected: self.length, got: self.taken + extra }.into());
+        }
+        let hashes = self.hashing.finish().await?;
+        if self.content_md5.is_some_and(|md5| md5 != hashes.md5) {
+            return Err(ObjectError::BadDigest("Content-MD5"));
+        }
+        if let (Some(expected), Some(computed)) = (self.expected, hashes.checksum)
+            && expected.as_bytes() != computed.as_bytes()
+        {
+            return Err(ObjectError::BadDigest("checksum"));
+        }
+        Ok(hashes)
+    }
+}

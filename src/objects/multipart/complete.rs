@@ -1,0 +1,198 @@
+//! CompleteMultipartUpload: a part table, a manifest, and one commit that makes the parts an object.
+
+use crate::audit::Kind;
+use crate::digest::{self, Checksum, ChecksumKind, ETag};
+use crate::index::{Change, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition};
+use crate::objects::commit::{NewRecord, residence, stored};
+use crate::objects::ingest::store_manifest;
+use crate::objects::limits::{MAX_OBJECT, MIN_PART};
+use crate::objects::multipart::OpenUpload;
+use crate::objects::record_keys::new_attempt_id;
+use crate::objects::{CompletePart, CompleteRequest, Manifest, ObjectError, Objects, Request, Stored};
+use crate::types::VersionId;
+
+/// Parts read from the index at a time.
+const PAGE: usize = 1000;
+
+impl Objects {
+    /// Makes an object of the parts. Completing again with the same parts, as a client does that missed the answer, gives the same
+    /// answer.
+    ///
+    /// # Errors
+    /// [`ObjectError::InvalidPart`], [`ObjectError::InvalidPartOrder`], [`ObjectError::EntityTooSmall`], [`ObjectError::BadDigest`],
+    /// and those of a write.
+    pub async fn complete_upload(&self, request: &Request<'_>, complete: CompleteRequest) -> Result<Stored, ObjectError> {
+        if let Some(again) = self.completed_before(request, &complete).await? {
+            return Ok(again);
+        }
+        let open = self.resume_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
+        let _reservation = match complete.condition {
+            WriteCondition::None => None,
+            _ => Some(
+                self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?,
+            ),
+        };
+        self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
+
+        let parts = self.chosen_parts(&open.upload, &complete.parts).await?;
+        let row = self.completed_row(&open, &complete, &parts)?;
+        let manifest = Manifest::new(&open.bucket.name, open.bucket.id, &complete.key, &row, &parts).encode()?;
+        let attempt = new_attempt_id();
+        let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest).await?;
+        let new = NewRecord::new(row, &open.targets, attempt, receipts);
+        let answer = stored(&new.row);
+        let event = self.object_event(request, Kind::CompleteUpload, &open.bucket.name, &complete.key);
+        self.commit_decided(request, &open.bucket, &complete.key, &open.placement, event, |basis| Change::CompleteUpload {
+            put: Box::new(PutChange {
+                bucket: open.bucket.id,
+                key: complete.key.clone(),
+                record: new.row.clone(),
+                receipts: new.receipts.clone(),
+                basis,
+                condition: complete.condition.clone(),
+            }),
+            upload: open.upload.id,
+            parts: parts.clone(),
+        })
+        .await?;
+        Ok(answer)
+    }
+
+    /// The answer given before, when this upload was completed with the same parts and its object is still the current one.
+    async fn completed_before(
+        &self,
+        request: &Request<'_>,
+        complete: &CompleteRequest,
+    ) -> Result<Option<Stored>, ObjectError> {
+        let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
+        let UploadState::Completed { parts, .. } = upload.state else { return Ok(None) };
+        let current = self.index.current(bucket.id, &complete.key)?;
+        match current {
+            Some(record) if record.summary.id == upload.record && parts == asked_parts(&complete.parts) => {
+                Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
+            }
+            _ => Err(ObjectError::NoSuchUpload),
+        }
+    }
+
+    /// The stored parts that the request names, after every check on them.
+    async fn chosen_parts(&self, upload: &Upload, asked: &[CompletePart]) -> Result<Vec<PartEntry>, ObjectError> {
+        if asked.is_empty() {
+            return Err(ObjectError::InvalidArgument {
+                name: "CompleteMultipartUpload",
+                message: "name at least one part".to_owned(),
+            });
+        }
+        if asked.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+            return Err(ObjectError::InvalidPartOrder);
+        }
+        let mut have = Vec::<Part>::new();
+        loop {
+            let after = have.last().map_or(0, |part| part.number);
+            let page = self.index.upload_parts(upload.id, after, PAGE).await?;
+            let last = page.len() < PAGE;
+            have.extend(page);
+            if last {
+                break;
+            }
+        }
+        let mut chosen = Vec::with_capacity(asked.len());
+        for (position, asked_part) in asked.iter().enumerate() {
+            let number = asked_part.number;
+            let part = have
+                .binary_search_by_key(&number, |part| part.number)
+                .ok()
+                .map(|at| &have[at])
+                .filter(|part| part.etag.to_string() == asked_part.etag)
+                .ok_or(ObjectError::InvalidPart { number })?;
+            if let Some(given) = &asked_part.checksum
+                && part.checksum.is_none_or(|stored| stored.as_bytes() != given.as_bytes())
+            {
+                return Err(ObjectError::InvalidPart { number });
+            }
+            if part.size < MIN_PART && position + 1 < asked.len() {
+                return Err(ObjectError::EntityTooSmall { number, size: part.size });
+            }
+            chosen.push(PartEntry {
+                number,
+                attempt: part.attempt,
+                size: part.size,
+                etag: part.etag,
+                checksum: part.checksum,
+            });
+        }
+        Ok(chosen)
+    }
+
+    fn completed_row(
+        &self,
+        open: &OpenUpload,
+        complete: &CompleteRequest,
+        parts: &[PartEntry],
+    ) -> Result<Record, ObjectError> {
+        let size = parts.iter().map(|part| part.size).sum();
+        if size > MAX_OBJECT {
+            return Err(ObjectError::EntityTooLarge { size, max: MAX_OBJECT });
+        }
+        if complete.size.is_some_and(|declared| declared != size) {
+            return Err(ObjectError::InvalidArgument {
+                name: "x-amz-mp-object-size",
+                message: format!("the parts have {size} bytes together"),
+            });
+        }
+        let checksum = object_checksum(&open.upload, parts)?;
+        if let (Some(given), Some(computed)) = (&complete.checksum, &checksum)
+            && given.as_bytes() != computed.as_bytes()
+        {
+            return Err(ObjectError::BadDigest("checksum"));
+        }
+        let etags: Vec<ETag> = parts.iter().map(|part| part.etag).collect();
+        let summary = Summary {
+            id: open.upload.record,
+            version: VersionId::Null,
+            ticket: self.index.ticket(),
+            modified: self.clock.now(),
+            size,
+            etag: ETag::multipart(&etags),
+            checksum: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
+            owner: open.upload.owner.clone(),
+            delete_marker: false,
+        };
+        Ok(Record {
+            summary,
+            content: open.upload.content.clone(),
+            metadata: open.upload.metadata.clone(),
+            tags: open.upload.tags.clone(),
+            checksum,
+            placement: open.upload.placement.clone(),
+            copies: Vec::new(),
+            layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
+        })
+    }
+}
+
+/// The object's checksum as S3 makes it of its parts': a checksum of checksums, or the one that the whole would have.
+fn object_checksum(upload: &Upload, parts: &[PartEntry]) -> Result<Option<Checksum>, ObjectError> {
+    let Some((algorithm, kind)) = upload.checksum else { return Ok(None) };
+    let checksums: Option<Vec<(Checksum, u64)>> =
+        parts.iter().map(|part| part.checksum.map(|checksum| (checksum, part.size))).collect();
+    let Some(checksums) = checksums else { return Ok(None) };
+    match kind {
+        ChecksumKind::Composite => {
+            let parts: Vec<Checksum> = checksums.into_iter().map(|(checksum, _)| checksum).collect();
+            Ok(digest::composite(algorithm, &parts))
+        }
+        ChecksumKind::FullObject => Ok(digest::combine_crc(algorithm, &checksums)),
+    }
+}
+
+/// Names the parts of a complete request, to recognise the same request when it comes again.
+fn asked_parts(asked: &[CompletePart]) -> [u8; 32] {
+    let mut hash = digest::Sha256::new();
+    for part in asked {
+        hash.update(&part.number.to_be_bytes());
+        hash.update(part.etag.as_bytes());
+        hash.update(b"\0");
+    }
+    hash.finish()
+}

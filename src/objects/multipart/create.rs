@@ -1,0 +1,58 @@
+//! CreateMultipartUpload: decides where the object will live and makes its keys.
+
+use crate::audit::Kind;
+use crate::digest;
+use crate::index::{Change, Upload, UploadState};
+use crate::objects::limits::{check_metadata, check_tags};
+use crate::objects::record_keys::{Target, new_record_id};
+use crate::objects::{CreateUpload, ObjectError, Objects, Request, Residence};
+use crate::policy::Role;
+use crate::types::UploadId;
+
+impl Objects {
+    /// Begins an upload in parts.
+    ///
+    /// # Errors
+    /// The refusals of a write: an upload that could not be completed is not begun.
+    pub async fn create_upload(
+        &self,
+        request: &Request<'_>,
+        create: CreateUpload,
+    ) -> Result<(UploadId, Residence), ObjectError> {
+        let bucket = self.writable_bucket(request, &create.bucket).await?;
+        check_metadata(&create.description.metadata)?;
+        check_tags(&create.description.tags)?;
+        let placement =
+            self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
+        let record = new_record_id();
+        let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
+        let id = UploadId::from_bytes(digest::random());
+        let upload = Upload {
+            id,
+            bucket: bucket.id,
+            key: create.key.clone(),
+            initiated: self.clock.now(),
+            owner: request.auth.principal().id.clone(),
+            record,
+            content: create.description.content,
+            metadata: create.description.metadata,
+            tags: create.description.tags,
+            checksum: create.checksum,
+            placement: placement.record().clone(),
+            copies: targets.iter().map(Target::pending_row).collect(),
+            state: UploadState::Open,
+        };
+        let event = self.object_event(request, Kind::CreateUpload, &bucket.name, &create.key);
+        self.commit_decided(request, &bucket, &create.key, &placement, event, |basis| {
+            Change::CreateUpload { upload: Box::new(upload.clone()), basis }
+        })
+        .await?;
+        let stored = placement.copies().iter().filter(|copy| copy.role != Role::Queued);
+        let residence = Residence {
+            countries: stored.clone().map(|copy| copy.country).collect(),
+            sites: stored.map(|copy| copy.site.clone()).collect(),
+            instruments: placement.record().instruments.clone(),
+        };
+        Ok((id, residence))
+    }
+}

@@ -1,0 +1,66 @@
+//! The multipart family. An upload is placed once, when it is created; every part and the completion check that the placement still
+//! stands. Parts are runs of extents stored where the record will live: there is no staging area in another country.
+
+mod abort;
+mod complete;
+mod create;
+mod list;
+mod part;
+mod part_copy;
+
+use crate::authn::Action;
+use crate::index::{Bucket, Upload, UploadState};
+use crate::objects::record_keys::Target;
+use crate::objects::{ObjectError, Objects, Request};
+use crate::residency::Placement;
+use crate::types::{BucketName, ObjectKey, UploadId};
+use std::sync::Arc;
+
+pub use list::{PartsPage, PartsRequest};
+
+/// An upload that is open, with its placement checked again and the keys that seal its parts.
+struct OpenUpload {
+    bucket: Arc<Bucket>,
+    upload: Upload,
+    placement: Placement,
+    targets: Vec<Target>,
+}
+
+impl Objects {
+    /// Finds an upload that the caller may go on with.
+    async fn find_upload(
+        &self,
+        request: &Request<'_>,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<(Arc<Bucket>, Upload), ObjectError> {
+        let bucket = self.permitted_bucket(request, bucket, Action::Write).await?;
+        let upload = self.index.upload(bucket.id, key, id)?.ok_or(ObjectError::NoSuchUpload)?;
+        Ok((bucket, upload))
+    }
+
+    /// Finds an open upload and decides again whether its placement stands.
+    async fn resume_upload(
+        &self,
+        request: &Request<'_>,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<OpenUpload, ObjectError> {
+        let (bucket, upload) = self.find_upload(request, bucket, key, id).await?;
+        if !matches!(upload.state, UploadState::Open) {
+            return Err(ObjectError::NoSuchUpload);
+        }
+        let placement = match self.residency.resume(request.auth, &upload.placement, &bucket.name, key) {
+            Ok(placement) => placement,
+            Err(refusal) => {
+                let kind = crate::audit::Kind::UploadPart;
+                self.record_refusal(request, kind, &bucket.name, Some(key), refusal.code()).await?;
+                return Err(refusal.into());
+            }
+        };
+        let targets = self.open_targets(&placement, &upload.copies, upload.record).await?;
+        Ok(OpenUpload { bucket, upload, placement, targets })
+    }
+}

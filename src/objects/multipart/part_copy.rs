@@ -1,0 +1,39 @@
+//! UploadPartCopy: refused unless the upload's placement satisfies what the source's own data requires.
+
+use crate::audit::Kind;
+use crate::objects::copy::body_of;
+use crate::objects::limits::{check_length, check_part_number};
+use crate::objects::multipart::part::NewPart;
+use crate::objects::{ByteRange, ObjectError, Objects, PartCopyRequest, Request, StoredPart};
+
+impl Objects {
+    /// Stores a part from the bytes of a record.
+    ///
+    /// # Errors
+    /// Those of a read of the source and of [`Objects::upload_part`]; a residency refusal where the upload's sites do not satisfy
+    /// the source.
+    pub async fn upload_part_copy(&self, request: &Request<'_>, copy: PartCopyRequest) -> Result<StoredPart, ObjectError> {
+        check_part_number(copy.number)?;
+        let open = self.resume_upload(request, &copy.bucket, &copy.key, copy.upload).await?;
+        let (record, facts) = self.copy_source(request, &copy.source).await?;
+        if let Err(refusal) = self.residency.satisfies(open.placement.record(), std::slice::from_ref(&facts)) {
+            let kind = Kind::UploadPartCopy;
+            self.record_refusal(request, kind, &open.bucket.name, Some(&copy.key), refusal.code()).await?;
+            return Err(refusal.into());
+        }
+        let size = record.summary.size;
+        let range = match copy.range {
+            None => 0..size,
+            Some((first, last)) if last < size => {
+                ByteRange::FromTo(first, last).resolve(size).ok_or(ObjectError::InvalidRange { size })?
+            }
+            Some(_) => return Err(ObjectError::InvalidRange { size }),
+        };
+        let length = range.end - range.start;
+        check_length(length)?;
+        let body = body_of(self.open_record(&record, range).await?);
+        let new =
+            NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPartCopy };
+        self.store_part(request, &open, new, body).await
+    }
+}

@@ -1,0 +1,189 @@
+//! PutObject, and the way that every new record takes: place, seal, store, commit.
+
+use crate::audit::{Event, Kind};
+use crate::digest::Checksum;
+use crate::index::{Bucket, Intent, Layout, Record, Summary, WriteCondition};
+use crate::objects::commit::NewRecord;
+use crate::objects::hashing::Hashes;
+use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
+use crate::objects::limits::{check_length, check_metadata, check_tags};
+use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
+use crate::objects::{Body, Description, ExpectedChecksum, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
+use crate::residency::{Placement, Signals, SourceFacts};
+use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, VersionId};
+
+/// A body on its way to becoming a record.
+pub(super) struct NewObject<'a> {
+    pub(super) bucket: &'a Bucket,
+    pub(super) key: &'a ObjectKey,
+    pub(super) description: Description,
+    pub(super) length: u64,
+    pub(super) content_md5: Option<[u8; 16]>,
+    pub(super) checksum: Option<ExpectedChecksum>,
+    pub(super) condition: WriteCondition,
+    pub(super) kind: Kind,
+}
+
+impl Objects {
+    /// Stores an object. The answer means: every required copy is durable at its site and the index commit is fsynced.
+    ///
+    /// # Errors
+    /// Refused before a byte of the body is read where the policy, the caller's permissions or the limits say no; an error after that
+    /// leaves nothing visible.
+    pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
+        let bucket = self.writable_bucket(request, &put.bucket).await?;
+        check_length(put.length)?;
+        let object = NewObject {
+            bucket: &bucket,
+            key: &put.key,
+            description: put.description,
+            length: put.length,
+            content_md5: put.content_md5,
+            checksum: put.checksum,
+            condition: put.condition,
+            kind: Kind::PutObject,
+        };
+        self.store_object(request, object, &[], body).await
+    }
+
+    /// Places, stores and commits `object`, whose bytes came from `sources` where it is a copy.
+    pub(super) async fn store_object(
+        &self,
+        request: &Request<'_>,
+        object: NewObject<'_>,
+        sources: &[SourceFacts],
+        body: Body,
+    ) -> Result<Stored, ObjectError> {
+        check_metadata(&object.description.metadata)?;
+        check_tags(&object.description.tags)?;
+        let (bucket, key) = (object.bucket, object.key);
+        let placement = self.place(request, object.kind, &bucket.name, key, &object.description, sources).await?;
+        let reservation = match object.condition {
+            WriteCondition::None => None,
+            _ => Some(self.index.reserve(bucket.id, key).map_err(|_| ObjectError::ConditionalConflict)?),
+        };
+        self.check_condition(bucket, key, &object.condition)?;
+
+        let record = new_record_id();
+        let attempt = new_attempt_id();
+        let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
+        let intent = self.index.intent(Intent {
+            record,
+            sites: targets.iter().map(|target| target.seal.site().clone()).collect(),
+            started: self.clock.now(),
+        });
+        let ingest = Ingest {
+            memory: &self.memory,
+            targets: &targets,
+            record,
+            part: 0,
+            attempt,
+            length: object.length,
+            content_md5: object.content_md5,
+            checksum: object.checksum,
+        };
+        let new = if fits_one_extent(object.length) {
+            let whole = ingest.whole(body).await?;
+            let row = self.new_row(request, &object, &placement, record, whole.hashes, Layout::Whole { attempt });
+            let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
+            let stored = whole.store(&targets, &manifest).await?;
+            NewRecord::new(row, &targets, attempt, stored)
+        } else {
+            let (hashes, receipts) = ingest.extents(body).await?;
+            let row = self.new_row(request, &object, &placement, record, hashes, Layout::Extents { attempt });
+            let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
+            let stored = store_manifest(&targets, record, attempt, &manifest).await?;
+            NewRecord::new(row, &targets, attempt, stored).with(receipts)
+        };
+        let event = self.object_event(request, object.kind, &bucket.name, key);
+        let stored = self.commit_record(request, bucket, key, &placement, new, object.condition, event).await?;
+        intent.committed();
+        drop(reservation);
+        Ok(stored)
+    }
+
+    /// The decision for a new record, taken before its body is read. A refusal is recorded.
+    pub(super) async fn place(
+        &self,
+        request: &Request<'_>,
+        kind: Kind,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        description: &Description,
+        sources: &[SourceFacts],
+    ) -> Result<Placement, ObjectError> {
+        let signals =
+            Signals { bucket, key, metadata: &description.metadata, tags: &description.tags, sources };
+        match self.residency.place(request.auth, &signals) {
+            Ok(placement) => Ok(placement),
+            Err(refusal) => {
+                self.record_refusal(request, kind, bucket, Some(key), refusal.code()).await?;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    fn new_row(
+        &self,
+        request: &Request<'_>,
+        object: &NewObject<'_>,
+        placement: &Placement,
+        id: RecordId,
+        hashes: Hashes,
+        layout: Layout,
+    ) -> Record {
+        let checksum: Option<Checksum> = hashes.checksum;
+        let summary = Summary {
+            id,
+            version: VersionId::Null,
+            ticket: self.index.ticket(),
+            modified: self.clock.now(),
+            size: object.length,
+            etag: hashes.etag(),
+            checksum: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
+            owner: request.auth.principal().id.clone(),
+            delete_marker: false,
+        };
+        Record {
+            summary,
+            content: object.description.content.clone(),
+            metadata: object.description.metadata.clone(),
+            tags: object.description.tags.clone(),
+            checksum,
+            placement: placement.record().clone(),
+            copies: Vec::new(),
+            layout,
+        }
+    }
+
+    /// Refuses early what the committer would refuse, before bytes are moved. The committer decides again.
+    fn check_condition(&self, bucket: &Bucket, key: &ObjectKey, condition: &WriteCondition) -> Result<(), ObjectError> {
+        if matches!(condition, WriteCondition::None) {
+            return Ok(());
+        }
+        let current = self.index.current(bucket.id, key)?.map(|record| record.summary);
+        condition.check(current.as_ref()).map_err(ObjectError::from)
+    }
+
+    /// A ledger event about one key.
+    pub(super) fn object_event(&self, request: &Request<'_>, kind: Kind, bucket: &BucketName, key: &ObjectKey) -> Event {
+        Event::new(kind, request.id.clone())
+            .actor(self.pseudonyms.principal(&request.auth.principal().id))
+            .bucket(self.pseudonyms.bucket(bucket))
+            .key(self.pseudonyms.key(bucket, key))
+    }
+}
+
+/// Names that `put` and the multipart use cases share.
+pub(super) fn manifest_receipts(
+    targets: &[Target],
+    attempt: AttemptId,
+    stored: Vec<(crate::backend::Receipt, u32)>,
+    at: crate::types::Timestamp,
+) -> (Vec<crate::index::CopyRow>, Vec<crate::backend::Receipt>) {
+    targets
+        .iter()
+        .zip(stored)
+        .map(|(target, (receipt, head_len))| (target.stored_row(attempt, head_len, at), receipt))
+        .unzip()
+}

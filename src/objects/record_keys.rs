@@ -1,0 +1,200 @@
+//! The keys of a record: one per country that holds a copy, each wrapped by the key of its subject (or bucket) in that country.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use parking_lot::Mutex;
+
+use crate::audit::{Event, Kind};
+use crate::backend::Site;
+use crate::digest;
+use crate::index::{Change, CommitError, CopyRow, CopyState};
+use crate::kms::{KeyOwner, SubjectKey, WrappedSubjectKey};
+use crate::objects::{ObjectError, Objects, Request};
+use crate::policy::Role;
+use crate::residency::{Placement, PlannedCopy};
+use crate::seal::{self, RecordKey, SealTarget};
+use crate::types::{AttemptId, BucketName, Country, KeyId, RecordId, SubjectId, Timestamp};
+
+/// Where one copy of a record goes, with the key that seals it there.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) site: Arc<Site>,
+    pub(super) seal: SealTarget,
+    pub(super) key: Arc<RecordKey>,
+    pub(super) role: Role,
+}
+
+impl Target {
+    /// The index's row for this copy, before its manifest is stored.
+    pub(super) fn pending_row(&self) -> CopyRow {
+        CopyRow {
+            site: self.seal.site().clone(),
+            country: self.seal.country(),
+            key: self.seal.key().clone(),
+            owner: self.key.owner().clone(),
+            sk_generation: self.key.sk_generation(),
+            dek: self.key.wrapped().clone(),
+            role: self.role,
+            state: CopyState::Pending,
+            manifest_head_len: 0,
+            manifest_attempt: AttemptId::from_bytes([0; 16]),
+        }
+    }
+
+    /// The row once the manifest is durable.
+    pub(super) fn stored_row(&self, attempt: AttemptId, head_len: u32, at: Timestamp) -> CopyRow {
+        CopyRow {
+            state: CopyState::Stored { at },
+            manifest_head_len: head_len,
+            manifest_attempt: attempt,
+            ..self.pending_row()
+        }
+    }
+}
+
+/// One lock for each subject key that is being created, so that two first writes of a subject make one key.
+#[derive(Default)]
+pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), Arc<tokio::sync::Mutex<()>>>>);
+
+impl CreationLocks {
+    fn of(&self, key: &KeyId, owner: &KeyOwner) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.0.lock();
+        // Locks that nobody holds are dropped here, so the map stays as small as the number of creations under way.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(locks.entry((key.clone(), owner.clone())).or_default())
+    }
+}
+
+impl Objects {
+    /// Makes the keys of a new record: one target for every copy that must be stored before the answer.
+    pub(super) async fn new_targets(
+        &self,
+        request: &Request<'_>,
+        placement: &Placement,
+        bucket: &BucketName,
+        record: RecordId,
+    ) -> Result<Vec<Target>, ObjectError> {
+        let owner = self.key_owner(placement.subject(), bucket);
+        let copies = placement.copies().iter().filter(|copy| copy.role != Role::Queued);
+        try_join_all(copies.map(|copy| self.new_target(request, copy, &owner, record))).await
+    }
+
+    /// Makes the key of one copy.
+    pub(super) async fn new_target(
+        &self,
+        request: &Request<'_>,
+        copy: &PlannedCopy,
+        owner: &KeyOwner,
+        record: RecordId,
+    ) -> Result<Target, ObjectError> {
+        let site = self.site(copy)?;
+        let seal = SealTarget::from(copy);
+        let (subject_key, wrapped) = self.subject_key(request, &site, &seal, owner).await?;
+        let key = RecordKey::create(&subject_key, &wrapped, record)
+            .map_err(|error| ObjectError::Internal(format!("record key: {error}")))?;
+        Ok(Target { site, seal, key: Arc::new(key), role: copy.role })
+    }
+
+    /// Opens the keys of a record that exists, as an upload that goes on or a copy that is read.
+    pub(super) async fn open_targets(
+        &self,
+        placement: &Placement,
+        rows: &[CopyRow],
+        record: RecordId,
+    ) -> Result<Vec<Target>, ObjectError> {
+        let open = rows.iter().map(|row| async move {
+            let planned = placement
+                .copies()
+                .iter()
+                .find(|copy| copy.site == row.site)
+                .ok_or_else(|| ObjectError::Internal("a copy lies outside its placement".to_owned()))?;
+            let key = self.record_key(row, record).await?;
+            Ok(Target { site: self.site(planned)?, seal: SealTarget::from(planned), key, role: row.role })
+        });
+        try_join_all(open).await
+    }
+
+    /// The key that opens one copy of a record.
+    pub(super) async fn record_key(&self, row: &CopyRow, record: RecordId) -> Result<Arc<RecordKey>, ObjectError> {
+        let wrapped = self
+            .index
+            .subject_key(&row.key, &row.owner)?
+            .filter(|wrapped| wrapped.generation == row.sk_generation)
+            .ok_or(ObjectError::KeysUnavailable { country: row.country })?;
+        let subject_key = self.open(&wrapped).await?;
+        let key = RecordKey::open(&subject_key, &wrapped, record, row.dek.clone())
+            .map_err(|error| ObjectError::Internal(format!("record key: {error}")))?;
+        Ok(Arc::new(key))
+    }
+
+    /// Whose key wraps a record's: the subject's, or the bucket's where there is no subject.
+    pub(super) fn key_owner(&self, subject: Option<&SubjectId>, bucket: &BucketName) -> KeyOwner {
+        match subject {
+            Some(subject) => KeyOwner::Subject(self.pseudonyms.subject(subject)),
+            None => KeyOwner::Bucket(self.pseudonyms.bucket(bucket)),
+        }
+    }
+
+    fn site(&self, copy: &PlannedCopy) -> Result<Arc<Site>, ObjectError> {
+        self.sites.get(&copy.site).ok_or(ObjectError::SiteUnavailable { country: copy.country })
+    }
+
+    async fn open(&self, wrapped: &WrappedSubjectKey) -> Result<Arc<SubjectKey>, ObjectError> {
+        self.hierarchy.open_subject_key(wrapped).await.map_err(|error| ObjectError::from_kms(wrapped.country, &error))
+    }
+
+    /// The subject's key in the target's country; made, stored as a blob at the site and entered into the index where it is missing.
+    async fn subject_key(
+        &self,
+        request: &Request<'_>,
+        site: &Arc<Site>,
+        target: &SealTarget,
+        owner: &KeyOwner,
+    ) -> Result<(Arc<SubjectKey>, Arc<WrappedSubjectKey>), ObjectError> {
+        if let Some(wrapped) = self.index.subject_key(target.key(), owner)? {
+            return Ok((self.open(&wrapped).await?, wrapped));
+        }
+        let lock = self.0.subject_keys.of(target.key(), owner);
+        let _creating = lock.lock().await;
+        if let Some(wrapped) = self.index.subject_key(target.key(), owner)? {
+            return Ok((self.open(&wrapped).await?, wrapped));
+        }
+        let country = target.country();
+        let (key, wrapped) = self
+            .hierarchy
+            .create_subject_key(target.key(), owner.clone())
+            .await
+            .map_err(|error| ObjectError::from_kms(country, &error))?;
+        self.store_subject_key(site, target, &wrapped).await?;
+        let event = Event::new(Kind::KeyCreated, request.id.clone()).country(country);
+        match self.index.commit(Change::SubjectKey(wrapped.clone()), event).await {
+            Ok(_) => Ok((key, Arc::new(wrapped))),
+            Err(CommitError::Fatal(error)) => Err(error.into()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn store_subject_key(
+        &self,
+        site: &Arc<Site>,
+        target: &SealTarget,
+        wrapped: &WrappedSubjectKey,
+    ) -> Result<(), ObjectError> {
+        let country: Country = target.country();
+        let blob = seal::subject_key_blob(target, wrapped)?;
+        site.store(&blob).await.map_err(|error| ObjectError::from_backend(country, &error))?;
+        Ok(())
+    }
+}
+
+/// A new record id.
+pub(super) fn new_record_id() -> RecordId {
+    RecordId::from_bytes(digest::random())
+}
+
+/// A new attempt id.
+pub(super) fn new_attempt_id() -> AttemptId {
+    AttemptId::from_bytes(digest::random())
+}

@@ -1,0 +1,3 @@
+//! The S3 protocol.
+
+pub mod chunked;

@@ -1,0 +1,270 @@
+//! The accept loop and what happens on each connection.
+
+use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::tls::Tls;
+use crate::telemetry::metric;
+
+/// What a stranger may hold open.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The listener's name in logs and metrics: `s3`, `admin`.
+    pub name: &'static str,
+    /// Connections at once; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// Bytes of a request's head; more is answered with 431.
+    pub max_head_bytes: usize,
+    /// Header fields of a request; more is answered with 431.
+    pub max_headers: usize,
+    /// From the opening of a connection, or from the answer before, to the end of a request's head.
+    pub head_timeout: Duration,
+    /// From the opening of a connection to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From the shutdown signal until connections with unfinished requests are cut off.
+    pub drain_timeout: Duration,
+    /// How often to look whether the certificates have changed.
+    pub certificate_check: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            name: "http",
+            max_connections: 4096,
+            max_head_bytes: 64 * 1024,
+            max_headers: 128,
+            head_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            certificate_check: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Where the connection comes from; a proxy's address when there is one in between.
+    pub address: SocketAddr,
+    /// The client's certificate, checked against the client authorities; none without TLS or without such authorities.
+    pub certificate: Option<CertificateDer<'static>>,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+}
+
+/// How the drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut off because their requests did not finish in time.
+    pub cut_off: usize,
+}
+
+/// Listens on `address`.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves HTTP/1.1 until `shutdown` completes. Then stops accepting, closes idle connections, lets requests in flight finish for
+/// [`Limits::drain_timeout`], and cuts off the rest. Certificates that change on disk are taken for new connections.
+///
+/// A panic in `service` ends its connection and no other.
+pub async fn serve<S, F, B>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+    service: S,
+) -> Drained
+where
+    S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut shutdown = pin!(shutdown);
+    let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let (drain, draining) = watch::channel(false);
+    let context = Context { tls: tls.clone(), limits: limits.clone(), draining };
+    let mut background = JoinSet::new();
+    if let Some(tls) = tls {
+        background.spawn(tls.watch(limits.certificate_check));
+    }
+
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            Some(ended) = connections.join_next() => {
+                report_panic(ended, limits.name);
+                continue;
+            }
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Ok((stream, address, slot)) => {
+                connections.spawn(connection(stream, address, slot, context.clone(), service.clone()));
+            }
+            Err(error) => {
+                count_error(limits.name, "accept");
+                tracing::warn!(listener = limits.name, %error, "cannot accept a connection");
+                // Out of file descriptors, most likely: trying again at once would only spin.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    drop(listener);
+    drain.send_replace(true);
+    let finish = async {
+        while let Some(ended) = connections.join_next().await {
+            report_panic(ended, limits.name);
+        }
+    };
+    if timeout(limits.drain_timeout, finish).await.is_ok() {
+        return Drained { cut_off: 0 };
+    }
+    let cut_off = connections.len();
+    tracing::warn!(listener = limits.name, cut_off, "connections cut off at the end of the drain");
+    connections.shutdown().await;
+    Drained { cut_off }
+}
+
+/// Takes a slot first, so that a connection that cannot be served stays in the backlog.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, Option<OwnedSemaphorePermit>)> {
+    // The semaphore is never closed; without a slot the connection would merely not be counted.
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, slot))
+}
+
+fn report_panic(ended: Result<(), tokio::task::JoinError>, listener: &'static str) {
+    if let Err(error) = ended {
+        tracing::error!(listener, %error, "a connection's task failed");
+    }
+}
+
+fn count_error(listener: &'static str, reason: &'static str) {
+    metrics::counter!(metric::CONNECTION_ERRORS, "listener" => listener, "reason" => reason).increment(1);
+}
+
+/// What connections share.
+#[derive(Clone)]
+struct Context {
+    tls: Option<Tls>,
+    limits: Limits,
+    draining: watch::Receiver<bool>,
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(metrics::Gauge);
+
+impl Open {
+    fn new(listener: &'static str) -> Self {
+        let gauge = metrics::gauge!(metric::CONNECTIONS, "listener" => listener);
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+async fn connection<S, F, B>(
+    stream: TcpStream,
+    address: SocketAddr,
+    _slot: Option<OwnedSemaphorePermit>,
+    mut context: Context,
+    service: S,
+) where
+    S: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let listener = context.limits.name;
+    let _open = Open::new(listener);
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(listener, %error, "cannot set TCP_NODELAY");
+    }
+    let Some(tls) = context.tls.take() else {
+        return http1(stream, Peer { address, certificate: None, tls: false }, context, service).await;
+    };
+    let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
+    match tokio::select! { biased; handshake = handshake => handshake, () = drained(&mut context.draining) => return } {
+        Ok(Ok(stream)) => {
+            let certificate =
+                stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
+            http1(stream, Peer { address, certificate, tls: true }, context, service).await;
+        }
+        Ok(Err(error)) => {
+            count_error(listener, "tls");
+            tracing::debug!(listener, %address, %error, "TLS handshake failed");
+        }
+        Err(_) => {
+            count_error(listener, "tls");
+            tracing::debug!(listener, %address, "TLS handshake took too long");
+        }
+    }
+}
+
+async fn http1<I, S, F, B>(io: I, peer: Peer, mut context: Context, service: S)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = peer.address;
+    let limits = &context.limits;
+    let answer = service_fn(|request| {
+        let answer = service(request, peer.clone());
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.max_headers)
+        .max_header_size(limits.max_head_bytes);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), answer));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drained(&mut context.draining) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        count_error(limits.name, "http");
+        tracing::debug!(listener = limits.name, %address, %error, "connection broke");
+    }
+}
+
+/// Completes when the drain begins.
+async fn drained(draining: &mut watch::Receiver<bool>) {
+    // An error means that the accept loop is gone, which is a drain too.
+    let _ = draining.wait_for(|draining| *draining).await;
+}

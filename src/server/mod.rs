@@ -1,0 +1,12 @@
+//! Listens, speaks TLS and HTTP/1.1, bounds what strangers can hold open, and drains on shutdown.
+//!
+//! Knows nothing of what it serves: [`serve`] takes any function from a request to a response.
+
+mod listener;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use listener::{Drained, Limits, Peer, bind, serve};
+pub use tls::{Tls, TlsError, TlsFiles};

@@ -1,0 +1,181 @@
+//! Logs, request ids and metrics.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry, util::SubscriberInitExt};
+
+use crate::types::RequestId;
+
+/// The environment variable that overrides the configured log filter, in the syntax of `tracing_subscriber::EnvFilter`.
+pub const FILTER_VARIABLE: &str = "DOMICILE_LOG";
+
+/// Names of the metrics, with their kind and labels. Labels hold configured names only: never a bucket, key or subject.
+pub mod metric {
+    /// Gauge: open connections. Labels: `listener` (`s3`, `admin`).
+    pub const CONNECTIONS: &str = "domicile_connections";
+    /// Counter: connections that failed before a request, or broke. Labels: `listener`, `reason` (`accept`, `tls`, `http`).
+    pub const CONNECTION_ERRORS: &str = "domicile_connection_errors_total";
+    /// Counter: requests answered. Labels: `operation` (as S3 names it), `status` (`2xx` …).
+    pub const REQUESTS: &str = "domicile_requests_total";
+    /// Histogram, seconds: from a request's head to the last byte of its answer. Labels: `operation`.
+    pub const REQUEST_SECONDS: &str = "domicile_request_duration_seconds";
+    /// Counter: plaintext bytes received from clients.
+    pub const BYTES_IN: &str = "domicile_bytes_in_total";
+    /// Counter: plaintext bytes sent to clients.
+    pub const BYTES_OUT: &str = "domicile_bytes_out_total";
+    /// Counter: requests whose sender was refused. Labels: `code` (S3's error code).
+    pub const AUTHENTICATION_REFUSALS: &str = "domicile_authentication_refusals_total";
+    /// Counter: writes that no placement could be found for. Labels: `code` (`ResidencyUnknown` …).
+    pub const RESIDENCY_REFUSALS: &str = "domicile_residency_refusals_total";
+    /// Histogram, seconds: one operation at a site. Labels: `site`, `operation` (`put`, `get`, `delete`, `list`).
+    pub const SITE_SECONDS: &str = "domicile_site_duration_seconds";
+    /// Counter: operations at a site that failed. Labels: `site`, `operation`.
+    pub const SITE_ERRORS: &str = "domicile_site_errors_total";
+    /// Gauge: 1 when a site answers, else 0. Labels: `site`, `country`.
+    pub const SITE_UP: &str = "domicile_site_up";
+    /// Histogram, seconds: one group commit of the index, its fsync included.
+    pub const COMMIT_SECONDS: &str = "domicile_index_commit_duration_seconds";
+    /// Histogram: writes that one group commit carries.
+    pub const COMMIT_BATCH: &str = "domicile_index_commit_batch_size";
+    /// Gauge, bytes: extents in flight, out of the configured memory limit.
+    pub const MEMORY_IN_FLIGHT: &str = "domicile_extent_memory_bytes";
+    /// Gauge: blobs that wait to be deleted.
+    pub const GARBAGE_QUEUE: &str = "domicile_garbage_queue_blobs";
+    /// Gauge: copies that policy asks for and that are not stored yet.
+    pub const COPIES_QUEUED: &str = "domicile_copies_queued";
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people at a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logs or metrics cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("the log filter `{filter}` is wrong; write it like `info,domicile=debug`")]
+    Filter {
+        /// As given.
+        filter: String,
+        /// Why.
+        #[source]
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// Logging was set up before in this process.
+    #[error("logging is already set up")]
+    LoggingTwice(#[source] tracing_subscriber::util::TryInitError),
+    /// Metrics were set up before in this process.
+    #[error("metrics are already set up")]
+    MetricsTwice,
+    /// The histogram bounds are not usable.
+    #[error("cannot build the metrics recorder")]
+    Recorder(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+/// Starts logging to standard error, once in a process. `filter` counts when `DOMICILE_LOG` is not set.
+pub fn init_logging(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| filter.to_owned());
+    let filter = EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Human => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    registry().with(lines.with_filter(filter)).try_init().map_err(TelemetryError::LoggingTwice)
+}
+
+/// What the process has counted so far.
+#[derive(Debug, Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl Metrics {
+    /// Bounds of the histograms in seconds: from a cached lookup to a slow upload.
+    const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+    const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+    /// Makes this process's metrics go here, once. Nothing listens: the admin API serves [`Metrics::render`].
+    pub fn install() -> Result<Self, TelemetryError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(&Self::SECONDS)
+            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(metric::COMMIT_BATCH.to_owned()), &Self::SIZES))
+            .map_err(TelemetryError::Recorder)?
+            .build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::MetricsTwice)?;
+        Ok(Self(handle))
+    }
+
+    /// The Prometheus text format (media type `text/plain; version=0.0.4`).
+    pub fn render(&self) -> String {
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
+
+/// A request id that this process has not given before, and that other processes will hardly give: 16 upper-case hex digits,
+/// like S3's. Not secret and not hard to guess.
+pub fn next_request_id() -> RequestId {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let seed = SEED.get_or_init(|| RandomState::new().hash_one(std::process::id()));
+    // Hex digits always pass the name's check, so this runs once.
+    loop {
+        let id = scramble(seed.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)));
+        if let Ok(id) = RequestId::new(format!("{id:016X}")) {
+            return id;
+        }
+    }
+}
+
+/// A bijection on 64 bits (the finaliser of SplitMix64), so that distinct counts give distinct ids.
+fn scramble(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn request_ids_do_not_repeat() {
+        let ids: HashSet<String> = (0..10_000).map(|_| next_request_id().to_string()).collect();
+        assert_eq!(ids.len(), 10_000);
+        assert!(ids.iter().all(|id| id.len() == 16));
+    }
+
+    #[test]
+    fn what_is_counted_is_rendered_and_a_second_recorder_is_refused() {
+        let metrics = Metrics::install().unwrap();
+        metrics::counter!(metric::REQUESTS, "operation" => "GetObject", "status" => "2xx").increment(3);
+        metrics::histogram!(metric::REQUEST_SECONDS, "operation" => "GetObject").record(0.003);
+        let text = metrics.render();
+        assert!(text.contains(r#"domicile_requests_total{operation="GetObject",status="2xx"} 3"#), "{text}");
+        assert!(text.contains(r#"le="0.005"} 1"#), "{text}");
+        assert!(matches!(Metrics::install(), Err(TelemetryError::MetricsTwice)));
+    }
+
+    #[test]
+    fn a_wrong_filter_is_named() {
+        let error = init_logging(LogFormat::Human, "domicile=loud").unwrap_err();
+        assert!(error.to_string().contains("domicile=loud"));
+    }
+}
