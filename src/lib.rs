@@ -5,15 +5,16 @@
 
 pub mod admin;
 pub mod authn;
+pub mod backend;
 pub mod clock;
 pub mod config;
 pub mod diagnostics;
 pub mod digest;
-pub mod policy;
-pub mod residency;
 pub mod kms;
 pub mod seal;
 pub mod s3;
 pub mod server;
 pub mod telemetry;
+pub mod policy;
+pub mod residency;
 pub mod types;
