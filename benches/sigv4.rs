@@ -1,5 +1,5 @@
 //! What a request costs before anything is done with it: checking its signature, and decoding its body.
-#![expect(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
 
 use std::{hint::black_box, sync::Arc};
 

@@ -4,17 +4,19 @@
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
 pub mod admin;
+pub mod audit;
 pub mod authn;
 pub mod backend;
 pub mod clock;
 pub mod config;
 pub mod diagnostics;
 pub mod digest;
+pub mod index;
 pub mod kms;
+pub mod policy;
+pub mod residency;
 pub mod seal;
 pub mod s3;
 pub mod server;
 pub mod telemetry;
-pub mod policy;
-pub mod residency;
 pub mod types;

@@ -1,6 +1,7 @@
 //! Signature Version 4 against the examples that AWS publishes in the Amazon S3 API Reference: "Authenticating Requests: Using the
 //! Authorization Header", "… Using Query Parameters", "Transferring Payload in Multiple Chunks" and "… Including Trailing Headers".
 //! Then every rule that refuses, starting from those examples.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::sync::Arc;
 
@@ -337,6 +338,16 @@ fn missing_repeated_and_mixed_claims_are_refused() {
     assert_eq!(code(header(get_object(), "x-amz-content-sha256", "nonsense")), "InvalidArgument");
     assert_eq!(code(header(get_object(), "x-amz-security-token", "token")), "InvalidToken");
     assert_eq!(code(presigned(&format!("{PRESIGNED}&X-Amz-Security-Token=t"))), "InvalidToken");
+}
+
+#[test]
+fn signed_headers_are_sorted_lower_case_and_each_there_once() {
+    for list in ["", "host;", "x-amz-date;host", "host;host", "Host;x-amz-content-sha256;x-amz-date"] {
+        let request = header(get_object(), "authorization", &authorization(list, EMPTY));
+        assert_eq!(verify(request).unwrap_err().code(), "AuthorizationHeaderMalformed", "{list}");
+        let request = presigned(&PRESIGNED.replace("SignedHeaders=host", &format!("SignedHeaders={list}")));
+        assert_eq!(verify(request).unwrap_err().code(), "AuthorizationQueryParametersError", "{list}");
+    }
 }
 
 #[test]

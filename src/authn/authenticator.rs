@@ -52,8 +52,8 @@ pub enum Mechanism {
     Presigned,
 }
 
-/// How a request's body is framed and signed. Whoever reads the body has to keep the promise: compare the hash, or run the body
-/// through [`crate::s3::chunked`].
+/// How a request's body is framed and signed. Whoever reads the body has to hold it to that: compare the hash, or check every
+/// chunk with the [`ChunkSigner`].
 #[derive(Debug)]
 pub enum Payload {
     /// Not covered by the signature: `UNSIGNED-PAYLOAD`.
@@ -214,17 +214,18 @@ impl Signed<'_> {
     /// Refuses a signature that leaves out something the gateway acts on: whoever holds a presigned URL could add it.
     fn check_coverage(&self) -> Result<(), AuthnError> {
         let access_key_id = || self.credential.access_key_id.to_owned();
-        for name in self.signed_headers.split(';') {
-            if name.bytes().any(|b| b.is_ascii_uppercase()) || name.is_empty() {
-                let reason = "the signed headers must be names in lower case, separated by `;`";
-                return Err(match self.mechanism {
-                    Mechanism::Header => malformed(reason),
-                    Mechanism::Presigned => wrong_query(reason),
-                });
-            }
-            if !self.parts.headers.contains_key(name) {
-                return Err(AuthnError::SignedHeaderAbsent { access_key_id: access_key_id(), name: name.to_owned() });
-            }
+        // Strictly ascending, as the specification wants it: a name that came a thousand times would make the canonical request a
+        // thousand times as long as the header.
+        let ascending = self.signed_headers.split(';').try_fold("", |previous, name| (previous < name).then_some(name));
+        if ascending.is_none() || self.signed_headers.bytes().any(|b| b.is_ascii_uppercase()) {
+            let reason = "the signed headers must be names in lower case, sorted, separated by `;`";
+            return Err(match self.mechanism {
+                Mechanism::Header => malformed(reason),
+                Mechanism::Presigned => wrong_query(reason),
+            });
+        }
+        if let Some(absent) = self.signed_headers.split(';').find(|&name| !self.parts.headers.contains_key(name)) {
+            return Err(AuthnError::SignedHeaderAbsent { access_key_id: access_key_id(), name: absent.to_owned() });
         }
         let must_be_signed = |name: &str| match name {
             "host" => true,

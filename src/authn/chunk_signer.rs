@@ -23,7 +23,8 @@ pub struct ChunkSigner {
     /// The date and scope lines, which all strings to sign share.
     scope: Vec<u8>,
     previous: Signature,
-    data: Context,
+    /// Boxed because it is large, and the signer is moved from hand to hand.
+    data: Box<Context>,
 }
 
 /// SHA-256 of nothing, in hex: the place in a chunk's string to sign where headers could have been.
@@ -31,7 +32,7 @@ const EMPTY_SHA256: &[u8] = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4
 
 impl ChunkSigner {
     pub(super) fn new(key: Arc<Key>, scope: Vec<u8>, seed: Signature) -> Self {
-        Self { key, scope, previous: seed, data: Context::new(&SHA256) }
+        Self { key, scope, previous: seed, data: Box::new(Context::new(&SHA256)) }
     }
 
     /// Takes the next bytes of the current chunk's data.
@@ -41,7 +42,7 @@ impl ChunkSigner {
 
     /// Ends the current chunk and begins the next.
     pub fn verify_chunk(&mut self, signature: &Signature) -> Result<(), SignatureMismatch> {
-        let data = std::mem::replace(&mut self.data, Context::new(&SHA256)).finish();
+        let data = std::mem::replace(&mut *self.data, Context::new(&SHA256)).finish();
         self.verify(b"AWS4-HMAC-SHA256-PAYLOAD\n", &[EMPTY_SHA256, b"\n"], data.as_ref(), signature)
     }
 

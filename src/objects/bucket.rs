@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::audit::{Event, Kind};
+use crate::audit::Kind;
 use crate::authn::Action;
 use crate::index::{Bucket, Change, CommitError};
 use crate::objects::{ObjectError, Objects, Request};
@@ -31,7 +31,7 @@ impl Objects {
         self.permit(request, Kind::CreateBucket, name, Action::Write).await?;
         let owner = request.auth.principal().id.clone();
         let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region };
-        match self.index.commit(change, self.bucket_event(request, Kind::CreateBucket, name)).await {
+        match self.index.commit(change, self.event(request, Kind::CreateBucket, name, None)).await {
             Ok(_) => Ok(Created::New),
             Err(CommitError::BucketExists { owner: existing }) if existing == owner => Ok(Created::AlreadyOwned),
             Err(other) => Err(other.into()),
@@ -54,7 +54,7 @@ impl Objects {
         self.permit(request, Kind::DeleteBucket, name, Action::Delete).await?;
         let bucket = self.bucket(name)?;
         let change = Change::DeleteBucket { name: name.clone(), id: bucket.id };
-        self.index.commit(change, self.bucket_event(request, Kind::DeleteBucket, name)).await?;
+        self.index.commit(change, self.event(request, Kind::DeleteBucket, name, None)).await?;
         Ok(())
     }
 
@@ -106,9 +106,4 @@ impl Objects {
         Err(ObjectError::Forbidden { action })
     }
 
-    fn bucket_event(&self, request: &Request<'_>, kind: Kind, name: &BucketName) -> Event {
-        Event::new(kind, request.id.clone())
-            .actor(self.pseudonyms.principal(&request.auth.principal().id))
-            .bucket(self.pseudonyms.bucket(name))
-    }
 }

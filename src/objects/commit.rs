@@ -26,7 +26,7 @@ impl NewRecord {
     /// Completes `row` with the copies that `stored` proves.
     pub(super) fn new(mut row: Record, targets: &[Target], attempt: AttemptId, stored: Vec<(Receipt, u32)>) -> Self {
         let (copies, receipts) = manifest_receipts(targets, attempt, stored, row.summary.modified);
-        row.copies = copies;
+        row.detail.copies = copies;
         Self { row, receipts }
     }
 
@@ -76,7 +76,7 @@ impl Objects {
         event: Event,
         change: impl Fn(Basis) -> Change,
     ) -> Result<Committed, ObjectError> {
-        let event = event.placement(placement.record());
+        let event = self.with_placement(event, placement.record());
         let mut basis = placement.basis();
         for _ in 0..ATTEMPTS {
             match self.index.commit(change(basis), event.clone()).await {
@@ -86,7 +86,7 @@ impl Objects {
                     basis = match self.residency.resume(request.auth, placement.record(), &bucket.name, key) {
                         Ok(again) => again.basis(),
                         Err(refusal) => {
-                            self.record_refusal(request, event.kind(), &bucket.name, Some(key), refusal.code()).await?;
+                            self.record_refusal(request, event.kind, &bucket.name, Some(key), refusal.code()).await?;
                             return Err(refusal.into());
                         }
                     };
@@ -103,7 +103,7 @@ pub(super) fn stored(row: &Record) -> Stored {
     Stored {
         etag: row.summary.etag,
         version: row.summary.version,
-        checksum: row.checksum,
+        checksum: row.detail.checksum,
         size: row.summary.size,
         modified: row.summary.modified,
         residence: residence(row),
@@ -112,12 +112,12 @@ pub(super) fn stored(row: &Record) -> Stored {
 
 /// Where a record lives, for the response headers.
 pub(super) fn residence(row: &Record) -> Residence {
-    let stored: Vec<&CopyRow> = row.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
-    let mut copies = stored;
+    let mut copies: Vec<&CopyRow> =
+        row.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
     copies.sort_by_key(|copy| copy.role != Role::Primary);
     Residence {
         countries: copies.iter().map(|copy| copy.country).collect(),
         sites: copies.iter().map(|copy| copy.site.clone()).collect(),
-        instruments: row.placement.instruments.clone(),
+        instruments: row.detail.placement.instruments.clone(),
     }
 }

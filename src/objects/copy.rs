@@ -30,10 +30,10 @@ impl Objects {
         }
         let (content, metadata) = match copy.replace {
             Some(replace) => replace,
-            None => (record.content.clone(), record.metadata.clone()),
+            None => (record.detail.content.clone(), record.detail.metadata.clone()),
         };
-        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.tags.clone()) };
-        let algorithm = copy.checksum.or(record.summary.checksum.map(|(algorithm, _)| algorithm));
+        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.detail.tags.clone()) };
+        let algorithm = copy.checksum.or(record.summary.checksum_algorithm.map(|(algorithm, _)| algorithm));
         let object = NewObject {
             bucket: &bucket,
             key: &copy.key,
@@ -57,7 +57,7 @@ impl Objects {
         let unconditional = Default::default();
         let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;
         source.condition.check_source(&record.summary)?;
-        let facts = record.placement.as_source(&bucket.name, &source.key);
+        let facts = record.detail.placement.as_source(&bucket.name, &source.key);
         Ok((record, facts))
     }
 

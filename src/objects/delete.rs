@@ -63,7 +63,7 @@ impl Objects {
             return Ok(Deleted { version, delete_marker: false });
         }
         let change = Change::Delete { bucket: bucket.id, key: key.clone(), ticket: self.index.ticket(), condition };
-        let event = self.object_event(request, Kind::DeleteObject, &bucket.name, key);
+        let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(key));
         match self.index.commit(change, event).await {
             Ok(_) | Err(CommitError::NoSuchKey) => Ok(Deleted { version, delete_marker: false }),
             Err(other) => Err(other.into()),

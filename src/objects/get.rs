@@ -72,7 +72,7 @@ impl Objects {
     }
 
     fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
-        match &record.layout {
+        match &record.detail.layout {
             Layout::Parts { table, .. } => Ok(Some(self.index.parts_of(*table)?)),
             Layout::Whole { .. } | Layout::Extents { .. } => Ok(None),
         }

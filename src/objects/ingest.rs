@@ -95,8 +95,7 @@ impl Ingest<'_> {
         let lease = self.memory.take(length.max(1) * self.targets.len() as u64).await?;
         let id = ExtentId { record: self.record, part: self.part, attempt: self.attempt, extent };
         let capacity = usize::try_from(length).unwrap_or(EXTENT_SIZE);
-        let mut sealers: Vec<_> =
-            self.targets.iter().map(|target| ExtentSealer::new(&target.seal, id, &target.key, capacity)).collect();
+        let mut sealers = sealers(self.targets, id, capacity)?;
         let mut missing = length;
         while missing > 0 {
             let piece = reader.next(missing).await?;
@@ -127,9 +126,15 @@ pub(super) async fn store_manifest(
     manifest: &[u8],
 ) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let id = ExtentId::manifest(record, attempt);
-    let sealers = targets.iter().map(|target| ExtentSealer::new(&target.seal, id, &target.key, 0)).collect();
-    let blobs = seal_all(sealers, Some(manifest))?;
+    let blobs = seal_all(sealers(targets, id, 0)?, Some(manifest))?;
     store_all(targets, &blobs).await
+}
+
+fn sealers(targets: &[Target], id: ExtentId, capacity: usize) -> Result<Vec<ExtentSealer>, ObjectError> {
+    targets
+        .iter()
+        .map(|target| ExtentSealer::new(&target.seal, id, &target.key, capacity).map_err(ObjectError::from))
+        .collect()
 }
 
 fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<SealedBlob>, ObjectError> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::index::{BucketId, PartEntry, Record};
+use crate::index::{BucketId, Detail, PartEntry, Record, Summary};
 use crate::objects::ObjectError;
 use crate::types::{BucketName, ObjectKey};
 
@@ -20,9 +20,11 @@ pub struct Manifest {
     pub bucket_id: BucketId,
     /// The key.
     pub key: ObjectKey,
-    /// The record, without its copies: each copy's keys are in its own blob's head, and no blob carries the wrapped key of another
+    /// What listings show of the record; as [`Manifest::detail`], without its copies: each copy's keys are in its own blob's head, and no blob carries the wrapped key of another
     /// country.
-    pub record: Record,
+    pub summary: Summary,
+    /// The rest of it.
+    pub detail: Detail,
     /// The part table of a record that was uploaded in parts.
     #[serde(default)]
     pub parts: Vec<PartEntry>,
@@ -31,8 +33,16 @@ pub struct Manifest {
 impl Manifest {
     /// Describes `record`.
     pub(super) fn new(bucket: &BucketName, bucket_id: BucketId, key: &ObjectKey, record: &Record, parts: &[PartEntry]) -> Self {
-        let record = Record { copies: Vec::new(), ..record.clone() };
-        Self { version: VERSION, bucket: bucket.clone(), bucket_id, key: key.clone(), record, parts: parts.to_vec() }
+        let detail = Detail { copies: Vec::new(), ..record.detail.clone() };
+        Self {
+            version: VERSION,
+            bucket: bucket.clone(),
+            bucket_id,
+            key: key.clone(),
+            summary: record.summary.clone(),
+            detail,
+            parts: parts.to_vec(),
+        }
     }
 
     /// The bytes to seal.

@@ -49,7 +49,6 @@ pub use list::ListRequest;
 pub use manifest::Manifest;
 pub use multipart::{PartsPage, PartsRequest};
 pub use read::{ReadBody, ReadError};
-pub use recording::Actor;
 pub use request::*;
 
 /// What the use cases work with. `app` builds it.

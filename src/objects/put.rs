@@ -1,8 +1,8 @@
 //! PutObject, and the way that every new record takes: place, seal, store, commit.
 
-use crate::audit::{Event, Kind};
+use crate::audit::Kind;
 use crate::digest::Checksum;
-use crate::index::{Bucket, Intent, Layout, Record, Summary, WriteCondition};
+use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteCondition};
 use crate::objects::commit::NewRecord;
 use crate::objects::hashing::Hashes;
 use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
@@ -69,6 +69,7 @@ impl Objects {
         let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
         let intent = self.index.intent(Intent {
             record,
+            attempt,
             sites: targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
@@ -95,7 +96,7 @@ impl Objects {
             let stored = store_manifest(&targets, record, attempt, &manifest).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };
-        let event = self.object_event(request, object.kind, &bucket.name, key);
+        let event = self.event(request, object.kind, &bucket.name, Some(key));
         let stored = self.commit_record(request, bucket, key, &placement, new, object.condition, event).await?;
         intent.committed();
         drop(reservation);
@@ -140,12 +141,11 @@ impl Objects {
             modified: self.clock.now(),
             size: object.length,
             etag: hashes.etag(),
-            checksum: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
+            checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
             owner: request.auth.principal().id.clone(),
             delete_marker: false,
         };
-        Record {
-            summary,
+        let detail = Detail {
             content: object.description.content.clone(),
             metadata: object.description.metadata.clone(),
             tags: object.description.tags.clone(),
@@ -153,24 +153,24 @@ impl Objects {
             placement: placement.record().clone(),
             copies: Vec::new(),
             layout,
-        }
+        };
+        Record { summary, detail }
     }
 
     /// Refuses early what the committer would refuse, before bytes are moved. The committer decides again.
-    fn check_condition(&self, bucket: &Bucket, key: &ObjectKey, condition: &WriteCondition) -> Result<(), ObjectError> {
+    pub(super) fn check_condition(&self, bucket: &Bucket, key: &ObjectKey, condition: &WriteCondition) -> Result<(), ObjectError> {
         if matches!(condition, WriteCondition::None) {
             return Ok(());
         }
-        let current = self.index.current(bucket.id, key)?.map(|record| record.summary);
-        condition.check(current.as_ref()).map_err(ObjectError::from)
-    }
-
-    /// A ledger event about one key.
-    pub(super) fn object_event(&self, request: &Request<'_>, kind: Kind, bucket: &BucketName, key: &ObjectKey) -> Event {
-        Event::new(kind, request.id.clone())
-            .actor(self.pseudonyms.principal(&request.auth.principal().id))
-            .bucket(self.pseudonyms.bucket(bucket))
-            .key(self.pseudonyms.key(bucket, key))
+        let current = self.index.current(bucket.id, key)?.filter(|record| !record.summary.delete_marker);
+        let holds = match (condition, &current) {
+            (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
+            // S3 answers If-Match on a key that is not there with 404, not 412.
+            (WriteCondition::IfMatch(_) | WriteCondition::IfPresent, None) => return Err(ObjectError::NoSuchKey),
+            (WriteCondition::IfAbsent, Some(_)) => false,
+        };
+        if holds { Ok(()) } else { Err(ObjectError::PreconditionFailed { condition: "If-Match or If-None-Match" }) }
     }
 }
 

@@ -53,7 +53,7 @@ struct Step {
 struct Source {
     site: Arc<Site>,
     country: Country,
-    key: Arc<RecordKey>,
+    key: RecordKey,
 }
 
 /// One extent being read: the site's answer and what opens it.
@@ -67,7 +67,7 @@ impl Objects {
     pub(super) async fn open_record(&self, record: &Record, range: Range<u64>) -> Result<ReadBody, ObjectError> {
         let pin = self.index.pin(record.summary.id);
         let mut copies: Vec<&CopyRow> =
-            record.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
+            record.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
         copies.sort_by_key(|copy| self.sites.get(&copy.site).is_none_or(|site| !site.is_up()));
         let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
         for copy in copies {
@@ -86,7 +86,7 @@ impl Objects {
         let unavailable = ObjectError::SiteUnavailable { country: copy.country };
         let site = self.sites.get(&copy.site).ok_or(unavailable)?;
         let key = self.record_key(copy, record.summary.id).await?;
-        let parts = match &record.layout {
+        let parts = match &record.detail.layout {
             Layout::Parts { table, .. } => Some(self.index.parts_of(*table)?),
             _ => None,
         };
@@ -107,7 +107,7 @@ impl Objects {
 fn steps(record: &Record, copy: &CopyRow, parts: &[PartEntry], range: Range<u64>) -> VecDeque<Step> {
     let id = record.summary.id;
     let mut steps = VecDeque::new();
-    match &record.layout {
+    match &record.detail.layout {
         Layout::Whole { attempt } => steps.push_back(Step {
             id: ExtentId { record: id, part: 0, attempt: *attempt, extent: 0 },
             head_len: copy.manifest_head_len,
@@ -145,7 +145,7 @@ fn push_run(steps: &mut VecDeque<Step>, run: ExtentId, size: u64, range: Range<u
         let end = range.end.min(start + plain_len);
         steps.push_back(Step {
             id: ExtentId { extent: u32::try_from(extent).unwrap_or(u32::MAX), ..run },
-            head_len: seal::HEAD_LEN,
+            head_len: seal::HEAD_LEN as u32,
             plain_len,
             range: at - start..end - start,
         });
@@ -192,7 +192,11 @@ impl Reading {
                 continue;
             };
             match opening.read.body.next().await {
-                Some(piece) => opening.opener.push(piece?, &mut self.ready)?,
+                Some(piece) => {
+                    let mut opened = Vec::new();
+                    opening.opener.push(piece?, &mut opened)?;
+                    self.ready.extend(opened);
+                }
                 None => {
                     if let Some(done) = self.current.take() {
                         done.opener.finish()?;
@@ -239,11 +243,9 @@ impl Source {
     async fn open(&self, step: Step) -> Result<Opening, ReadError> {
         let plan = ReadPlan::new(step.head_len, step.plain_len, step.range);
         let name = BlobName::of(self.country, &step.id);
-        let read = self.site.read(&name, Some(plan.blob_range.clone())).await?;
-        if read.total_len != plan.blob_len {
-            return Err(SealError::WrongLength { expected: plan.blob_len, got: read.total_len }.into());
-        }
-        let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan);
+        let read = self.site.read(&name, Some(plan.blob_range())).await?;
+        plan.check_total(read.total_len)?;
+        let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan)?;
         Ok(Opening { read, opener })
     }
 }

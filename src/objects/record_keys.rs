@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 
-use crate::audit::{Event, Kind};
+use crate::audit::{Actor, Event, Kind};
 use crate::backend::Site;
 use crate::digest;
 use crate::index::{Change, CommitError, CopyRow, CopyState};
@@ -15,14 +15,16 @@ use crate::objects::{ObjectError, Objects, Request};
 use crate::policy::Role;
 use crate::residency::{Placement, PlannedCopy};
 use crate::seal::{self, RecordKey, SealTarget};
-use crate::types::{AttemptId, BucketName, Country, KeyId, RecordId, SubjectId, Timestamp};
+use crate::types::{AttemptId, BucketName, Country, Generation, KeyId, RecordId, SiteId, SubjectId, Timestamp};
 
 /// Where one copy of a record goes, with the key that seals it there.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) site: Arc<Site>,
     pub(super) seal: SealTarget,
-    pub(super) key: Arc<RecordKey>,
+    pub(super) key: RecordKey,
+    pub(super) owner: KeyOwner,
+    pub(super) sk_generation: Generation,
     pub(super) role: Role,
 }
 
@@ -33,8 +35,8 @@ impl Target {
             site: self.seal.site().clone(),
             country: self.seal.country(),
             key: self.seal.key().clone(),
-            owner: self.key.owner().clone(),
-            sk_generation: self.key.sk_generation(),
+            owner: self.owner.clone(),
+            sk_generation: self.sk_generation,
             dek: self.key.wrapped().clone(),
             role: self.role,
             state: CopyState::Pending,
@@ -78,23 +80,22 @@ impl Objects {
     ) -> Result<Vec<Target>, ObjectError> {
         let owner = self.key_owner(placement.subject(), bucket);
         let copies = placement.copies().iter().filter(|copy| copy.role != Role::Queued);
-        try_join_all(copies.map(|copy| self.new_target(request, copy, &owner, record))).await
+        try_join_all(copies.map(|copy| self.new_target(request, placement, copy, &owner, record))).await
     }
 
     /// Makes the key of one copy.
     pub(super) async fn new_target(
         &self,
         request: &Request<'_>,
+        placement: &Placement,
         copy: &PlannedCopy,
         owner: &KeyOwner,
         record: RecordId,
     ) -> Result<Target, ObjectError> {
-        let site = self.site(copy)?;
-        let seal = SealTarget::from(copy);
+        let (site, seal) = self.place_of(placement, &copy.site, copy.country)?;
         let (subject_key, wrapped) = self.subject_key(request, &site, &seal, owner).await?;
-        let key = RecordKey::create(&subject_key, &wrapped, record)
-            .map_err(|error| ObjectError::Internal(format!("record key: {error}")))?;
-        Ok(Target { site, seal, key: Arc::new(key), role: copy.role })
+        let key = RecordKey::create(&subject_key, record)?;
+        Ok(Target { site, seal, key, owner: owner.clone(), sk_generation: wrapped.generation, role: copy.role })
     }
 
     /// Opens the keys of a record that exists, as an upload that goes on or a copy that is read.
@@ -105,28 +106,22 @@ impl Objects {
         record: RecordId,
     ) -> Result<Vec<Target>, ObjectError> {
         let open = rows.iter().map(|row| async move {
-            let planned = placement
-                .copies()
-                .iter()
-                .find(|copy| copy.site == row.site)
-                .ok_or_else(|| ObjectError::Internal("a copy lies outside its placement".to_owned()))?;
+            let (site, seal) = self.place_of(placement, &row.site, row.country)?;
             let key = self.record_key(row, record).await?;
-            Ok(Target { site: self.site(planned)?, seal: SealTarget::from(planned), key, role: row.role })
+            Ok(Target { site, seal, key, owner: row.owner.clone(), sk_generation: row.sk_generation, role: row.role })
         });
         try_join_all(open).await
     }
 
     /// The key that opens one copy of a record.
-    pub(super) async fn record_key(&self, row: &CopyRow, record: RecordId) -> Result<Arc<RecordKey>, ObjectError> {
+    pub(super) async fn record_key(&self, row: &CopyRow, record: RecordId) -> Result<RecordKey, ObjectError> {
         let wrapped = self
             .index
             .subject_key(&row.key, &row.owner)?
             .filter(|wrapped| wrapped.generation == row.sk_generation)
             .ok_or(ObjectError::KeysUnavailable { country: row.country })?;
         let subject_key = self.open(&wrapped).await?;
-        let key = RecordKey::open(&subject_key, &wrapped, record, row.dek.clone())
-            .map_err(|error| ObjectError::Internal(format!("record key: {error}")))?;
-        Ok(Arc::new(key))
+        Ok(RecordKey::open(&subject_key, record, &row.dek)?)
     }
 
     /// Whose key wraps a record's: the subject's, or the bucket's where there is no subject.
@@ -137,8 +132,17 @@ impl Objects {
         }
     }
 
-    fn site(&self, copy: &PlannedCopy) -> Result<Arc<Site>, ObjectError> {
-        self.sites.get(&copy.site).ok_or(ObjectError::SiteUnavailable { country: copy.country })
+    /// The site that holds a copy, and the proof that `placement` put it there.
+    fn place_of(
+        &self,
+        placement: &Placement,
+        site: &SiteId,
+        country: Country,
+    ) -> Result<(Arc<Site>, SealTarget), ObjectError> {
+        let target = SealTarget::of(placement, site)
+            .ok_or_else(|| ObjectError::Internal("a copy lies outside its placement".to_owned()))?;
+        let site = self.sites.get(site).ok_or(ObjectError::SiteUnavailable { country })?;
+        Ok((site, target))
     }
 
     async fn open(&self, wrapped: &WrappedSubjectKey) -> Result<Arc<SubjectKey>, ObjectError> {
@@ -168,10 +172,16 @@ impl Objects {
             .await
             .map_err(|error| ObjectError::from_kms(country, &error))?;
         self.store_subject_key(site, target, &wrapped).await?;
-        let event = Event::new(Kind::KeyCreated, request.id.clone()).country(country);
-        match self.index.commit(Change::SubjectKey(wrapped.clone()), event).await {
+        let event = Event {
+            request: Some(request.id.clone()),
+            countries: vec![country],
+            sites: vec![target.site().clone()],
+            ..Event::new(Kind::KeyCreated, Actor::System)
+        };
+        let change = Change::SubjectKey { key: Box::new(wrapped.clone()), rewrap: false };
+        match self.index.commit(change, event).await {
             Ok(_) => Ok((key, Arc::new(wrapped))),
-            Err(CommitError::Fatal(error)) => Err(error.into()),
+            Err(CommitError::KeyExists(existing)) => Ok((self.open(&existing).await?, Arc::new(*existing))),
             Err(other) => Err(other.into()),
         }
     }

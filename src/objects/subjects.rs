@@ -1,8 +1,8 @@
 //! The subject directory's one way of changing, recorded in the ledger.
 
-use crate::audit::{Event, Kind};
+use crate::audit::{Actor, Event, Kind};
 use crate::index::Change;
-use crate::objects::{Actor, ObjectError, Objects};
+use crate::objects::{ObjectError, Objects};
 use crate::types::{Attributes, Generation, RequestId, SubjectId};
 
 impl Objects {
@@ -19,7 +19,11 @@ impl Objects {
         attributes: Option<Attributes>,
     ) -> Result<Generation, ObjectError> {
         let kind = if attributes.is_some() { Kind::SubjectSet } else { Kind::SubjectRemoved };
-        let event = Event::new(kind, request.clone()).token(actor.clone()).subject(self.pseudonyms.subject(subject));
+        let event = Event {
+            request: Some(request.clone()),
+            subject: Some(self.pseudonyms.subject(subject)),
+            ..Event::new(kind, actor.clone())
+        };
         self.index.commit(Change::Subject { id: subject.clone(), attributes }, event).await?;
         Ok(self.index.subject(subject)?.map_or(Generation::default(), |row| row.generation))
     }

@@ -14,6 +14,8 @@ mod meet;
 mod pattern;
 mod read;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;

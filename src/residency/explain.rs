@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    PlannedCopy, PrincipalFacts, Refusal, Residency, Signals, collect::Collected, collect::SeenSignal, judge, residency::today,
+    PlannedCopy, PrincipalFacts, Refusal, Residency, Signals, collect::Collected, collect::SeenSignal, judge, place::today,
 };
 use crate::{
     policy::{Explanation, Facts},

@@ -1,9 +1,10 @@
 //! Where a blob may go.
 
+use crate::residency::{Placement, SiteSpec};
 use crate::types::{Country, KeyId, SiteId};
 
-/// A site that a placement chose, with the country and key it seals under. The proof that sealing asks for: made from a planned
-/// copy and from nothing else.
+/// A site that a placement chose, with the country and key it seals under. The proof that sealing asks for: made from a placement
+/// and from nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealTarget {
     site: SiteId,
@@ -12,15 +13,21 @@ pub struct SealTarget {
 }
 
 impl SealTarget {
-    /// For the module that mints placements, and for what the gateway itself keeps at a site.
-    pub(crate) const fn new(site: SiteId, country: Country, key: KeyId) -> Self {
-        Self { site, country, key }
+    /// The target for the copy that `placement` puts at `site`; `None` when it puts none there.
+    pub fn of(placement: &Placement, site: &SiteId) -> Option<Self> {
+        let copy = placement.copies().iter().find(|copy| copy.site == *site)?;
+        Some(Self { site: copy.site.clone(), country: copy.country, key: copy.key.clone() })
+    }
+
+    /// For what the gateway itself keeps at a site, which is nobody's data: its marker.
+    pub(crate) fn of_site(site: &SiteSpec) -> Self {
+        Self { site: site.id.clone(), country: site.country, key: site.key.clone() }
     }
 
     /// A target that no placement chose.
     #[cfg(any(test, feature = "test-util"))]
     pub fn for_test(site: &str, country: Country, key: &KeyId) -> Result<Self, crate::types::InvalidName> {
-        Ok(Self::new(site.parse()?, country, key.clone()))
+        Ok(Self { site: site.parse()?, country, key: key.clone() })
     }
 
     /// The site.

@@ -7,6 +7,7 @@ use crate::{
     types::{AttemptId, Country, Generation, KeyId, Pseudonym, RecordId},
 };
 
+mod fixture;
 mod interop;
 mod tampering;
 
@@ -51,7 +52,7 @@ impl World {
 
     /// Without the check of the whole blob's length.
     fn open_unchecked(&self, id: ExtentId, plan: &ReadPlan, blob: &[u8], chunk: usize) -> Result<Vec<u8>, SealError> {
-        let range = plan.blob_range();
+        let range = plan.blob_range.clone();
         let end = blob.len().min(range.end as usize);
         let fetched = blob.get(range.start as usize..end).unwrap_or_default();
         let mut opener = ExtentOpener::new(id, self.key.country(), &self.key, plan)?;
@@ -88,7 +89,7 @@ fn every_size_opens_whole_and_has_the_length_it_should() {
         let bytes = whole(&blob);
         assert_eq!(blob.head_len() as usize, HEAD_LEN);
         assert_eq!(blob.len(), HEAD_LEN as u64 + stream_len(size as u64));
-        assert_eq!(blob.len(), full_plan(&blob).blob_len());
+        assert_eq!(blob.len(), full_plan(&blob).blob_len);
         for chunk in [64 * 1024, 1_000_003, usize::MAX] {
             assert!(world.open(world.id(), &full_plan(&blob), &bytes, chunk).unwrap() == plain, "{size} in {chunk}");
         }
@@ -117,7 +118,7 @@ fn every_byte_can_be_read_alone_around_the_boundaries() {
             for end in start..(start + 4).min(plain.len()) {
                 let plan = ReadPlan::new(blob.head_len(), blob.plain_len(), start as u64..end as u64);
                 assert_eq!(world.open(world.id(), &plan, &bytes, 4096).unwrap(), &plain[start..end], "{start}..{end}");
-                assert_eq!(plan.blob_range().start == 0, start < 65_480, "the head is read with the first segment");
+                assert_eq!(plan.blob_range.start == 0, start < 65_480, "the head is read with the first segment");
             }
         }
     }

@@ -161,7 +161,8 @@ async fn connections_above_the_limit_wait_for_a_slot() {
     let slow = tokio::spawn(get(first, "/slow"));
     running.slow_begun.notified().await;
     let second = tokio::spawn(get(running.connect().await, "/"));
-    tokio::task::yield_now().await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!second.is_finished());
     running.slow_may_end.notify_one();
     assert!(slow.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
     assert!(second.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));

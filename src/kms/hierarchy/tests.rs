@@ -89,7 +89,7 @@ fn hierarchy() -> (Arc<Vault>, Hierarchy) {
 #[tokio::test]
 async fn open_keys_come_from_the_cache_until_evicted() {
     let (vault, hierarchy) = hierarchy();
-    let (created, wrapped) = hierarchy.create_subject_key(&pk(), owner(1), Generation(1)).await.unwrap();
+    let (created, wrapped) = hierarchy.create_subject_key(&pk(), owner(1)).await.unwrap();
     let (dek, wrapped_dek) = created.wrap_dek(b"").unwrap();
     for _ in 0..3 {
         let opened = hierarchy.open_subject_key(&wrapped).await.unwrap();
@@ -108,20 +108,21 @@ async fn open_keys_come_from_the_cache_until_evicted() {
 #[tokio::test]
 async fn two_first_keys_of_one_owner_are_not_confused() {
     let (_, hierarchy) = hierarchy();
-    let (one, wrapped_one) = hierarchy.create_subject_key(&pk(), owner(1), Generation(1)).await.unwrap();
-    let (_, wrapped_two) = hierarchy.create_subject_key(&pk(), owner(1), Generation(1)).await.unwrap();
+    let (one, wrapped_one) = hierarchy.create_subject_key(&pk(), owner(1)).await.unwrap();
+    let (_, wrapped_two) = hierarchy.create_subject_key(&pk(), owner(1)).await.unwrap();
     let (_, dek) = one.wrap_dek(b"").unwrap();
     assert!(hierarchy.open_subject_key(&wrapped_one).await.unwrap().unwrap_dek(b"", &dek).is_ok());
+    assert_ne!(wrapped_one.generation, wrapped_two.generation);
     assert!(hierarchy.open_subject_key(&wrapped_two).await.unwrap().unwrap_dek(b"", &dek).is_err());
 }
 
 #[tokio::test]
 async fn a_wrapped_key_with_other_facts_does_not_open() {
     let (_, hierarchy) = hierarchy();
-    let (_, wrapped) = hierarchy.create_subject_key(&pk(), owner(1), Generation(1)).await.unwrap();
+    let (_, wrapped) = hierarchy.create_subject_key(&pk(), owner(1)).await.unwrap();
     let others = [
         WrappedSubjectKey { owner: owner(2), ..wrapped.clone() },
-        WrappedSubjectKey { generation: Generation(2), ..wrapped.clone() },
+        WrappedSubjectKey { generation: Generation(wrapped.generation.0 ^ 1), ..wrapped.clone() },
         WrappedSubjectKey { country: "SG".parse().unwrap(), ..wrapped.clone() },
         WrappedSubjectKey { key: "sg".parse().unwrap(), ..wrapped.clone() },
     ];
@@ -136,11 +137,11 @@ async fn a_wrapped_key_with_other_facts_does_not_open() {
 #[tokio::test]
 async fn a_sealed_provider_closes_its_cached_keys_and_an_unreachable_one_does_not() {
     let (vault, hierarchy) = hierarchy();
-    let (_, wrapped) = hierarchy.create_subject_key(&pk(), owner(1), Generation(1)).await.unwrap();
+    let (_, wrapped) = hierarchy.create_subject_key(&pk(), owner(1)).await.unwrap();
     *vault.trouble.lock() = Some(Trouble::Unreachable);
     assert!(hierarchy.health(&pk()).await.is_err());
     assert!(hierarchy.open_subject_key(&wrapped).await.is_ok());
-    assert!(hierarchy.create_subject_key(&pk(), owner(2), Generation(1)).await.is_err());
+    assert!(hierarchy.create_subject_key(&pk(), owner(2)).await.is_err());
 
     *vault.trouble.lock() = Some(Trouble::Sealed);
     assert!(hierarchy.health(&pk()).await.is_err());

@@ -21,7 +21,7 @@ impl Objects {
         if !matches!(found.state, UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }
-        let event = self.object_event(request, Kind::AbortUpload, &bucket.name, key);
+        let event = self.event(request, Kind::AbortUpload, &bucket.name, Some(key));
         self.index.commit(Change::AbortUpload { bucket: bucket.id, key: key.clone(), upload }, event).await?;
         Ok(())
     }

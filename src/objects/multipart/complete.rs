@@ -2,7 +2,7 @@
 
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
-use crate::index::{Change, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition};
+use crate::index::{Change, Detail, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition};
 use crate::objects::commit::{NewRecord, residence, stored};
 use crate::objects::ingest::store_manifest;
 use crate::objects::limits::{MAX_OBJECT, MIN_PART};
@@ -41,7 +41,7 @@ impl Objects {
         let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
         let answer = stored(&new.row);
-        let event = self.object_event(request, Kind::CompleteUpload, &open.bucket.name, &complete.key);
+        let event = self.event(request, Kind::CompleteUpload, &open.bucket.name, Some(&complete.key));
         self.commit_decided(request, &open.bucket, &complete.key, &open.placement, event, |basis| Change::CompleteUpload {
             put: Box::new(PutChange {
                 bucket: open.bucket.id,
@@ -53,6 +53,7 @@ impl Objects {
             }),
             upload: open.upload.id,
             parts: parts.clone(),
+            parts_digest: asked_parts(&complete.parts),
         })
         .await?;
         Ok(answer)
@@ -65,10 +66,11 @@ impl Objects {
         complete: &CompleteRequest,
     ) -> Result<Option<Stored>, ObjectError> {
         let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
-        let UploadState::Completed { parts, .. } = upload.state else { return Ok(None) };
+        let UploadState::Completed(completed) = upload.state else { return Ok(None) };
         let current = self.index.current(bucket.id, &complete.key)?;
         match current {
-            Some(record) if record.summary.id == upload.record && parts == asked_parts(&complete.parts) => {
+            Some(record)
+                if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
                 Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
@@ -88,7 +90,7 @@ impl Objects {
         }
         let mut have = Vec::<Part>::new();
         loop {
-            let after = have.last().map_or(0, |part| part.number);
+            let after = have.last().map_or(0, |part| part.entry.number);
             let page = self.index.upload_parts(upload.id, after, PAGE).await?;
             let last = page.len() < PAGE;
             have.extend(page);
@@ -100,9 +102,9 @@ impl Objects {
         for (position, asked_part) in asked.iter().enumerate() {
             let number = asked_part.number;
             let part = have
-                .binary_search_by_key(&number, |part| part.number)
+                .binary_search_by_key(&number, |part| part.entry.number)
                 .ok()
-                .map(|at| &have[at])
+                .map(|at| have[at].entry)
                 .filter(|part| part.etag.to_string() == asked_part.etag)
                 .ok_or(ObjectError::InvalidPart { number })?;
             if let Some(given) = &asked_part.checksum
@@ -113,13 +115,7 @@ impl Objects {
             if part.size < MIN_PART && position + 1 < asked.len() {
                 return Err(ObjectError::EntityTooSmall { number, size: part.size });
             }
-            chosen.push(PartEntry {
-                number,
-                attempt: part.attempt,
-                size: part.size,
-                etag: part.etag,
-                checksum: part.checksum,
-            });
+            chosen.push(part);
         }
         Ok(chosen)
     }
@@ -154,12 +150,11 @@ impl Objects {
             modified: self.clock.now(),
             size,
             etag: ETag::multipart(&etags),
-            checksum: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
+            checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
             owner: open.upload.owner.clone(),
             delete_marker: false,
         };
-        Ok(Record {
-            summary,
+        let detail = Detail {
             content: open.upload.content.clone(),
             metadata: open.upload.metadata.clone(),
             tags: open.upload.tags.clone(),
@@ -167,7 +162,8 @@ impl Objects {
             placement: open.upload.placement.clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
-        })
+        };
+        Ok(Record { summary, detail })
     }
 }
 
@@ -180,7 +176,7 @@ fn object_checksum(upload: &Upload, parts: &[PartEntry]) -> Result<Option<Checks
     match kind {
         ChecksumKind::Composite => {
             let parts: Vec<Checksum> = checksums.into_iter().map(|(checksum, _)| checksum).collect();
-            Ok(digest::composite(algorithm, &parts))
+            Ok(Some(digest::composite(algorithm, &parts)))
         }
         ChecksumKind::FullObject => Ok(digest::combine_crc(algorithm, &checksums)),
     }

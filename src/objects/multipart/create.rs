@@ -42,7 +42,7 @@ impl Objects {
             copies: targets.iter().map(Target::pending_row).collect(),
             state: UploadState::Open,
         };
-        let event = self.object_event(request, Kind::CreateUpload, &bucket.name, &create.key);
+        let event = self.event(request, Kind::CreateUpload, &bucket.name, Some(&create.key));
         self.commit_decided(request, &bucket, &create.key, &placement, event, |basis| {
             Change::CreateUpload { upload: Box::new(upload.clone()), basis }
         })

@@ -1,7 +1,7 @@
 //! UploadPart: a run of extents under an attempt id of its own, so that a part uploaded twice never shares a name or a nonce.
 
 use crate::audit::Kind;
-use crate::index::{Change, Intent, Part};
+use crate::index::{Change, Intent, Part, PartEntry, PutPartChange};
 use crate::objects::ingest::Ingest;
 use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::OpenUpload;
@@ -57,6 +57,7 @@ impl Objects {
         let attempt = new_attempt_id();
         let intent = self.index.intent(Intent {
             record: open.upload.record,
+            attempt,
             sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
@@ -71,23 +72,27 @@ impl Objects {
             checksum,
         };
         let (hashes, receipts) = ingest.extents(body).await?;
-        let part = Part {
+        let entry = PartEntry {
             number: new.number,
             attempt,
             size: new.length,
             etag: hashes.etag(),
             checksum: hashes.checksum,
-            modified: self.clock.now(),
         };
-        let event = self.object_event(request, new.kind, &open.bucket.name, &open.upload.key);
-        self.commit_decided(request, &open.bucket, &open.upload.key, &open.placement, event, |basis| Change::PutPart {
-            upload: open.upload.id,
-            part: part.clone(),
-            receipts: receipts.clone(),
-            basis,
+        let part = Part { entry, modified: self.clock.now() };
+        let event = self.event(request, new.kind, &open.bucket.name, Some(&open.upload.key));
+        self.commit_decided(request, &open.bucket, &open.upload.key, &open.placement, event, |basis| {
+            Change::PutPart(Box::new(PutPartChange {
+                bucket: open.bucket.id,
+                key: open.upload.key.clone(),
+                upload: open.upload.id,
+                part,
+                receipts: receipts.clone(),
+                basis,
+            }))
         })
         .await?;
         intent.committed();
-        Ok(StoredPart { etag: part.etag, checksum: part.checksum, modified: part.modified })
+        Ok(StoredPart { etag: entry.etag, checksum: entry.checksum, modified: part.modified })
     }
 }

@@ -17,7 +17,7 @@ impl Objects {
         let open = self.resume_upload(request, &copy.bucket, &copy.key, copy.upload).await?;
         let (record, facts) = self.copy_source(request, &copy.source).await?;
         if let Err(refusal) = self.residency.satisfies(open.placement.record(), std::slice::from_ref(&facts)) {
-            let kind = Kind::UploadPartCopy;
+            let kind = Kind::UploadPart;
             self.record_refusal(request, kind, &open.bucket.name, Some(&copy.key), refusal.code()).await?;
             return Err(refusal.into());
         }
@@ -33,7 +33,7 @@ impl Objects {
         check_length(length)?;
         let body = body_of(self.open_record(&record, range).await?);
         let new =
-            NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPartCopy };
+            NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPart };
         self.store_part(request, &open, new, body).await
     }
 }

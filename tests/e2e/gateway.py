@@ -1,0 +1,252 @@
+"""Starts the real binary on loopback with a configuration of its own, and stops, kills and restarts it."""
+
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import boto3
+from botocore.config import Config
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", ROOT / "target/debug/domicile"))
+ACCESS_KEY = "DOMICILETESTKEY00001"
+SECRET_KEY = "a-secret-for-tests-of-forty-characters-x"
+TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class FsSite:
+    """A site in a folder. Stopping it takes the folder away."""
+
+    def __init__(self, name, country, folder):
+        self.name, self.country, self.folder = name, country, pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def config(self):
+        return f'backend = "fs"\npath = "{self.folder}"\n'
+
+    def env(self):
+        return {}
+
+    def blobs(self):
+        """Name and bytes of everything the site stores, read past the gateway."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def write(self, name, data):
+        (self.folder / name).write_bytes(data)
+
+    def stop(self):
+        self.folder.rename(self.folder.with_suffix(".away"))
+        self.folder.write_bytes(b"")
+
+    def start(self):
+        self.folder.unlink()
+        self.folder.with_suffix(".away").rename(self.folder)
+
+
+class S3Site:
+    """A site in a bucket of a real S3 server."""
+
+    def __init__(self, name, country, server):
+        self.name, self.country, self.server = name, country, server
+        self.bucket = f"domicile-{name}"
+        self.client = server.client()
+        self.client.create_bucket(Bucket=self.bucket)
+
+    def config(self):
+        return (
+            f'backend = "s3"\nendpoint = "{self.server.endpoint}"\nregion = "us-east-1"\n'
+            f'bucket = "{self.bucket}"\ncredentials-env = "{self._env_name()}"\n'
+        )
+
+    def _env_name(self):
+        return self.name.upper().replace("-", "_")
+
+    def env(self):
+        name = self._env_name()
+        return {f"{name}_ACCESS_KEY_ID": self.server.access_key, f"{name}_SECRET_ACCESS_KEY": self.server.secret_key}
+
+    def blobs(self):
+        found = {}
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
+            for item in page.get("Contents", []):
+                found[item["Key"]] = self.client.get_object(Bucket=self.bucket, Key=item["Key"])["Body"].read()
+        return found
+
+    def write(self, name, data):
+        self.client.put_object(Bucket=self.bucket, Key=name, Body=data)
+
+    def stop(self):
+        self.server.stop()
+
+    def start(self):
+        self.server.start()
+
+
+class Gateway:
+    """One `domicile serve` over the given sites."""
+
+    def __init__(self, folder, sites, memory="256MiB", extra="", policies=None, gc_grace="1h"):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sites = {site.name: site for site in sites}
+        self.s3_port, self.admin_port = free_port(), free_port()
+        self.process = None
+        (self.folder / "secret").write_text(SECRET_KEY)
+        os.chmod(self.folder / "secret", 0o600)
+        countries = sorted({site.country for site in sites})
+        keys = "".join(
+            f'[[key]]\nid = "{country.lower()}"\ncountry = "{country}"\nprovider = "keyring"\n' for country in countries
+        )
+        site_tables = "".join(
+            f'[[site]]\nid = "{site.name}"\ncountry = "{site.country}"\nkey = "{site.country.lower()}"\n{site.config()}'
+            for site in sites
+        )
+        tokens = ""
+        for role, token in TOKENS.items():
+            path = self.folder / f"{role}.hash"
+            path.write_text(hashlib.sha256(token.encode()).hexdigest())
+            os.chmod(path, 0o600)
+            tokens += f'[[token]]\nid = "{role}-1"\nrole = "{role}"\nhash-file = "{path}"\n'
+        self.config_file = self.folder / "domicile.toml"
+        self.config_file.write_text(
+            f"""version = 1
+data-dir = "{self.folder}/data"
+policies = "{policies or ROOT / 'policies'}"
+[gateway]
+country = "SG"
+[limits]
+memory = "{memory}"
+[gc]
+grace = "{gc_grace}"
+[s3]
+listen = "127.0.0.1:{self.s3_port}"
+region = "us-east-1"
+[admin]
+listen = "127.0.0.1:{self.admin_port}"
+{extra}
+[index]
+engine = "sled"
+{keys}{site_tables}
+[[principal]]
+id = "tests"
+access-key-id = "{ACCESS_KEY}"
+secret-file = "{self.folder}/secret"
+buckets = ["*"]
+allow = ["read", "write", "list"]
+country = "SG"
+{tokens}"""
+        )
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    def environment(self):
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DOMICILE_"))}
+        for site in self.sites.values():
+            env.update(site.env())
+        return env
+
+    def start(self, wait=True, **env):
+        log = open(self.folder / "gateway.log", "ab")
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--config", self.config_file],
+            env={**self.environment(), **env},
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+        )
+        if wait:
+            self.wait()
+        return self
+
+    def wait(self, seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the gateway ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            try:
+                if self.admin("GET", "/healthz")[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise RuntimeError(f"the gateway did not come up:\n{self.log()[-4000:]}")
+
+    def log(self):
+        return (self.folder / "gateway.log").read_text(errors="replace")
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode if self.process else None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def rss(self):
+        """Resident memory in bytes."""
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmRSS")
+
+    def client(self, **config):
+        config.setdefault("retries", {"max_attempts": 1})
+        config.setdefault("s3", {"addressing_style": "path"})
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(**config),
+        )
+
+    def admin(self, method, path, body=None, role="operator"):
+        """One request to the admin API: status and parsed body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=60)
+        headers = {"Authorization": f"Bearer {TOKENS[role]}"} if role else {}
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        connection.request(method, path, body=body, headers=headers)
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        try:
+            return answer.status, json.loads(data) if data else None
+        except ValueError:
+            return answer.status, data.decode(errors="replace")
+
+    def cli(self, *arguments, role="operator", check=True):
+        """Runs a command of the binary against this gateway's admin API."""
+        env = self.environment()
+        env["DOMICILE_ADMIN_URL"] = f"http://127.0.0.1:{self.admin_port}"
+        env["DOMICILE_ADMIN_TOKEN"] = TOKENS[role]
+        done = subprocess.run([BINARY, *arguments], env=env, capture_output=True, text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
