@@ -4,9 +4,11 @@
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
 pub mod admin;
+pub mod app;
 pub mod audit;
 pub mod authn;
 pub mod backend;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod diagnostics;
@@ -15,8 +17,8 @@ pub mod index;
 pub mod kms;
 pub mod policy;
 pub mod residency;
-pub mod seal;
 pub mod s3;
+pub mod seal;
 pub mod server;
 pub mod telemetry;
 pub mod types;
