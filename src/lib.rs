@@ -15,6 +15,7 @@ pub mod diagnostics;
 pub mod digest;
 pub mod index;
 pub mod kms;
+pub mod objects;
 pub mod policy;
 pub mod residency;
 pub mod s3;

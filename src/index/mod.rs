@@ -21,8 +21,6 @@ mod list;
 mod rows;
 mod search;
 mod sealing;
-#[cfg(test)]
-mod tests;
 mod uploads;
 
 pub use catalogue::{Index, IndexKeys};
