@@ -1,7 +1,7 @@
 //! The index on sled: durable commits by 1, 16 and 64 writers, point reads, listings.
 //!
 //! `cargo bench --bench index`; `DOMICILE_BENCH_KEYS=1000000` lists from a million keys instead of 100,000.
-#![expect(clippy::expect_used, missing_docs, reason = "a bench may stop")]
+#![expect(clippy::expect_used, reason = "a bench may stop")]
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -249,10 +249,10 @@ impl Group<'_> {
 
     fn subject_key(&self, key: WrappedSubjectKey, rewrap: bool) -> Planned {
         let row = keys::subject_key(&key.key, &key.owner);
-        if let Some(old) = self.row::<WrappedSubjectKey>(&row)? {
-            if old.generation > key.generation || (old.generation == key.generation && !rewrap) {
-                return Err(CommitError::KeyExists(Box::new(old)));
-            }
+        if let Some(old) = self.row::<WrappedSubjectKey>(&row)?
+            && (old.generation > key.generation || (old.generation == key.generation && !rewrap))
+        {
+            return Err(CommitError::KeyExists(Box::new(old)));
         }
         let mut draft = Draft::default();
         draft.put(row, sealed(&key)?);
