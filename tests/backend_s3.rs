@@ -37,16 +37,17 @@ async fn wrong_credentials_and_buckets_are_refusals() {
     let Some(config) = service() else { return };
     let mut wrong_secret = config.clone();
     wrong_secret.credentials.secret_access_key = "wrong".to_owned().into();
-    let wrong_bucket = S3Config { bucket: "domicile-no-such-bucket".to_owned(), ..config };
-    for config in [wrong_secret, wrong_bucket] {
-        let backend = S3Backend::new(site(), &config).unwrap();
-        let outcome = backend.put(&conformance::name(1), &[Bytes::from_static(b"blob")]).await;
-        assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
-        let outcome = backend.get(&conformance::name(1), None).await;
-        assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
-        let outcome = backend.probe().await;
-        assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
-    }
+    let wrong_bucket = S3Config { bucket: "domicile-absent-bucket".to_owned(), ..config };
+    // Some services make a bucket when something is put there, so only the probe asks after one that does not exist.
+    let outcome = S3Backend::new(site(), &wrong_bucket).unwrap().probe().await;
+    assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
+    let backend = S3Backend::new(site(), &wrong_secret).unwrap();
+    let outcome = backend.put(&conformance::name(1), &[Bytes::from_static(b"blob")]).await;
+    assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
+    let outcome = backend.get(&conformance::name(1), None).await.map(drop);
+    assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
+    let outcome = backend.probe().await;
+    assert!(matches!(outcome, Err(BackendError::Refused { .. })), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -53,7 +53,9 @@ pub enum IdentityError {
     #[error(transparent)]
     Unreachable(#[from] BackendError),
     /// There is no marker although the site was used before.
-    #[error("site `{site}` has no marker `domicile-site` although it was in use: wrong endpoint or bucket, or its content is lost")]
+    #[error(
+        "site `{site}` has no marker `domicile-site` although it was in use: wrong endpoint or bucket, or its content is lost"
+    )]
     MarkerMissing {
         /// The site.
         site: SiteId,
@@ -165,8 +167,8 @@ impl Installation {
 
     fn open(&self, site: &Site, marker: &[u8]) -> Result<MarkerContent, IdentityError> {
         let spec = site.spec();
-        let content = open_marker(&self.site_key, marker)
-            .map_err(|cause| IdentityError::Foreign { site: spec.id.clone(), cause })?;
+        let content =
+            open_marker(&self.site_key, marker).map_err(|cause| IdentityError::Foreign { site: spec.id.clone(), cause })?;
         let other_installation = content.installation != self.id;
         if other_installation || content.site != spec.id || content.country != spec.country {
             return Err(IdentityError::Another {
@@ -182,7 +184,7 @@ impl Installation {
 
     async fn write(&self, site: &Site, epoch: u64) -> Result<Bytes, IdentityError> {
         let spec = site.spec();
-        let target = SealTarget::new(spec.id.clone(), spec.country, spec.key.clone());
+        let target = SealTarget::of_site(spec);
         let content = MarkerContent { installation: self.id, site: spec.id.clone(), country: spec.country, epoch };
         let blob = seal_marker(&target, &self.site_key, &content)
             .map_err(|cause| IdentityError::Foreign { site: spec.id.clone(), cause })?;

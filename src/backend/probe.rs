@@ -20,9 +20,8 @@ pub struct Probe(Vec<JoinHandle<()>>);
 
 impl Probe {
     pub(super) fn start(sites: &Arc<Sites>, every: Duration) -> Self {
-        let watch = |(seed, site): (usize, &Arc<Site>)| {
-            tokio::spawn(watch(Arc::downgrade(sites), Arc::clone(site), every, seed as u64))
-        };
+        let watch =
+            |(seed, site): (usize, &Arc<Site>)| tokio::spawn(watch(Arc::downgrade(sites), Arc::clone(site), every, seed as u64));
         Self(sites.iter().enumerate().map(watch).collect())
     }
 }

@@ -116,7 +116,7 @@ pub enum Change {
 }
 
 /// A record to be stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PutChange {
     /// The bucket.
     pub bucket: BucketId,

@@ -13,6 +13,7 @@ mod instrument;
 mod meet;
 mod pattern;
 mod read;
+mod selector;
 mod set;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::{
     cases::{Case, CaseReport},
     meet::{Base, meet},
     read,
+    selector::Selector,
 };
 use crate::{
     diagnostics::Diagnostic,
@@ -26,6 +27,7 @@ pub struct PolicySet {
     pub(super) gateway: Gateway,
     /// In the order of their names, so that every decision names and weighs them in the same order.
     pub(super) instruments: Vec<Instrument>,
+    pub(super) selector: Selector,
     pub(super) cases: Vec<Case>,
     pub(super) revision: PolicyRevision,
     pub(super) warnings: Vec<Diagnostic>,
@@ -82,8 +84,11 @@ impl PolicySet {
 
     /// The instruments that bind and those in shadow.
     fn matching(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> (Vec<&Instrument>, Vec<&Instrument>) {
-        let matches = |i: &&Instrument| i.matches(destination) || sources.iter().any(|source| i.matches(source));
-        self.instruments.iter().filter(matches).partition(|instrument| instrument.enforcement == Enforcement::On)
+        let all = || std::iter::once(destination).chain(sources);
+        let candidates = self.selector.candidates(all());
+        let instruments = candidates.into_iter().filter_map(|at| self.instruments.get(at));
+        let matching = instruments.filter(|instrument| all().any(|facts| instrument.matches(facts)));
+        matching.partition(|instrument| instrument.enforcement == Enforcement::On)
     }
 
     /// The instruments that bind a record of these facts.

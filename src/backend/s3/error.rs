@@ -54,9 +54,7 @@ where
             let code = answer.err().code().map(str::to_owned);
             match (name, service_error(status, code.as_deref())) {
                 (Some(name), Meaning::NotFound) => BackendError::NotFound { site, name: name.to_string() },
-                (_, Meaning::Corrupt) => {
-                    BackendError::Corrupt { site, reason: "a blob is shorter than was stored".to_owned() }
-                }
+                (_, Meaning::Corrupt) => BackendError::Corrupt { site, reason: "a blob is shorter than was stored".to_owned() },
                 (_, Meaning::Busy) => BackendError::Busy { site, reason: told(status, code), cause: Some(Arc::new(error)) },
                 (_, Meaning::Refused | Meaning::NotFound) => {
                     BackendError::Refused { site, reason: told(status, code), cause: Some(Arc::new(error)) }

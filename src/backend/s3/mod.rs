@@ -116,7 +116,11 @@ impl Backend for S3Backend {
             if range.start >= range.end {
                 return Err(self.corrupt(format!("bytes {}..{} of `{name}` were asked for", range.start, range.end)));
             }
-            request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
+            // Some services read positions as signed numbers and refuse what does not fit.
+            request = request.range(match i64::try_from(range.end) {
+                Ok(_) => format!("bytes={}-{}", range.start, range.end - 1),
+                Err(_) => format!("bytes={}-", range.start),
+            });
         }
         let answer = request.send().await.map_err(|error| error::of_read(&self.site, name, error))?;
         let told = match answer.content_range() {

@@ -40,7 +40,7 @@ fn country(code: &str) -> Country {
 }
 
 fn site_key() -> SecretKey {
-    SecretKey::from_bytes([9; 32])
+    SecretKey::from_slice(&[9; 32]).unwrap()
 }
 
 fn sites_as(site: &str, backend: &MemoryBackend, known: &Arc<Memory>, limits: SiteLimits) -> Arc<Sites> {
