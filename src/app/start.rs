@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fs::File, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
-use tower_service::Service;
 
 use super::{background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
@@ -168,7 +168,8 @@ impl App {
             clock,
             body_patience: config.limits.body_timeout,
         });
-        let admin = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));
+        let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;
         let (s3_address, admin_address) = (local(&s3_listener)?, local(&admin_listener)?);
@@ -189,11 +190,8 @@ impl App {
             limits("admin", &config.limits),
             flagged(stopped.clone()),
             move |request, _| {
-                let mut admin = admin.clone();
-                async move {
-                    let response = admin.call(request.map(|body: hyper::body::Incoming| body.boxed())).await;
-                    response.unwrap_or_else(|never| match never {})
-                }
+                let answer = admin.call(request);
+                async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
         let background = Background::start(&objects, sites.watch(PROBE), config.gc_grace, stopped);
