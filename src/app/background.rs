@@ -1,4 +1,4 @@
-//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies.
+//! What a gateway does beside answering requests: probing sites and collecting garbage.
 
 use std::time::Duration;
 
@@ -21,9 +21,7 @@ impl Background {
         let mut tasks = JoinSet::new();
         let collector = objects.clone();
         let pause = PAUSE.min(grace.max(Duration::from_secs(1)));
-        spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
-        let replicator = objects.clone();
-        spawn(&mut tasks, stopped, async move { replicator.replicate_queued().await });
+        spawn(&mut tasks, stopped, async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
         Self { tasks, _probe: probe }
     }
 
