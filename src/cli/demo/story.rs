@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::json;
 
+use super::Demo;
 use super::s3::{Answer, Write};
 use super::sites::SiteFolder;
-use super::Demo;
 use crate::cli::output::text;
 use crate::cli::{Failure, Output, Table, ledger};
 
@@ -45,7 +45,12 @@ impl Demo {
         let writes = [
             ("Ayesha, by request metadata", "PK", "pk-cpoh-2020", put("users/ayesha/profile.json", Some("PK"), AYESHA)),
             ("her film, 20 MiB", "PK", "pk-cpoh-2020", Write { body: film(), ..put("users/ayesha/film.mp4", Some("PK"), "") }),
-            ("Bilal, by the subject directory", "PK", "pk-cpoh-2020", put("users/bilal/profile.json", None, "Bilal Ahmed, Karachi")),
+            (
+                "Bilal, by the subject directory",
+                "PK",
+                "pk-cpoh-2020",
+                put("users/bilal/profile.json", None, "Bilal Ahmed, Karachi"),
+            ),
             ("Wei Ming", "SG", "sg-users-contract", put("users/wei-ming/profile.json", Some("SG"), WEI)),
             ("a style sheet, nobody's data", "SG", "", Write { bucket: STATIC, ..put("site.css", None, "body{margin:0}") }),
         ];
@@ -67,7 +72,8 @@ impl Demo {
         heading(out, "2. What the disks hold")?;
         let mut table = Table::new(["SITE", "FILES", "BYTES", "NAMES, KEYS, TEXTS FOUND"]);
         for (id, site) in [("pk-khi", pk), ("sg-sin", sg)] {
-            let (found, bytes) = site.search(&["Ayesha", "ayesha", "Bilal", "bilal", "Tan Wei", "wei-ming", "margin", "profile.json"])?;
+            let (found, bytes) =
+                site.search(&["Ayesha", "ayesha", "Bilal", "bilal", "Tan Wei", "wei-ming", "margin", "profile.json"])?;
             check(found == 0, format!("`{id}` holds plaintext"))?;
             table.row([id.to_owned(), site.blobs()?.len().to_string(), bytes.to_string(), found.to_string()]);
         }
