@@ -63,7 +63,7 @@ async fn verify(sites: &Sites) -> Result<Claim, IdentityError> {
 
 /// Any sealed blob will do: a marker is the one that needs the least.
 fn blob(site: &str, country_code: &str) -> SealedBlob {
-    let target = SealTarget::new(SiteId::new(site).unwrap(), country(country_code), KeyId::new("pk").unwrap());
+    let target = SealTarget::for_test(site, country(country_code), &KeyId::new("pk").unwrap()).unwrap();
     let content = MarkerContent { installation: [1; 16], site: id(), country: country("PK"), epoch: 99 };
     seal_marker(&target, &site_key(), &content).unwrap()
 }
