@@ -120,24 +120,15 @@ impl Gateway for AppGateway {
             _ => return Err(GatewayError::Invalid("say which principal writes".to_owned())),
         };
         let tags: Vec<(String, String)> = request.tags.into_iter().collect();
-        let signals = Signals {
-            bucket: &request.bucket,
-            key: &request.key,
-            metadata: &request.metadata,
-            tags: &tags,
-            sources: &[],
-        };
+        let signals =
+            Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags: &tags, sources: &[] };
         let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals);
         serde_json::to_value(explanation).map_err(internal)
     }
 
     fn policies(&self) -> PoliciesView {
         let set = self.objects.policies.load();
-        PoliciesView {
-            revision: set.revision(),
-            source: policies::describe(&self.source),
-            warnings: set.warnings().to_vec(),
-        }
+        PoliciesView { revision: set.revision(), source: policies::describe(&self.source), warnings: set.warnings().to_vec() }
     }
 
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {

@@ -59,12 +59,7 @@ impl Installation {
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn open(
-        data_dir: &Path,
-        s3: SocketAddr,
-        admin: SocketAddr,
-        environment: &dyn Environment,
-    ) -> Result<Self, InstallError> {
+    pub fn open(data_dir: &Path, s3: SocketAddr, admin: SocketAddr, environment: &dyn Environment) -> Result<Self, InstallError> {
         let folder = data_dir.join("credentials");
         let first_start = !folder.exists();
         fs::create_dir_all(&folder).map_err(file_error(&folder))?;
@@ -82,7 +77,13 @@ impl Installation {
         };
         let site = |id: &str, country, key: &str| {
             let path = data_dir.join("sites").join(id);
-            Ok(Site { id: name(SiteId::new(id))?, country, key: name(KeyId::new(key))?, backend: Backend::Fs { path }, concurrency: Site::DEFAULT_CONCURRENCY })
+            Ok(Site {
+                id: name(SiteId::new(id))?,
+                country,
+                key: name(KeyId::new(key))?,
+                backend: Backend::Fs { path },
+                concurrency: Site::DEFAULT_CONCURRENCY,
+            })
         };
         let key = |id: &str, country| Ok(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
         let config = Config {

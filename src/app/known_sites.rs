@@ -27,8 +27,7 @@ impl KnownSites for IndexedSites {
         let country = *self.countries.get(site).ok_or("the site is not configured")?;
         let first_seen = self.index.site(site)?.map_or_else(|| self.clock.now(), |row| row.first_seen);
         let row = SiteRow { site: site.clone(), country, first_seen, epoch };
-        let event =
-            Event { sites: vec![site.clone()], countries: vec![country], ..Event::new(Kind::SiteSeen, Actor::System) };
+        let event = Event { sites: vec![site.clone()], countries: vec![country], ..Event::new(Kind::SiteSeen, Actor::System) };
         self.runtime.block_on(self.index.commit(Change::Site(row), event))?;
         Ok(())
     }

@@ -71,11 +71,7 @@ pub(super) fn index(
     let engine = match config.engine {
         Engine::Sled => SledEngine::open(&index_folder(config), SledEngine::DEFAULT_CACHE_BYTES)?,
     };
-    let keys = IndexKeys {
-        index_key: keyring.index_key(),
-        ledger_key: keyring.ledger_key(),
-        pseudonyms: Arc::clone(pseudonyms),
-    };
+    let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
     Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)
 }
 
@@ -97,10 +93,8 @@ pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
 }
 
 fn s3_config(s3: &config::S3Backend) -> S3Config {
-    let credentials = S3Credentials {
-        access_key_id: s3.credentials.access_key_id.clone(),
-        secret_access_key: s3.credentials.secret.clone(),
-    };
+    let credentials =
+        S3Credentials { access_key_id: s3.credentials.access_key_id.clone(), secret_access_key: s3.credentials.secret.clone() };
     S3Config {
         addressing: match s3.addressing {
             config::Addressing::Path => Addressing::Path,

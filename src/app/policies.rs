@@ -1,6 +1,9 @@
 //! Where policies come from: a folder, or those compiled into the program.
 
-use std::{fs, io, path::{Path, PathBuf}};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::config::PolicySource;
 use crate::policy::PolicyFile;

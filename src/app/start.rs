@@ -129,7 +129,12 @@ impl App {
         }
 
         let revision = set.revision();
-        index.commit(Change::Policy { revision }, Event { revision: Some(revision), ..Event::new(Kind::PolicyActivated, Actor::System) }).await?;
+        index
+            .commit(
+                Change::Policy { revision },
+                Event { revision: Some(revision), ..Event::new(Kind::PolicyActivated, Actor::System) },
+            )
+            .await?;
         index.commit(Change::Note, Event::new(Kind::Started, Actor::System)).await?;
         let policies = Arc::new(ArcSwap::from_pointee(set));
         let keys: BTreeMap<_, _> = config.keys.iter().rev().map(|key| (key.country, key.id.clone())).collect();

@@ -9,8 +9,8 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource,
-    Provider, S3, S3Backend, Site, Size, Span, Tls,
+    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
+    S3Backend, Site, Size, Span, Tls,
     check::{self, Places},
 };
 use crate::authn::{Permissions, Principal, Token, TokenHash};
@@ -30,9 +30,9 @@ impl Config {
     /// Every mistake of the file, in the order of its lines.
     pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
         let name = path.display().to_string();
-        let text = environment.file(path).map_err(|error| {
-            vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)]
-        })?;
+        let text = environment
+            .file(path)
+            .map_err(|error| vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)])?;
         Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)
     }
 
@@ -40,12 +40,7 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake of the text, in the order of its lines.
-    pub fn parse(
-        file: &str,
-        text: &str,
-        folder: &Path,
-        environment: &dyn Environment,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    pub fn parse(file: &str, text: &str, folder: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
         let document = Document::parse(file, text).map_err(|diagnostic| vec![diagnostic])?;
         let sink = Diagnostics::new();
         let config = Reader { folder, environment }.config(document.root(&sink));
@@ -140,8 +135,8 @@ impl Reader<'_> {
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
-        let keyring = section(&root, "keyring", |table| self.keyring(table, &data_dir))
-            .unwrap_or_else(|| Keyring::in_folder(&data_dir));
+        let keyring =
+            section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
 
         let mut places = Places::default();
         let keys = each(&root, "key", &mut places.keys, key);
@@ -259,9 +254,7 @@ impl Reader<'_> {
                 let secret = self.variable(prefix, &format!("{name}_SECRET_ACCESS_KEY"));
                 Some(Credentials { access_key_id: id?, secret: secret?.into() })
             }
-            (None, Some(id), Some(file)) => {
-                Some(Credentials { access_key_id: id.to_owned(), secret: self.secret_file(file)? })
-            }
+            (None, Some(id), Some(file)) => Some(Credentials { access_key_id: id.to_owned(), secret: self.secret_file(file)? }),
             _ => {
                 let message = "give either `credentials-env`, or `access-key-id` and `secret-file`";
                 table.error(message, Some("secrets come from files or environment variables, never from this file".to_owned()));
