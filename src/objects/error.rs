@@ -153,6 +153,16 @@ impl ObjectError {
         }
     }
 
+    /// The ledger's code for a failure that kept a record from being stored because no allowed place could be had; `None` for all
+    /// others. Refusals by policy are recorded where they are decided.
+    pub(crate) const fn outage_code(&self) -> Option<&'static str> {
+        match self {
+            Self::SiteUnavailable { .. } => Some("ResidencyUnavailable"),
+            Self::KeysUnavailable { .. } => Some("KeysUnavailable"),
+            _ => None,
+        }
+    }
+
     /// Why the keys of `country` could not be used.
     pub(crate) fn from_kms(country: Country, error: &KmsError) -> Self {
         tracing::warn!(%country, error = %error, "key provider failed");

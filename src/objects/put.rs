@@ -58,6 +58,23 @@ impl Objects {
         check_tags(&object.description.tags)?;
         let (bucket, key) = (object.bucket, object.key);
         let placement = self.place(request, object.kind, &bucket.name, key, &object.description, sources).await?;
+        let kind = object.kind;
+        let stored = self.store_placed(request, object, &placement, body).await;
+        if let Some(code) = stored.as_ref().err().and_then(ObjectError::outage_code) {
+            self.record_refusal(request, kind, &bucket.name, Some(key), code).await?;
+        }
+        stored
+    }
+
+    /// Seals, stores and commits what has been placed.
+    async fn store_placed(
+        &self,
+        request: &Request<'_>,
+        object: NewObject<'_>,
+        placement: &Placement,
+        body: Body,
+    ) -> Result<Stored, ObjectError> {
+        let (bucket, key) = (object.bucket, object.key);
         let reservation = match object.condition {
             WriteCondition::None => None,
             _ => Some(self.index.reserve(bucket.id, key).map_err(|_| ObjectError::ConditionalConflict)?),
@@ -66,7 +83,7 @@ impl Objects {
 
         let record = new_record_id();
         let attempt = new_attempt_id();
-        let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
+        let targets = self.new_targets(request, placement, &bucket.name, record).await?;
         let mut intent = self.index.intent(Intent {
             record,
             attempt,
@@ -85,19 +102,19 @@ impl Objects {
         };
         let new = if fits_one_extent(object.length) {
             let whole = ingest.whole(body).await?;
-            let row = self.new_row(request, &object, &placement, record, whole.hashes, Layout::Whole { attempt })?;
+            let row = self.new_row(request, &object, placement, record, whole.hashes, Layout::Whole { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, &mut intent).await?;
             NewRecord::new(row, &targets, attempt, stored)
         } else {
             let (hashes, receipts) = ingest.extents(body, &mut intent).await?;
-            let row = self.new_row(request, &object, &placement, record, hashes, Layout::Extents { attempt })?;
+            let row = self.new_row(request, &object, placement, record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = store_manifest(&targets, record, attempt, &manifest, &mut intent).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));
-        let stored = self.commit_record(request, bucket, key, &placement, new, object.condition, event).await?;
+        let stored = self.commit_record(request, bucket, key, placement, new, object.condition, event).await?;
         drop(intent);
         drop(reservation);
         Ok(stored)

@@ -242,7 +242,7 @@ impl From<ObjectError> for S3Error {
             }
             E::DeleteMarker => Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
                 .header(HeaderName::from_static("x-amz-delete-marker"), "true"),
-            E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ServiceUnavailable, sentence(&error)),
+            E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ResidencyUnavailable, sentence(&error)),
             E::Overloaded => Self::new(Code::SlowDown),
             // What went wrong inside is for the log, never for the client.
             internal => {
