@@ -41,6 +41,7 @@ pub enum Command {
     Import {
         /// `s3://bucket/prefix`
         source: String,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },
@@ -141,8 +142,8 @@ pub struct ExplainArgs {
     /// Tags of the request.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
     pub tags: Vec<(String, String)>,
+    /// How to reach the gateway.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap takes the help of the flattened arguments from RemoteArgs")]
     pub remote: RemoteArgs,
 }
 
@@ -156,6 +157,7 @@ pub enum SubjectCommand {
         /// Attributes such as `residence=PK`.
         #[arg(required = true, value_name = "NAME=VALUE", value_parser = pair)]
         attributes: Vec<(String, String)>,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },
@@ -163,6 +165,7 @@ pub enum SubjectCommand {
     Get {
         /// The subject.
         id: String,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },
@@ -170,6 +173,7 @@ pub enum SubjectCommand {
     Import {
         /// The file; `-` is standard input.
         file: PathBuf,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },
@@ -177,6 +181,7 @@ pub enum SubjectCommand {
     Erase {
         /// The subject.
         id: String,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },
@@ -197,8 +202,8 @@ pub struct WhereArgs {
     /// How many records to show.
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
+    /// How to reach the gateway.
     #[command(flatten)]
-    #[expect(missing_docs, reason = "clap takes the help of the flattened arguments from RemoteArgs")]
     pub remote: RemoteArgs,
 }
 
@@ -252,6 +257,7 @@ pub enum LedgerCommand {
         /// Where to write; standard output by default.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// How to reach the gateway.
         #[command(flatten)]
         remote: RemoteArgs,
     },

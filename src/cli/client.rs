@@ -29,7 +29,7 @@ const SYSTEM_CAS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/t
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Talks to one gateway.
-pub struct Client {
+pub(super) struct Client {
     runtime: Runtime,
     base: Uri,
     token: String,
@@ -37,7 +37,7 @@ pub struct Client {
 }
 
 /// Percent-encodes one path segment or query value.
-pub fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
@@ -46,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure::Usage`] when URL, token or authorities cannot be used.
-    pub fn new(remote: &RemoteArgs) -> Result<Self, Failure> {
+    pub(super) fn new(remote: &RemoteArgs) -> Result<Self, Failure> {
         let base: Uri = remote.url.parse().map_err(|_| Failure::Usage(format!("`{}` is not a URL", remote.url)))?;
         if base.host().is_none() || !matches!(base.path(), "" | "/") {
             return Err(Failure::Usage(format!("`{}` must be http://host:port or https://host:port", remote.url)));
@@ -61,24 +61,24 @@ impl Client {
     }
 
     /// `GET`, answered with JSON.
-    pub fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
         self.json(Method::GET, path, None)
     }
 
     /// `GET`, answered with anything.
-    pub fn get_bytes(&self, path: &str) -> Result<Bytes, Failure> {
+    pub(super) fn get_bytes(&self, path: &str) -> Result<Bytes, Failure> {
         self.send(Method::GET, path, None, "application/json")
     }
 
     /// `POST` or `PUT` of JSON, answered with JSON.
-    pub fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    pub(super) fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let body = body.map(|body| Bytes::from(body.to_string()));
         let answer = self.send(method, path, body, "application/json")?;
         serde_json::from_slice(&answer).map_err(|_| Failure::Unreachable(format!("{} did not answer with JSON", self.base)))
     }
 
     /// `POST` of lines of JSON, answered with JSON.
-    pub fn lines(&self, path: &str, body: Bytes) -> Result<Value, Failure> {
+    pub(super) fn lines(&self, path: &str, body: Bytes) -> Result<Value, Failure> {
         let answer = self.send(Method::POST, path, Some(body), "application/x-ndjson")?;
         serde_json::from_slice(&answer).map_err(|_| Failure::Unreachable(format!("{} did not answer with JSON", self.base)))
     }

@@ -10,6 +10,8 @@ mod check;
 mod environment;
 mod model;
 mod read;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub use environment::{Environment, SystemEnvironment};

@@ -1,0 +1,138 @@
+use std::{collections::BTreeMap, io, path::Path};
+
+use super::*;
+use crate::diagnostics::Diagnostic;
+
+/// Files and variables by name.
+struct Fake(BTreeMap<&'static str, &'static str>);
+
+impl Environment for Fake {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| (*value).to_owned())
+    }
+    fn file(&self, path: &Path) -> io::Result<String> {
+        let found = self.0.get(path.to_str().unwrap_or_default());
+        found.map(|text| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n";
+
+fn read(text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let known = [
+        ("PK_KHI_ACCESS_KEY_ID", "AK"),
+        ("PK_KHI_SECRET_ACCESS_KEY", "SK"),
+        ("/etc/domicile/feed.secret", "hush\n"),
+        ("/etc/domicile/auditor.hash", HASH),
+    ];
+    Config::parse("domicile.toml", text, Path::new("/etc/domicile"), &Fake(known.into()))
+}
+
+const GOOD: &str = include_str!("../../examples/domicile.toml");
+
+#[test]
+fn the_example_is_read_as_it_says() {
+    let config = read(GOOD).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert_eq!(config.limits.memory, 1 << 30);
+    assert_eq!(config.gc_grace.as_secs(), 3600);
+    assert_eq!(config.policies, PolicySource::Folder("/etc/domicile/policies".into()));
+    assert_eq!(config.sites.len(), 2);
+    assert!(matches!(&config.sites[0].backend, Backend::S3(s3) if s3.credentials.access_key_id == "AK"));
+    assert_eq!(config.principals[0].attributes["residence"], "PK");
+    assert_eq!(config.keyring.identity_file, Path::new("/etc/domicile/domicile-data/operator.identity"));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    let text = r#"version = 2
+colour = "red"
+[limits]
+memory = "lots"
+drain = "0s"
+[s3]
+listen = "nowhere"
+base-domain = ["s3.example.com"]
+[index]
+engine = "postgres"
+[[key]]
+id = "pk"
+country = "PAK"
+provider = "vault"
+[[key]]
+id = "sg"
+country = "SG"
+provider = "keyring"
+[[site]]
+id = "pk-khi"
+country = "PK"
+key = "sg"
+backend = "fs"
+path = "a"
+[[site]]
+id = "pk-khi"
+country = "SG"
+key = "sgg"
+backend = "fs"
+path = "a/b"
+[[site]]
+id = "x"
+country = "SG"
+key = "sg"
+backend = "s3"
+endpoint = "ftp://x/y"
+region = "r"
+bucket = "b"
+credentials-env = "NOT_SET"
+[[principal]]
+id = "feed"
+access-key-id = "AK"
+secret = "inline"
+buckets = ["MEDIA"]
+allow = ["everything"]
+[[token]]
+id = "auditor-1"
+role = "king"
+hash-file = "missing"
+"#;
+    let mistakes = read(text).unwrap_err();
+    let all = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    for (line, part) in [
+        (1, "version 1"),
+        (2, "unknown key `colour`"),
+        (4, "not a size"),
+        (5, "more than nothing"),
+        (8, "unknown key `base-domain`"),
+        (10, "not built yet"),
+        (13, "not an ISO 3166-1"),
+        (14, "not built yet"),
+        (37, "`endpoint` must be"),
+        (40, "`NOT_SET_ACCESS_KEY_ID` is not set"),
+        (44, "unknown key `secret`"),
+        (45, "not a bucket pattern"),
+        (46, "not a permission"),
+        (49, "not a role"),
+        (50, "cannot read"),
+    ] {
+        let found = mistakes.iter().any(|mistake| mistake.line == line && mistake.message.contains(part));
+        assert!(found, "line {line}, {part}:\n{all}");
+    }
+    for part in ["its key `sg` is of SG", "there is another site `pk-khi`", "`sgg`, which does not exist", "overlap"] {
+        assert!(all.contains(part), "{part}:\n{all}");
+    }
+    assert!(all.contains("did you mean `base-domains`?") && all.contains("did you mean `sg`?"), "{all}");
+    assert!(!all.contains("inline"), "{all}");
+}
+
+#[test]
+fn a_gateway_without_sites_or_keys_is_refused() {
+    let all = format!("{:?}", read("version = 1").unwrap_err());
+    assert!(all.contains("no `[[site]]`") && all.contains("no `[[key]]`"), "{all}");
+    assert!(read("version = ").is_err());
+    assert!(read("").is_err());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let shown = format!("{:?}", read(GOOD).unwrap());
+    assert!(!shown.contains("hush") && !shown.contains("SK\""), "{shown}");
+}
