@@ -1,4 +1,4 @@
-//! What a gateway does beside answering requests: probing sites and collecting garbage.
+//! What a gateway does beside answering requests: probing sites, collecting garbage and storing queued copies.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use crate::objects::{GarbagePolicy, Objects};
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
+/// Pause between two looks at the queued copies.
+const PAUSE_REPLICATION: Duration = Duration::from_secs(2);
 
 /// The background tasks of one gateway. They end when this is dropped.
 pub(super) struct Background {
@@ -21,7 +23,9 @@ impl Background {
         let mut tasks = JoinSet::new();
         let collector = objects.clone();
         let pause = PAUSE.min(grace.max(Duration::from_secs(1)));
-        spawn(&mut tasks, stopped, async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
+        spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
+        let replicator = objects.clone();
+        spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }
     }
 

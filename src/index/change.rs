@@ -92,18 +92,7 @@ pub enum Change {
         revision: PolicyRevision,
     },
     /// Records that a pending copy is durable.
-    AddCopy {
-        /// The bucket.
-        bucket: BucketId,
-        /// The key.
-        key: ObjectKey,
-        /// The record; when it is no longer current, the change is refused.
-        record: RecordId,
-        /// The copy, stored.
-        copy: Box<CopyRow>,
-        /// The proof.
-        receipts: Vec<Receipt>,
-    },
+    AddCopy(Box<AddCopyChange>),
     /// Records a site's country and epoch.
     Site(SiteRow),
     /// Forgets garbage whose blobs are gone.
@@ -146,6 +135,23 @@ pub struct PutPartChange {
     /// Proof for the part's extents at every primary and required copy.
     pub receipts: Vec<Receipt>,
     /// What the placement depended on.
+    pub basis: Basis,
+}
+
+/// A queued copy that is durable now.
+#[derive(Debug)]
+pub struct AddCopyChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The record; when it is no longer current, the change is refused.
+    pub record: RecordId,
+    /// The copy, stored.
+    pub copy: CopyRow,
+    /// Proof for its manifest blob.
+    pub receipts: Vec<Receipt>,
+    /// What its placement depended on.
     pub basis: Basis,
 }
 

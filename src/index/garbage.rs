@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{CopyRow, Layout, PartEntry, Record};
 use crate::{
+    policy::Role,
+    residency::PlannedCopy,
     seal::{BlobName, EXTENT_SIZE, ExtentId, HEAD_LEN, stream_len},
     types::{AttemptId, Country, RecordId, SiteId, Timestamp, UploadId},
 };
@@ -168,6 +170,13 @@ pub(super) fn blobs_of<'a>(
 }
 
 impl Record {
+    /// The queued copies that its placement asks for and that are not stored yet.
+    pub fn queued(&self) -> impl Iterator<Item = &PlannedCopy> {
+        let detail = &self.detail;
+        let stored = |copy: &&PlannedCopy| detail.copies.iter().any(|row| row.site == copy.site);
+        detail.placement.copies.iter().filter(|copy| copy.role == Role::Queued).filter(move |copy| !stored(copy))
+    }
+
     /// Every blob of the record, copy by copy, the manifest last. `parts` is its part table ([`super::Index::parts_of`]), empty for
     /// other layouts.
     pub fn blobs<'a>(&'a self, parts: &'a [PartEntry]) -> impl Iterator<Item = Blob> + Send + 'a {

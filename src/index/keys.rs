@@ -17,6 +17,7 @@ pub(super) mod kind {
     pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
     pub(in crate::index) const LEDGER: u8 = b'l';
     pub(in crate::index) const PART: u8 = b'p';
+    pub(in crate::index) const PENDING: u8 = b'q';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
     pub(in crate::index) const PART_TABLE: u8 = b't';
@@ -172,6 +173,8 @@ pub(super) enum Secondary<'a> {
     Subject(&'a Pseudonym),
     Site(&'a SiteId),
     Instrument(&'a InstrumentId),
+    /// Records with queued copies that are not stored yet.
+    Pending,
 }
 
 impl Secondary<'_> {
@@ -181,6 +184,7 @@ impl Secondary<'_> {
             Self::Subject(subject) => with(kind::BY_SUBJECT, &[subject.as_bytes()]),
             Self::Site(site) => with(kind::BY_SITE, &[site.as_str().as_bytes(), &[0]]),
             Self::Instrument(id) => with(kind::BY_INSTRUMENT, &[id.as_str().as_bytes(), &[0]]),
+            Self::Pending => vec![kind::PENDING],
         }
     }
 

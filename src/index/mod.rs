@@ -26,7 +26,7 @@ mod tests;
 mod uploads;
 
 pub use catalogue::{Index, IndexKeys};
-pub use change::{Change, CommitError, Committed, PutChange, PutPartChange, Stale, WriteCondition};
+pub use change::{AddCopyChange, Change, CommitError, Committed, PutChange, PutPartChange, Stale, WriteCondition};
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;

@@ -63,6 +63,32 @@ impl Index {
     pub async fn search(&self, query: RecordsQuery) -> Result<RecordsPage, IndexError> {
         self.blocking(move |inner| inner.search(&query)).await
     }
+
+    /// Records with queued copies that are not stored yet, from behind `after` on: at most `limit`, and where the next page begins.
+    pub async fn pending(&self, after: Option<Vec<u8>>, limit: usize) -> Result<(Vec<FoundRecord>, Option<Vec<u8>>), IndexError> {
+        self.blocking(move |inner| {
+            let base = Secondary::Pending.prefix();
+            let buckets = inner.buckets.load();
+            let (mut found, mut last) = (Vec::new(), None);
+            let mut looked = 0;
+            inner.walk(&base, after, |row, _| {
+                if looked == limit {
+                    return Ok(Step::Stop);
+                }
+                looked += 1;
+                last = Some([row, &[0]].concat());
+                let target = inner.follow(row.get(base.len()..).unwrap_or_default())?;
+                if let Some((id, key, record)) = target
+                    && let (Some(bucket), Ok(key)) = (inner.bucket_ids_name(&buckets, id), ObjectKey::new(&key))
+                {
+                    found.push(FoundRecord { bucket, key, record });
+                }
+                Ok(Step::Next)
+            })?;
+            Ok((found, last.filter(|_| looked == limit)))
+        })
+        .await
+    }
 }
 
 impl Inner {

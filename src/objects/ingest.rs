@@ -57,7 +57,11 @@ impl Ingest<'_> {
 
     /// Reads a body of any length and stores it as a run of extents. On return every extent is durable at every target, as the
     /// receipts prove.
-    pub(super) async fn extents(&self, body: Body, intent: &mut IntentGuard) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
+    pub(super) async fn extents(
+        &self,
+        body: Body,
+        mut intent: Option<&mut IntentGuard>,
+    ) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
         let mut reader = Reader::new(self, body);
         let mut stores: JoinSet<Result<Vec<Receipt>, ObjectError>> = JoinSet::new();
         let mut receipts = Vec::new();
@@ -69,7 +73,7 @@ impl Ingest<'_> {
             while stores.len() >= IN_FLIGHT {
                 receipts.append(&mut joined(stores.join_next().await)?);
             }
-            announce(intent, self.targets, &self.extent(extent));
+            announce(intent.as_deref_mut(), self.targets, &self.extent(extent));
             let targets = self.targets.to_vec();
             stores.spawn(async move {
                 let blobs = seal_all(sealers, None)?;
@@ -115,7 +119,7 @@ impl WholeBody {
         self,
         targets: &[Target],
         manifest: &[u8],
-        intent: &mut IntentGuard,
+        intent: Option<&mut IntentGuard>,
     ) -> Result<Vec<(Receipt, u32)>, ObjectError> {
         announce(intent, targets, &self.id);
         let blobs = seal_all(self.sealers, Some(manifest))?;
@@ -131,7 +135,7 @@ pub(super) async fn store_manifest(
     record: RecordId,
     attempt: AttemptId,
     manifest: &[u8],
-    intent: &mut IntentGuard,
+    intent: Option<&mut IntentGuard>,
 ) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let id = ExtentId::manifest(record, attempt);
     announce(intent, targets, &id);
@@ -140,9 +144,11 @@ pub(super) async fn store_manifest(
 }
 
 /// Tells the intent of a blob before it is written, so that it is garbage with a name when no commit follows.
-fn announce(intent: &mut IntentGuard, targets: &[Target], id: &ExtentId) {
-    for target in targets {
-        intent.add(target.seal.site(), BlobName::of(target.seal.country(), id));
+fn announce(intent: Option<&mut IntentGuard>, targets: &[Target], id: &ExtentId) {
+    if let Some(intent) = intent {
+        for target in targets {
+            intent.add(target.seal.site(), BlobName::of(target.seal.country(), id));
+        }
     }
 }
 

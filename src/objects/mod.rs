@@ -24,6 +24,7 @@ mod put;
 mod read;
 mod record_keys;
 mod recording;
+mod replicate;
 mod request;
 mod subjects;
 

@@ -83,7 +83,7 @@ impl Objects {
 
         let record = new_record_id();
         let attempt = new_attempt_id();
-        let targets = self.new_targets(request, placement, &bucket.name, record).await?;
+        let targets = self.new_targets(Some(request.id), placement, &bucket.name, record).await?;
         let mut intent = self.index.intent(Intent {
             record,
             attempt,
@@ -104,13 +104,13 @@ impl Objects {
             let whole = ingest.whole(body).await?;
             let row = self.new_row(request, &object, placement, record, whole.hashes, Layout::Whole { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
-            let stored = whole.store(&targets, &manifest, &mut intent).await?;
+            let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored)
         } else {
-            let (hashes, receipts) = ingest.extents(body, &mut intent).await?;
+            let (hashes, receipts) = ingest.extents(body, Some(&mut intent)).await?;
             let row = self.new_row(request, &object, placement, record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
-            let stored = store_manifest(&targets, record, attempt, &manifest, &mut intent).await?;
+            let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));

@@ -11,11 +11,11 @@ use crate::backend::Site;
 use crate::digest;
 use crate::index::{Change, CommitError, CopyRow, CopyState};
 use crate::kms::{KeyOwner, SubjectKey, WrappedSubjectKey};
-use crate::objects::{ObjectError, Objects, Request};
+use crate::objects::{ObjectError, Objects};
 use crate::policy::Role;
 use crate::residency::{Placement, PlannedCopy};
 use crate::seal::{self, RecordKey, SealTarget};
-use crate::types::{AttemptId, BucketName, Country, Generation, KeyId, RecordId, SiteId, SubjectId, Timestamp};
+use crate::types::{AttemptId, BucketName, Country, Generation, KeyId, RecordId, RequestId, SiteId, SubjectId, Timestamp};
 
 /// Where one copy of a record goes, with the key that seals it there.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Objects {
     /// Makes the keys of a new record: one target for every copy that must be stored before the answer.
     pub(super) async fn new_targets(
         &self,
-        request: &Request<'_>,
+        request: Option<&RequestId>,
         placement: &Placement,
         bucket: &BucketName,
         record: RecordId,
@@ -81,7 +81,7 @@ impl Objects {
     /// Makes the key of one copy.
     pub(super) async fn new_target(
         &self,
-        request: &Request<'_>,
+        request: Option<&RequestId>,
         placement: &Placement,
         copy: &PlannedCopy,
         owner: &KeyOwner,
@@ -142,7 +142,7 @@ impl Objects {
     /// The subject's key in the target's country; made, stored as a blob at the site and entered into the index where it is missing.
     async fn subject_key(
         &self,
-        request: &Request<'_>,
+        request: Option<&RequestId>,
         site: &Arc<Site>,
         target: &SealTarget,
         owner: &KeyOwner,
@@ -163,7 +163,7 @@ impl Objects {
             .map_err(|error| ObjectError::from_kms(country, &error))?;
         self.store_subject_key(site, target, &wrapped).await?;
         let event = Event {
-            request: Some(request.id.clone()),
+            request: request.cloned(),
             countries: vec![country],
             sites: vec![target.site().clone()],
             ..Event::new(Kind::KeyCreated, Actor::System)

@@ -83,6 +83,15 @@ impl Residency {
         self.resume_for(auth.principal().into(), earlier, bucket, key)
     }
 
+    /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it.
+    ///
+    /// # Errors
+    /// As [`Residency::resume`].
+    pub fn resume_stored(&self, earlier: &PlacementRecord, bucket: &BucketName, key: &ObjectKey) -> Result<Placement, Refusal> {
+        let writer = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        self.resume_for(writer, earlier, bucket, key)
+    }
+
     pub(super) fn resume_for(
         &self,
         principal: PrincipalFacts<'_>,

@@ -13,9 +13,9 @@ use super::{
 use crate::{
     backend::Receipt,
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage, GarbageKey,
-        GarbageReason, IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale, SubjectRow, Upload,
-        UploadState, Waste, WriteCondition,
+        AddCopyChange, Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage,
+        GarbageKey, GarbageReason, IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale,
+        SubjectRow, Upload, UploadState, Waste, WriteCondition,
         codec::encode_record,
         counters::counters_of,
         garbage::run,
@@ -80,7 +80,7 @@ impl Group<'_> {
                 draft.put(keys::POLICY.to_vec(), sealed(&revision)?);
                 Ok(draft)
             }
-            Change::AddCopy { bucket, key, record, copy, receipts } => self.add_copy(bucket, &key, record, *copy, &receipts),
+            Change::AddCopy(add) => self.add_copy(*add),
             Change::Site(site) => self.site(site),
             Change::Collected { garbage } => self.collected(garbage),
             Change::Note => Ok(Draft::default()),
@@ -271,17 +271,18 @@ impl Group<'_> {
         Ok(draft)
     }
 
-    fn add_copy(&self, bucket: BucketId, key: &ObjectKey, id: RecordId, copy: CopyRow, receipts: &[Receipt]) -> Planned {
+    fn add_copy(&self, add: AddCopyChange) -> Planned {
+        let AddCopyChange { bucket, key, record: id, copy, receipts, basis } = add;
         self.check_bucket(bucket)?;
         let row = keys::record(bucket, key.as_str());
         let current = self.record(&row)?.filter(|record| record.summary.id == id);
         let mut record = current.ok_or(CommitError::NoSuchKey)?;
+        self.check_basis(basis, record.detail.placement.subject.as_ref())?;
         let name = BlobName::of(copy.country, &copy.manifest(id, record.detail.layout));
         if !receipts.iter().any(|receipt| receipt.site() == &copy.site && *receipt.name() == name) {
             return Err(CommitError::NotStored { site: copy.site });
         }
         let mut draft = Draft::default();
-        draft.resolved.push((id, copy.manifest_attempt));
         match record.detail.copies.iter_mut().find(|old| old.site == copy.site) {
             Some(old) => *old = copy,
             None => {
@@ -290,6 +291,9 @@ impl Group<'_> {
                 draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
                 record.detail.copies.push(copy);
             }
+        }
+        if record.queued().next().is_none() {
+            draft.delete(Secondary::Pending.row(bucket, key.as_str(), record.summary.ticket));
         }
         draft.put(row, Body::Sealed(encode_record(&record)?));
         Ok(draft)
@@ -371,7 +375,8 @@ impl Group<'_> {
         let of_subject = subject.iter().map(Secondary::Subject);
         let of_sites = record.detail.copies.iter().map(|copy| Secondary::Site(&copy.site));
         let of_instruments = placement.instruments.iter().map(Secondary::Instrument);
-        of_subject.chain(of_sites).chain(of_instruments).map(|row| row.row(bucket, key.as_str(), ticket)).collect()
+        let pending = record.queued().next().map(|_| Secondary::Pending);
+        of_subject.chain(of_sites).chain(of_instruments).chain(pending).map(|row| row.row(bucket, key.as_str(), ticket)).collect()
     }
 
     fn check_bucket(&self, bucket: BucketId) -> Result<(), CommitError> {

@@ -41,7 +41,7 @@ impl Objects {
             sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
-        let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, &mut intent).await?;
+        let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, Some(&mut intent)).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
         let answer = stored(&new.row);
         let event = self.event(request, Kind::CompleteUpload, &open.bucket.name, Some(&complete.key));

@@ -20,7 +20,7 @@ impl Objects {
         check_tags(&create.description.tags)?;
         let placement = self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
         let record = new_record_id();
-        let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
+        let targets = self.new_targets(Some(request.id), &placement, &bucket.name, record).await?;
         let id = UploadId::from_bytes(digest::random());
         let upload = Upload {
             id,

@@ -71,7 +71,7 @@ impl Objects {
             content_md5: new.content_md5,
             checksum,
         };
-        let (hashes, receipts) = ingest.extents(body, &mut intent).await?;
+        let (hashes, receipts) = ingest.extents(body, Some(&mut intent)).await?;
         let entry = PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
         let part = Part { entry, modified: self.clock.now() };
         let event = self.event(request, new.kind, &open.bucket.name, Some(&open.upload.key));
