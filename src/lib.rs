@@ -3,15 +3,23 @@
 //! The way of a write, one module a stage: [`authn`] says who asks, [`residency`] where the record must live, [`seal`] makes it
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
+pub mod admin;
+pub mod app;
+pub mod audit;
 pub mod authn;
+pub mod backend;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod diagnostics;
 pub mod digest;
+pub mod index;
+pub mod kms;
+pub mod objects;
 pub mod policy;
 pub mod residency;
-pub mod kms;
-pub mod seal;
 pub mod s3;
+pub mod seal;
 pub mod server;
 pub mod telemetry;
 pub mod types;

@@ -19,7 +19,7 @@ mod site;
 mod sites;
 
 pub use contract::{Backend, BlobInfo, BlobRead, BlobStream};
-pub use error::BackendError;
+pub use error::{BackendError, Cause};
 pub use fs::FsBackend;
 pub use health::SiteState;
 pub use identity::{Claim, IdentityError, Installation, KnownSites};

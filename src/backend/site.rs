@@ -2,13 +2,13 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Backend, BackendError, BlobInfo, BlobRead, SiteState,
     health::Health,
+    identity::OwnMarker,
     measure::{Measured, Operation},
 };
 use crate::{
@@ -86,6 +86,7 @@ pub struct Site {
     spec: SiteSpec,
     backend: Arc<dyn Backend>,
     health: Arc<Health>,
+    marker: OwnMarker,
     turns: Arc<Semaphore>,
     limits: SiteLimits,
 }
@@ -94,7 +95,8 @@ impl Site {
     /// Takes a backend as the one of `spec`. The site is [`SiteState::Unverified`].
     pub fn new(spec: SiteSpec, backend: Arc<dyn Backend>, limits: SiteLimits) -> Self {
         let health = Arc::new(Health::new(spec.id.clone(), spec.country));
-        Self { spec, backend, health, turns: Arc::new(Semaphore::new(limits.concurrency.max(1))), limits }
+        let turns = Arc::new(Semaphore::new(limits.concurrency.max(1)));
+        Self { spec, backend, health, marker: OwnMarker::default(), turns, limits }
     }
 
     /// What the configuration says about the site.
@@ -173,6 +175,10 @@ impl Site {
 
     pub(super) fn health(&self) -> &Health {
         &self.health
+    }
+
+    pub(super) fn marker(&self) -> &OwnMarker {
+        &self.marker
     }
 
     /// Refuses what may not reach the backend yet or any more.

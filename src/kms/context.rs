@@ -51,7 +51,7 @@ pub struct WrapContext {
     pub country: Country,
     /// Whose key is wrapped.
     pub owner: KeyOwner,
-    /// Counts the owner's keys: a subject that comes back after its erasure gets another.
+    /// Tells the owner's keys apart: a subject that comes back after its erasure gets another.
     pub generation: Generation,
 }
 

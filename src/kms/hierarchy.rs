@@ -72,14 +72,17 @@ impl Hierarchy {
     }
 
     /// Makes a subject key for `owner` under `key`. It is of no use until its wrapped form is durable in the index and at the site.
+    ///
+    /// Its generation is random, not counted: an owner that comes back after an erasure, or after the index was lost, gets another
+    /// without anyone having to remember the last.
     pub async fn create_subject_key(
         &self,
         key: &KeyId,
         owner: KeyOwner,
-        generation: Generation,
     ) -> Result<(Arc<SubjectKey>, WrappedSubjectKey), KmsError> {
         let CountryKey { country, provider } = self.country_key(key)?;
         let began = self.evictions.load(Ordering::SeqCst);
+        let generation = random_generation();
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
@@ -173,6 +176,11 @@ impl CacheKey {
             wrapping: digest::sha256(facts.wrapped.as_str().as_bytes()),
         }
     }
+}
+
+/// 52 bits: exact also in a JSON reader that knows only floating point.
+fn random_generation() -> Generation {
+    Generation(u64::from_be_bytes(digest::random()) >> 12)
 }
 
 impl fmt::Debug for Hierarchy {

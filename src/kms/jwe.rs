@@ -78,3 +78,59 @@ fn parse(wrapped: &WrappedKey) -> Result<([&str; 4], Header), KmsError> {
     }
     Ok(([header, nonce, text, tag], parsed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kms::KeyOwner,
+        types::{Generation, Pseudonym},
+    };
+
+    /// Made by Python's `jwcrypto` 1.6.1 from a country key of 32 × 7 and a subject key of 32 × 9.
+    const FROM_JWCRYPTO: &str = "\
+        eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIiwia2lkIjoicGsvMSIsImRvbWljaWxlIjp7Imluc3RhbGxhdGlvbiI6IjAxMDEw\
+        MTAxMDEwMTAxMDEwMTAxMDEwMTAxMDEwMTAxIiwiY291bnRyeSI6IlBLIiwib3duZXIiOnsic3ViamVjdCI6IjAyMDIwMjAyMDIw\
+        MjAyMDIwMjAyMDIwMjAyMDIwMjAyIn0sImdlbmVyYXRpb24iOjN9fQ..bplxY06UTnwnTc23.BR8KY8PbllaKlGNz6RRMmZ_qkt6\
+        qUOFcgaSmobFeo90.h0kbYpKvNE_3Uvc_V0RcQA";
+
+    fn context() -> WrapContext {
+        WrapContext {
+            installation: [1; 16],
+            country: "PK".parse().unwrap(),
+            owner: KeyOwner::Subject(Pseudonym::from_bytes([2; 16])),
+            generation: Generation(3),
+        }
+    }
+
+    #[test]
+    fn opens_what_another_implementation_wrote() {
+        let kek = SecretKey::take(&mut [7; 32]);
+        let wrapped = WrappedKey::new(FROM_JWCRYPTO);
+        assert_eq!(key_id(&wrapped).unwrap(), "pk/1");
+        assert_eq!(open(&kek, &context(), &wrapped).unwrap().expose(), &[9; 32]);
+        let other = WrapContext { generation: Generation(4), ..context() };
+        assert!(matches!(open(&kek, &other, &wrapped), Err(KmsError::WrongContext)));
+        assert!(matches!(open(&SecretKey::random(), &context(), &wrapped), Err(KmsError::Corrupt)));
+    }
+
+    #[test]
+    fn what_is_no_jwe_of_ours_is_refused() {
+        let kek = SecretKey::random();
+        let wrapped = seal(&kek, "pk/1", &context(), &SecretKey::random()).unwrap();
+        let (header, rest) = wrapped.as_str().split_once('.').unwrap();
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let long = "A".repeat(MAX_LEN + 1);
+        for wrong in [
+            "",
+            ".",
+            "....",
+            &long,
+            &format!("{header}.x{rest}"),
+            &format!("{header}.{rest}."),
+            &format!("{}.{rest}", encode("{}")),
+        ] {
+            assert!(open(&kek, &context(), &WrappedKey::new(wrong)).is_err());
+        }
+    }
+}

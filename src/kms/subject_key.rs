@@ -21,7 +21,7 @@ pub struct WrappedSubjectKey {
     pub key: KeyId,
     /// The country of that key.
     pub country: Country,
-    /// Counts the owner's keys in this country.
+    /// Tells the owner's keys in this country apart.
     pub generation: Generation,
     /// The provider's wrapping.
     pub wrapped: WrappedKey,
@@ -73,7 +73,7 @@ impl SubjectKey {
         self.country
     }
 
-    /// Counts the owner's keys in this country.
+    /// Tells the owner's keys in this country apart.
     pub const fn generation(&self) -> Generation {
         self.generation
     }

@@ -62,7 +62,7 @@ impl Objects {
     ///
     /// # Errors
     /// Only those of the index.
-    pub async fn list_buckets(&self, request: &Request<'_>) -> Result<Vec<Bucket>, ObjectError> {
+    pub async fn list_buckets(&self, request: &Request<'_>) -> Result<Vec<Arc<Bucket>>, ObjectError> {
         let mut buckets = self.index.buckets()?;
         let actions = [Action::Read, Action::Write, Action::List, Action::Delete];
         buckets.retain(|bucket| actions.iter().any(|action| request.auth.permits(*action, &bucket.name).is_ok()));
@@ -105,5 +105,4 @@ impl Objects {
         };
         Err(ObjectError::Forbidden { action })
     }
-
 }

@@ -6,8 +6,8 @@
 use crate::audit::Event;
 use crate::backend::Receipt;
 use crate::index::{Bucket, Change, CommitError, Committed, CopyRow, CopyState, PutChange, Record, WriteCondition};
-use crate::objects::record_keys::Target;
 use crate::objects::put::manifest_receipts;
+use crate::objects::record_keys::Target;
 use crate::objects::{ObjectError, Objects, Request, Residence, Stored};
 use crate::policy::Role;
 use crate::residency::{Basis, Placement, Refusal};

@@ -8,7 +8,8 @@ use crate::index::Record;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
-    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request, Stored,
+    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request,
+    Stored,
 };
 use crate::residency::SourceFacts;
 

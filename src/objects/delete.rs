@@ -40,9 +40,9 @@ impl Objects {
     ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
         let bucket = self.permitted_bucket(request, bucket, Action::Delete).await?;
         let bucket = bucket.as_ref();
-        let deletes = items.into_iter().map(|item| async move {
-            self.delete_in(request, bucket, &item.key, item.version, item.condition).await
-        });
+        let deletes = items
+            .into_iter()
+            .map(|item| async move { self.delete_in(request, bucket, &item.key, item.version, item.condition).await });
         Ok(stream::iter(deletes).buffered(TOGETHER).collect().await)
     }
 
@@ -59,10 +59,10 @@ impl Objects {
             return Ok(Deleted { version, delete_marker: false });
         }
         // Reading the row first finds it hot for the committer, and a key that is not there costs no fsync.
-        if self.index.current(bucket.id, key)?.is_none() && matches!(condition, WriteCondition::None) {
+        if self.index.current(bucket, key)?.is_none() && matches!(condition, WriteCondition::None) {
             return Ok(Deleted { version, delete_marker: false });
         }
-        let change = Change::Delete { bucket: bucket.id, key: key.clone(), ticket: self.index.ticket(), condition };
+        let change = Change::Delete { bucket: bucket.id, key: key.clone(), ticket: self.index.ticket()?, condition };
         let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(key));
         match self.index.commit(change, event).await {
             Ok(_) | Err(CommitError::NoSuchKey) => Ok(Deleted { version, delete_marker: false }),

@@ -55,8 +55,8 @@ impl Objects {
     ) -> Result<(Arc<Bucket>, Record), ObjectError> {
         let bucket = self.permitted_bucket(request, bucket, Action::Read).await?;
         let found = match version {
-            Some(version) => self.index.version(bucket.id, key, version)?,
-            None => self.index.current(bucket.id, key)?,
+            Some(version) => self.index.version(&bucket, key, version)?,
+            None => self.index.current(&bucket, key)?,
         };
         let Some(record) = found else {
             if request.auth.permits(Action::List, &bucket.name).is_err() {

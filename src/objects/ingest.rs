@@ -11,10 +11,11 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::backend::Receipt;
 use crate::digest::Checksum;
+use crate::index::IntentGuard;
 use crate::objects::hashing::{Hashes, Hashing};
 use crate::objects::record_keys::Target;
 use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, MemoryBudget, ObjectError, Piece};
-use crate::seal::{EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
+use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
 use crate::types::{AttemptId, RecordId};
 
 /// Extents of one request that may be on their way to the sites while another one fills.
@@ -35,6 +36,7 @@ pub(super) struct Ingest<'a> {
 /// A body that fits one extent, sealed for every copy but not yet stored: its manifest is still to go into the same blob.
 pub(super) struct WholeBody {
     pub(super) hashes: Hashes,
+    id: ExtentId,
     sealers: Vec<ExtentSealer>,
     lease: Lease,
 }
@@ -50,12 +52,12 @@ impl Ingest<'_> {
         let mut reader = Reader::new(self, body);
         let (sealers, lease) = self.fill(&mut reader, 0, self.length).await?;
         let hashes = reader.finish().await?;
-        Ok(WholeBody { hashes, sealers, lease })
+        Ok(WholeBody { id: self.extent(0), hashes, sealers, lease })
     }
 
     /// Reads a body of any length and stores it as a run of extents. On return every extent is durable at every target, as the
     /// receipts prove.
-    pub(super) async fn extents(&self, body: Body) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
+    pub(super) async fn extents(&self, body: Body, intent: &mut IntentGuard) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
         let mut reader = Reader::new(self, body);
         let mut stores: JoinSet<Result<Vec<Receipt>, ObjectError>> = JoinSet::new();
         let mut receipts = Vec::new();
@@ -67,6 +69,7 @@ impl Ingest<'_> {
             while stores.len() >= IN_FLIGHT {
                 receipts.append(&mut joined(stores.join_next().await)?);
             }
+            announce(intent, self.targets, &self.extent(extent));
             let targets = self.targets.to_vec();
             stores.spawn(async move {
                 let blobs = seal_all(sealers, None)?;
@@ -86,16 +89,10 @@ impl Ingest<'_> {
     }
 
     /// Reads the next `length` bytes into one extent for every target.
-    async fn fill(
-        &self,
-        reader: &mut Reader,
-        extent: u32,
-        length: u64,
-    ) -> Result<(Vec<ExtentSealer>, Lease), ObjectError> {
+    async fn fill(&self, reader: &mut Reader, extent: u32, length: u64) -> Result<(Vec<ExtentSealer>, Lease), ObjectError> {
         let lease = self.memory.take(length.max(1) * self.targets.len() as u64).await?;
-        let id = ExtentId { record: self.record, part: self.part, attempt: self.attempt, extent };
         let capacity = usize::try_from(length).unwrap_or(EXTENT_SIZE);
-        let mut sealers = sealers(self.targets, id, capacity)?;
+        let mut sealers = sealers(self.targets, self.extent(extent), capacity)?;
         let mut missing = length;
         while missing > 0 {
             let piece = reader.next(missing).await?;
@@ -106,11 +103,21 @@ impl Ingest<'_> {
         }
         Ok((sealers, lease))
     }
+
+    fn extent(&self, extent: u32) -> ExtentId {
+        ExtentId { record: self.record, part: self.part, attempt: self.attempt, extent }
+    }
 }
 
 impl WholeBody {
     /// Seals `manifest` into the head of every copy's blob and stores them.
-    pub(super) async fn store(self, targets: &[Target], manifest: &[u8]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
+    pub(super) async fn store(
+        self,
+        targets: &[Target],
+        manifest: &[u8],
+        intent: &mut IntentGuard,
+    ) -> Result<Vec<(Receipt, u32)>, ObjectError> {
+        announce(intent, targets, &self.id);
         let blobs = seal_all(self.sealers, Some(manifest))?;
         let receipts = store_all(targets, &blobs).await?;
         drop(self.lease);
@@ -124,17 +131,23 @@ pub(super) async fn store_manifest(
     record: RecordId,
     attempt: AttemptId,
     manifest: &[u8],
+    intent: &mut IntentGuard,
 ) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let id = ExtentId::manifest(record, attempt);
+    announce(intent, targets, &id);
     let blobs = seal_all(sealers(targets, id, 0)?, Some(manifest))?;
     store_all(targets, &blobs).await
 }
 
+/// Tells the intent of a blob before it is written, so that it is garbage with a name when no commit follows.
+fn announce(intent: &mut IntentGuard, targets: &[Target], id: &ExtentId) {
+    for target in targets {
+        intent.add(target.seal.site(), BlobName::of(target.seal.country(), id));
+    }
+}
+
 fn sealers(targets: &[Target], id: ExtentId, capacity: usize) -> Result<Vec<ExtentSealer>, ObjectError> {
-    targets
-        .iter()
-        .map(|target| ExtentSealer::new(&target.seal, id, &target.key, capacity).map_err(ObjectError::from))
-        .collect()
+    targets.iter().map(|target| ExtentSealer::new(&target.seal, id, &target.key, capacity).map_err(ObjectError::from)).collect()
 }
 
 fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<SealedBlob>, ObjectError> {
@@ -144,8 +157,7 @@ fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<S
 /// Stores one blob at each target at the same time and answers when all are durable: the receipt and the length of the head.
 async fn store_all(targets: &[Target], blobs: &[SealedBlob]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let stores = targets.iter().zip(blobs).map(|(target, blob)| async move {
-        let receipt =
-            target.site.store(blob).await.map_err(|error| ObjectError::from_backend(target.seal.country(), &error))?;
+        let receipt = target.site.store(blob).await.map_err(|error| ObjectError::from_backend(target.seal.country(), &error))?;
         Ok::<_, ObjectError>((receipt, blob.head_len()))
     });
     try_join_all(stores).await

@@ -24,7 +24,6 @@ mod put;
 mod read;
 mod record_keys;
 mod recording;
-mod replicate;
 mod request;
 mod subjects;
 

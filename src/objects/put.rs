@@ -67,7 +67,7 @@ impl Objects {
         let record = new_record_id();
         let attempt = new_attempt_id();
         let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
-        let intent = self.index.intent(Intent {
+        let mut intent = self.index.intent(Intent {
             record,
             attempt,
             sites: targets.iter().map(|target| target.seal.site().clone()).collect(),
@@ -85,20 +85,20 @@ impl Objects {
         };
         let new = if fits_one_extent(object.length) {
             let whole = ingest.whole(body).await?;
-            let row = self.new_row(request, &object, &placement, record, whole.hashes, Layout::Whole { attempt });
+            let row = self.new_row(request, &object, &placement, record, whole.hashes, Layout::Whole { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
-            let stored = whole.store(&targets, &manifest).await?;
+            let stored = whole.store(&targets, &manifest, &mut intent).await?;
             NewRecord::new(row, &targets, attempt, stored)
         } else {
-            let (hashes, receipts) = ingest.extents(body).await?;
-            let row = self.new_row(request, &object, &placement, record, hashes, Layout::Extents { attempt });
+            let (hashes, receipts) = ingest.extents(body, &mut intent).await?;
+            let row = self.new_row(request, &object, &placement, record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
-            let stored = store_manifest(&targets, record, attempt, &manifest).await?;
+            let stored = store_manifest(&targets, record, attempt, &manifest, &mut intent).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));
         let stored = self.commit_record(request, bucket, key, &placement, new, object.condition, event).await?;
-        intent.committed();
+        drop(intent);
         drop(reservation);
         Ok(stored)
     }
@@ -113,8 +113,7 @@ impl Objects {
         description: &Description,
         sources: &[SourceFacts],
     ) -> Result<Placement, ObjectError> {
-        let signals =
-            Signals { bucket, key, metadata: &description.metadata, tags: &description.tags, sources };
+        let signals = Signals { bucket, key, metadata: &description.metadata, tags: &description.tags, sources };
         match self.residency.place(request.auth, &signals) {
             Ok(placement) => Ok(placement),
             Err(refusal) => {
@@ -132,12 +131,12 @@ impl Objects {
         id: RecordId,
         hashes: Hashes,
         layout: Layout,
-    ) -> Record {
+    ) -> Result<Record, ObjectError> {
         let checksum: Option<Checksum> = hashes.checksum;
         let summary = Summary {
             id,
             version: VersionId::Null,
-            ticket: self.index.ticket(),
+            ticket: self.index.ticket()?,
             modified: self.clock.now(),
             size: object.length,
             etag: hashes.etag(),
@@ -154,15 +153,20 @@ impl Objects {
             copies: Vec::new(),
             layout,
         };
-        Record { summary, detail }
+        Ok(Record { summary, detail })
     }
 
     /// Refuses early what the committer would refuse, before bytes are moved. The committer decides again.
-    pub(super) fn check_condition(&self, bucket: &Bucket, key: &ObjectKey, condition: &WriteCondition) -> Result<(), ObjectError> {
+    pub(super) fn check_condition(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        condition: &WriteCondition,
+    ) -> Result<(), ObjectError> {
         if matches!(condition, WriteCondition::None) {
             return Ok(());
         }
-        let current = self.index.current(bucket.id, key)?.filter(|record| !record.summary.delete_marker);
+        let current = self.index.current(bucket, key)?.filter(|record| !record.summary.delete_marker);
         let holds = match (condition, &current) {
             (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
             (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
@@ -181,9 +185,5 @@ pub(super) fn manifest_receipts(
     stored: Vec<(crate::backend::Receipt, u32)>,
     at: crate::types::Timestamp,
 ) -> (Vec<crate::index::CopyRow>, Vec<crate::backend::Receipt>) {
-    targets
-        .iter()
-        .zip(stored)
-        .map(|(target, (receipt, head_len))| (target.stored_row(attempt, head_len, at), receipt))
-        .unzip()
+    targets.iter().zip(stored).map(|(target, (receipt, head_len))| (target.stored_row(attempt, head_len, at), receipt)).unzip()
 }

@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use crate::backend::{BackendError, BlobRead, Site};
 use crate::index::{CopyRow, CopyState, Layout, PartEntry, Pin as ReaderPin, Record};
 use crate::objects::{ObjectError, Objects};
-use crate::seal::{self, BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, ReadPlan, RecordKey, SealError};
+use crate::residency::Availability;
+use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, ReadPlan, RecordKey, SealError};
 use crate::types::Country;
 
 /// Reads of up to this many bytes are verified whole before the caller answers.
@@ -68,7 +69,7 @@ impl Objects {
         let pin = self.index.pin(record.summary.id);
         let mut copies: Vec<&CopyRow> =
             record.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
-        copies.sort_by_key(|copy| self.sites.get(&copy.site).is_none_or(|site| !site.is_up()));
+        copies.sort_by_key(|copy| !self.sites.is_up(&copy.site));
         let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
         for copy in copies {
             match self.open_copy(record, copy, range.clone()).await {
@@ -84,7 +85,7 @@ impl Objects {
 
     async fn open_copy(&self, record: &Record, copy: &CopyRow, range: Range<u64>) -> Result<Reading, ObjectError> {
         let unavailable = ObjectError::SiteUnavailable { country: copy.country };
-        let site = self.sites.get(&copy.site).ok_or(unavailable)?;
+        let site = Arc::clone(self.sites.get(&copy.site).ok_or(unavailable)?);
         let key = self.record_key(copy, record.summary.id).await?;
         let parts = match &record.detail.layout {
             Layout::Parts { table, .. } => Some(self.index.parts_of(*table)?),
@@ -145,7 +146,7 @@ fn push_run(steps: &mut VecDeque<Step>, run: ExtentId, size: u64, range: Range<u
         let end = range.end.min(start + plain_len);
         steps.push_back(Step {
             id: ExtentId { extent: u32::try_from(extent).unwrap_or(u32::MAX), ..run },
-            head_len: seal::HEAD_LEN as u32,
+            head_len: HEAD_LEN as u32,
             plain_len,
             range: at - start..end - start,
         });
@@ -243,7 +244,7 @@ impl Source {
     async fn open(&self, step: Step) -> Result<Opening, ReadError> {
         let plan = ReadPlan::new(step.head_len, step.plain_len, step.range);
         let name = BlobName::of(self.country, &step.id);
-        let read = self.site.read(&name, Some(plan.blob_range())).await?;
+        let read = self.site.read(&name, Some(plan.blob_range.clone())).await?;
         plan.check_total(read.total_len)?;
         let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan)?;
         Ok(Opening { read, opener })

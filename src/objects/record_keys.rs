@@ -47,12 +47,7 @@ impl Target {
 
     /// The row once the manifest is durable.
     pub(super) fn stored_row(&self, attempt: AttemptId, head_len: u32, at: Timestamp) -> CopyRow {
-        CopyRow {
-            state: CopyState::Stored { at },
-            manifest_head_len: head_len,
-            manifest_attempt: attempt,
-            ..self.pending_row()
-        }
+        CopyRow { state: CopyState::Stored { at }, manifest_head_len: head_len, manifest_attempt: attempt, ..self.pending_row() }
     }
 }
 
@@ -133,15 +128,10 @@ impl Objects {
     }
 
     /// The site that holds a copy, and the proof that `placement` put it there.
-    fn place_of(
-        &self,
-        placement: &Placement,
-        site: &SiteId,
-        country: Country,
-    ) -> Result<(Arc<Site>, SealTarget), ObjectError> {
+    fn place_of(&self, placement: &Placement, site: &SiteId, country: Country) -> Result<(Arc<Site>, SealTarget), ObjectError> {
         let target = SealTarget::of(placement, site)
             .ok_or_else(|| ObjectError::Internal("a copy lies outside its placement".to_owned()))?;
-        let site = self.sites.get(site).ok_or(ObjectError::SiteUnavailable { country })?;
+        let site = Arc::clone(self.sites.get(site).ok_or(ObjectError::SiteUnavailable { country })?);
         Ok((site, target))
     }
 

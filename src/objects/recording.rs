@@ -60,7 +60,7 @@ impl Objects {
         access_key_id: Option<&str>,
     ) -> Result<(), ObjectError> {
         metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
-        let Some(suppressed) = self.0.throttle.admit(self.clock.now()) else { return Ok(()) };
+        let Some(suppressed) = self.0.throttle.admit(code, self.clock.now()) else { return Ok(()) };
         let actor = access_key_id.map_or(Actor::Anonymous, |id| Actor::AccessKey(self.pseudonyms.access_key(id)));
         let event = Event { request: Some(request.clone()), suppressed, ..Event::new(Kind::Refused, actor).refused(code) };
         self.index.commit(Change::Note, event).await?;
@@ -71,7 +71,13 @@ impl Objects {
     ///
     /// # Errors
     /// Only those of the index.
-    pub async fn record_admin(&self, request: &RequestId, actor: Actor, kind: Kind, subject: Option<&SubjectId>) -> Result<(), ObjectError> {
+    pub async fn record_admin(
+        &self,
+        request: &RequestId,
+        actor: Actor,
+        kind: Kind,
+        subject: Option<&SubjectId>,
+    ) -> Result<(), ObjectError> {
         let event = Event {
             request: Some(request.clone()),
             subject: subject.map(|subject| self.pseudonyms.subject(subject)),
@@ -82,5 +88,19 @@ impl Objects {
     }
 }
 
-/// How many refusals of unknown callers are written: see [`Throttle`].
-pub(super) type RefusalThrottle = Throttle;
+/// Bounds the refusals of unknown callers that are written one by one, for each error code.
+pub(super) struct RefusalThrottle(Throttle<&'static str>);
+
+impl Default for RefusalThrottle {
+    fn default() -> Self {
+        Self(Throttle::new(100, 10))
+    }
+}
+
+impl std::ops::Deref for RefusalThrottle {
+    type Target = Throttle<&'static str>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}

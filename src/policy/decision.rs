@@ -88,6 +88,34 @@ impl Decision {
     }
 }
 
+impl Decision {
+    /// Whether every record that this decision allows, `other` allows too: its permitted countries are among the other's, and if they are the
+    /// same, it requires at least the copies and keys that the other requires. A partial order: of two decisions, neither may be as strict as the
+    /// other.
+    pub fn at_least_as_strict_as(&self, other: &Self) -> bool {
+        if !self.permits_no_more_than(other) {
+            return false;
+        }
+        if !other.permits_no_more_than(self) {
+            return true;
+        }
+        let requires = |decision: &Self, country: Country| {
+            decision.placement.iter().any(|planned| planned.country == country && planned.role != Role::Queued)
+        };
+        let copies = other.placement.iter().filter(|planned| planned.role != Role::Queued);
+        copies.map(|planned| planned.country).all(|country| requires(self, country))
+            && other.keys.iter().all(|rule| self.keys.contains(rule))
+    }
+
+    fn permits_no_more_than(&self, other: &Self) -> bool {
+        match (&self.allowed, &other.allowed) {
+            (Some(allowed), _) => allowed.iter().all(|country| !self.permits(*country) || other.permits(*country)),
+            (None, Some(_)) => false,
+            (None, None) => other.excluded.is_subset(&self.excluded),
+        }
+    }
+}
+
 /// The key country that every rule binding the copy in `country` allows; `None` when the rules have none in common.
 pub(super) fn key_country(rules: &[KeyRule], country: Country) -> Option<Country> {
     let mut binding = rules.iter().filter(|rule| rule.copies.as_ref().is_none_or(|copies| copies.contains(&country)));
@@ -107,6 +135,8 @@ pub enum DenialKind {
     NoSubject,
     /// The matching instruments contradict each other or the gateway's own lists.
     Clash,
+    /// No instrument places the record, and neither does `[default]`.
+    NoDefault,
 }
 
 /// The record may not be stored anywhere.

@@ -2,9 +2,30 @@
 //!
 //! Pure: no I/O and no clock. Files come in as text, the date comes in with the facts, a [`Decision`] or a [`Denial`] goes out. How
 //! several instruments meet in one decision is told in the module `meet`.
+
+mod cases;
+mod check;
 mod decision;
+mod explain;
 mod facts;
+mod gateway;
+mod instrument;
+mod meet;
+mod pattern;
+mod read;
+mod selector;
 mod set;
+#[cfg(test)]
+mod tests;
+
+pub use cases::{CaseOutcome, CaseReport};
+pub use check::Available;
 pub use decision::{Decision, DecisionSource, Denial, DenialKind, KeyRule, PlannedCountry, Role};
+pub use explain::{Explanation, InstrumentExplanation, MatchExplanation, ResultExplanation};
 pub use facts::Facts;
+pub use gateway::{
+    AttributeKind, AttributeRule, AttributeSource, Gateway, NoSubject, OnConflict, OnUnknown, Otherwise, SubjectSource,
+};
+pub use instrument::{Condition, Copies, Enforcement, Field, Instrument, LegalStatus, Requirement};
+pub use pattern::{Glob, InvalidPattern, KeyTemplate};
 pub use set::{PolicyFile, PolicySet};

@@ -1,3 +1,26 @@
-//! The S3 protocol.
+//! The S3 protocol in front of the use cases: authenticate, route, read the request's words, call `objects`, write the answer.
+//!
+//! One file an operation under `ops`; everything about errors is in one table. Nothing here decides where a record lives, and
+//! nothing here touches a site.
 
+mod body;
 pub mod chunked;
+mod conditions;
+mod errors;
+mod headers;
+mod operation;
+mod ops;
+mod percent;
+mod query;
+mod ranges;
+mod response;
+#[cfg(test)]
+mod robustness;
+mod router;
+mod service;
+mod target;
+mod xml;
+
+pub use operation::{Operation, Status};
+pub use response::{ResponseBody, ResponseError};
+pub use service::{S3Parts, S3Service};

@@ -30,12 +30,12 @@ pub enum SealError {
     #[error("the blob's {0} does not authenticate: it was altered")]
     Tampered(&'static str),
     /// The blob is not as long as it must be.
-    #[error("the blob has {actual} bytes where {expected} are due")]
-    Length {
+    #[error("the blob has {got} bytes where {expected} are due")]
+    WrongLength {
         /// The length that the record's facts require.
         expected: u64,
         /// The length seen; when more than expected, the length at which reading stopped.
-        actual: u64,
+        got: u64,
     },
     /// The stream failed before; nothing more comes out of it.
     #[error("the blob failed to open before")]

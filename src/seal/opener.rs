@@ -71,8 +71,8 @@ impl ExtentOpener {
             Stage::Done => Ok(()),
             Stage::Failed => Err(SealError::Failed),
             _ => {
-                let range = self.plan.blob_range();
-                Err(SealError::Length { expected: range.end - range.start, actual: self.taken })
+                let range = &self.plan.blob_range;
+                Err(SealError::WrongLength { expected: range.end - range.start, got: self.taken })
             }
         }
     }
@@ -84,8 +84,8 @@ impl ExtentOpener {
             self.stage = self.accept(unit, out)?;
         }
         if input.len() > 0 {
-            let range = self.plan.blob_range();
-            return Err(SealError::Length { expected: range.end - range.start, actual: self.taken });
+            let range = &self.plan.blob_range;
+            return Err(SealError::WrongLength { expected: range.end - range.start, got: self.taken });
         }
         Ok(())
     }

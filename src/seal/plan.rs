@@ -13,6 +13,10 @@ use super::{
 /// the blob's start, so that the head is verified too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPlan {
+    /// The bytes of the blob to fetch.
+    pub blob_range: Range<u64>,
+    /// The length that the whole blob must have.
+    pub blob_len: u64,
     head_len: u32,
     plain_len: u64,
     range: Range<u64>,
@@ -28,21 +32,12 @@ impl ReadPlan {
         let at_most = plain_len.saturating_sub(1);
         let first = segment_of(start.min(at_most));
         let last = segment_of(end.saturating_sub(1).min(at_most)).max(first);
-        Self { head_len, plain_len, range: start..end, first, last }
-    }
-
-    /// The bytes of the blob to fetch.
-    pub fn blob_range(&self) -> Range<u64> {
-        let head = u64::from(self.head_len);
-        let segment = SEGMENT_LEN as u64;
-        let start = if self.first == 0 { 0 } else { head.saturating_add(self.first.saturating_mul(segment)) };
-        let end = stream_len(self.plain_len).min((self.last.saturating_add(1)).saturating_mul(segment));
-        start..head.saturating_add(end)
-    }
-
-    /// The length that the whole blob must have.
-    pub const fn blob_len(&self) -> u64 {
-        stream_len(self.plain_len).saturating_add(self.head_len as u64)
+        let (head, segment) = (u64::from(head_len), SEGMENT_LEN as u64);
+        let stream = stream_len(plain_len);
+        let blob_start = if first == 0 { 0 } else { head.saturating_add(first.saturating_mul(segment)) };
+        let blob_end = head.saturating_add(stream.min(last.saturating_add(1).saturating_mul(segment)));
+        let blob_len = head.saturating_add(stream);
+        Self { blob_range: blob_start..blob_end, blob_len, head_len, plain_len, range: start..end, first, last }
     }
 
     /// The plaintext that comes out, as a range of the extent.
@@ -52,7 +47,7 @@ impl ReadPlan {
 
     /// Checks the whole blob's length as its site tells it: some implementations of the format would take a tail.
     pub const fn check_total(&self, total: u64) -> Result<(), SealError> {
-        if total == self.blob_len() { Ok(()) } else { Err(SealError::Length { expected: self.blob_len(), actual: total }) }
+        if total == self.blob_len { Ok(()) } else { Err(SealError::WrongLength { expected: self.blob_len, got: total }) }
     }
 
     pub(super) const fn head_len(&self) -> usize {

@@ -102,7 +102,7 @@ fn body(blob: &[u8], expected: BlobKind) -> Result<&[u8], SealError> {
         return Err(SealError::Malformed("its length is out of bounds"));
     }
     if length != blob.len() {
-        return Err(SealError::Length { expected: length as u64, actual: blob.len() as u64 });
+        return Err(SealError::WrongLength { expected: length as u64, got: blob.len() as u64 });
     }
     Ok(&blob[PREFIX_LEN..])
 }

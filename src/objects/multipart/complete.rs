@@ -2,7 +2,9 @@
 
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
-use crate::index::{Change, Detail, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition};
+use crate::index::{
+    Change, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition,
+};
 use crate::objects::commit::{NewRecord, residence, stored};
 use crate::objects::ingest::store_manifest;
 use crate::objects::limits::{MAX_OBJECT, MIN_PART};
@@ -10,9 +12,6 @@ use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::{CompletePart, CompleteRequest, Manifest, ObjectError, Objects, Request, Stored};
 use crate::types::VersionId;
-
-/// Parts read from the index at a time.
-const PAGE: usize = 1000;
 
 impl Objects {
     /// Makes an object of the parts. Completing again with the same parts, as a client does that missed the answer, gives the same
@@ -28,9 +27,7 @@ impl Objects {
         let open = self.resume_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
         let _reservation = match complete.condition {
             WriteCondition::None => None,
-            _ => Some(
-                self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?,
-            ),
+            _ => Some(self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?),
         };
         self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
 
@@ -38,7 +35,13 @@ impl Objects {
         let row = self.completed_row(&open, &complete, &parts)?;
         let manifest = Manifest::new(&open.bucket.name, open.bucket.id, &complete.key, &row, &parts).encode()?;
         let attempt = new_attempt_id();
-        let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest).await?;
+        let mut intent = self.index.intent(Intent {
+            record: open.upload.record,
+            attempt,
+            sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
+            started: self.clock.now(),
+        });
+        let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, &mut intent).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
         let answer = stored(&new.row);
         let event = self.event(request, Kind::CompleteUpload, &open.bucket.name, Some(&complete.key));
@@ -56,21 +59,17 @@ impl Objects {
             parts_digest: asked_parts(&complete.parts),
         })
         .await?;
+        drop(intent);
         Ok(answer)
     }
 
     /// The answer given before, when this upload was completed with the same parts and its object is still the current one.
-    async fn completed_before(
-        &self,
-        request: &Request<'_>,
-        complete: &CompleteRequest,
-    ) -> Result<Option<Stored>, ObjectError> {
+    async fn completed_before(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Option<Stored>, ObjectError> {
         let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
         let UploadState::Completed(completed) = upload.state else { return Ok(None) };
-        let current = self.index.current(bucket.id, &complete.key)?;
+        let current = self.index.current(&bucket, &complete.key)?;
         match current {
-            Some(record)
-                if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
+            Some(record) if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
                 Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
@@ -88,16 +87,7 @@ impl Objects {
         if asked.windows(2).any(|pair| pair[0].number >= pair[1].number) {
             return Err(ObjectError::InvalidPartOrder);
         }
-        let mut have = Vec::<Part>::new();
-        loop {
-            let after = have.last().map_or(0, |part| part.entry.number);
-            let page = self.index.upload_parts(upload.id, after, PAGE).await?;
-            let last = page.len() < PAGE;
-            have.extend(page);
-            if last {
-                break;
-            }
-        }
+        let have: Vec<Part> = self.index.all_parts(upload.id).await?;
         let mut chosen = Vec::with_capacity(asked.len());
         for (position, asked_part) in asked.iter().enumerate() {
             let number = asked_part.number;
@@ -120,12 +110,7 @@ impl Objects {
         Ok(chosen)
     }
 
-    fn completed_row(
-        &self,
-        open: &OpenUpload,
-        complete: &CompleteRequest,
-        parts: &[PartEntry],
-    ) -> Result<Record, ObjectError> {
+    fn completed_row(&self, open: &OpenUpload, complete: &CompleteRequest, parts: &[PartEntry]) -> Result<Record, ObjectError> {
         let size = parts.iter().map(|part| part.size).sum();
         if size > MAX_OBJECT {
             return Err(ObjectError::EntityTooLarge { size, max: MAX_OBJECT });
@@ -146,7 +131,7 @@ impl Objects {
         let summary = Summary {
             id: open.upload.record,
             version: VersionId::Null,
-            ticket: self.index.ticket(),
+            ticket: self.index.ticket()?,
             modified: self.clock.now(),
             size,
             etag: ETag::multipart(&etags),

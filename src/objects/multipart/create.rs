@@ -14,16 +14,11 @@ impl Objects {
     ///
     /// # Errors
     /// The refusals of a write: an upload that could not be completed is not begun.
-    pub async fn create_upload(
-        &self,
-        request: &Request<'_>,
-        create: CreateUpload,
-    ) -> Result<(UploadId, Residence), ObjectError> {
+    pub async fn create_upload(&self, request: &Request<'_>, create: CreateUpload) -> Result<(UploadId, Residence), ObjectError> {
         let bucket = self.writable_bucket(request, &create.bucket).await?;
         check_metadata(&create.description.metadata)?;
         check_tags(&create.description.tags)?;
-        let placement =
-            self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
+        let placement = self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
         let record = new_record_id();
         let targets = self.new_targets(request, &placement, &bucket.name, record).await?;
         let id = UploadId::from_bytes(digest::random());
@@ -43,8 +38,9 @@ impl Objects {
             state: UploadState::Open,
         };
         let event = self.event(request, Kind::CreateUpload, &bucket.name, Some(&create.key));
-        self.commit_decided(request, &bucket, &create.key, &placement, event, |basis| {
-            Change::CreateUpload { upload: Box::new(upload.clone()), basis }
+        self.commit_decided(request, &bucket, &create.key, &placement, event, |basis| Change::CreateUpload {
+            upload: Box::new(upload.clone()),
+            basis,
         })
         .await?;
         let stored = placement.copies().iter().filter(|copy| copy.role != Role::Queued);

@@ -43,9 +43,7 @@ impl Objects {
         if !matches!(upload.state, crate::index::UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }
-        let mut parts = self.index.upload_parts(list.upload, list.after, list.limit.saturating_add(1)).await?;
-        let truncated = parts.len() > list.limit;
-        parts.truncate(list.limit);
+        let (parts, truncated) = self.index.upload_parts(list.upload, list.after, list.limit).await?;
         Ok(PartsPage { upload, parts, truncated })
     }
 

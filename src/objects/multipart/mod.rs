@@ -36,7 +36,7 @@ impl Objects {
         id: UploadId,
     ) -> Result<(Arc<Bucket>, Upload), ObjectError> {
         let bucket = self.permitted_bucket(request, bucket, Action::Write).await?;
-        let upload = self.index.upload(bucket.id, key, id)?.ok_or(ObjectError::NoSuchUpload)?;
+        let upload = self.index.upload(bucket.id, key, &id)?.ok_or(ObjectError::NoSuchUpload)?;
         Ok((bucket, upload))
     }
 

@@ -55,7 +55,7 @@ impl Objects {
             });
         }
         let attempt = new_attempt_id();
-        let intent = self.index.intent(Intent {
+        let mut intent = self.index.intent(Intent {
             record: open.upload.record,
             attempt,
             sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
@@ -71,14 +71,8 @@ impl Objects {
             content_md5: new.content_md5,
             checksum,
         };
-        let (hashes, receipts) = ingest.extents(body).await?;
-        let entry = PartEntry {
-            number: new.number,
-            attempt,
-            size: new.length,
-            etag: hashes.etag(),
-            checksum: hashes.checksum,
-        };
+        let (hashes, receipts) = ingest.extents(body, &mut intent).await?;
+        let entry = PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
         let part = Part { entry, modified: self.clock.now() };
         let event = self.event(request, new.kind, &open.bucket.name, Some(&open.upload.key));
         self.commit_decided(request, &open.bucket, &open.upload.key, &open.placement, event, |basis| {
@@ -92,7 +86,7 @@ impl Objects {
             }))
         })
         .await?;
-        intent.committed();
+        drop(intent);
         Ok(StoredPart { etag: entry.etag, checksum: entry.checksum, modified: part.modified })
     }
 }

@@ -32,8 +32,7 @@ impl Objects {
         let length = range.end - range.start;
         check_length(length)?;
         let body = body_of(self.open_record(&record, range).await?);
-        let new =
-            NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPart };
+        let new = NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPart };
         self.store_part(request, &open, new, body).await
     }
 }

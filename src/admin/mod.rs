@@ -1,0 +1,29 @@
+//! The admin and audit API: where records live and why, policies, subjects, the ledger, health.
+//!
+//! Every route stands in [`ROUTES`] with the roles that may use it; the router refuses what is not there, and `/openapi.json` is made
+//! from it. What the API asks of the gateway is the trait [`Gateway`].
+//!
+//! Architecture invariant: no route answers with a record's content. A query for metadata is recorded in the ledger before it is
+//! answered; when it cannot be recorded, it is not answered.
+
+mod access;
+mod gateway;
+mod handlers;
+mod openapi;
+mod problem;
+mod query;
+mod router;
+mod routes;
+mod subjects;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use gateway::{Gateway, GatewayError, Query};
+pub use problem::Problem;
+pub use router::router;
+pub use routes::{Access, ROUTES, Route};
+pub use views::{
+    ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness,
+    RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+};

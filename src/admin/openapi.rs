@@ -1,0 +1,168 @@
+//! The OpenAPI 3.1 document, made from the table of routes.
+
+use serde_json::{Map, Value, json};
+
+use super::{Access, ROUTES, Route};
+
+/// The whole document.
+pub(super) fn document() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = route.path.replace("{*", "{");
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        if let Some(methods) = methods.as_object_mut() {
+            methods.insert(route.method.to_ascii_lowercase(), operation(route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Domicile admin and audit API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Where records live and why. Metadata only, never content. Queries for metadata are recorded in the ledger.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": schemas(),
+            "responses": { "Problem": {
+                "description": "RFC 9457 problem document",
+                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            } },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let (security, note) = match route.access {
+        Access::Public => (json!([]), "No token needed.".to_owned()),
+        Access::Roles(roles) => {
+            let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ");
+            (json!([{ "token": [] }]), format!("Roles: {roles}."))
+        }
+    };
+    let mut operation = json!({
+        "summary": route.summary,
+        "description": note,
+        "security": security,
+        "parameters": parameters(route),
+        "responses": responses(route),
+    });
+    if let (Some(body), Some(fields)) = (request_body(route), operation.as_object_mut()) {
+        fields.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let in_path = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(
+        |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
+    );
+    let in_query = route.parameters.iter().map(|name| {
+        let required = route.path == "/v1/record" && matches!(*name, "bucket" | "key");
+        let schema = match *name {
+            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
+            "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
+            "since" | "until" => json!({ "type": "string", "format": "date-time" }),
+            _ => json!({ "type": "string" }),
+        };
+        json!({ "name": name, "in": "query", "required": required, "schema": schema })
+    });
+    in_path.chain(in_query).collect()
+}
+
+fn request_body(route: &Route) -> Option<Value> {
+    let (kind, schema) = match (route.method, route.path) {
+        ("POST", "/v1/explain") => ("application/json", "Explain"),
+        ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
+        ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
+        _ => return None,
+    };
+    Some(json!({
+        "required": true,
+        "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
+    }))
+}
+
+fn responses(route: &Route) -> Value {
+    let problem = json!({ "$ref": "#/components/responses/Problem" });
+    if !route.built {
+        return json!({ "501": problem, "default": problem });
+    }
+    let kind = match route.path {
+        "/metrics" | "/healthz" => "text/plain",
+        "/v1/ledger/entries" => "application/x-ndjson",
+        _ => "application/json",
+    };
+    let schema = match (route.method, route.path) {
+        (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
+        (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
+        (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
+        (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
+        (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
+        (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
+        (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
+        (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
+        (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
+        _ => json!({ "type": "object" }),
+    };
+    let content = json!({ "description": route.summary, "content": { kind: { "schema": schema } } });
+    match (route.method, route.path) {
+        ("DELETE", _) => json!({ "204": { "description": "Forgotten" }, "default": problem }),
+        (_, "/readyz") => json!({ "200": content, "503": content }),
+        _ => json!({ "200": content, "default": problem }),
+    }
+}
+
+fn schemas() -> Value {
+    let string = json!({ "type": "string" });
+    let strings = json!({ "type": "array", "items": { "type": "string" } });
+    let number = json!({ "type": "integer" });
+    let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+    let counters = json!({ "type": "object", "additionalProperties": object(&[("objects", &number), ("bytes", &number)]) });
+    let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
+    let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("role", &string)]);
+    let component = object(&[("name", &string), ("up", &json!({ "type": "boolean" })), ("detail", &string)]);
+    let bad_line = object(&[("line", &number), ("message", &string)]);
+    json!({
+        "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
+        "Record": object(&[
+            ("bucket", &string), ("key", &string), ("version", &string), ("record", &string), ("size", &number), ("etag", &string),
+            ("modified", &string), ("owner", &string), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
+            ("countries", &strings), ("copies", &json!({ "type": "array", "items": copy })), ("instruments", &strings),
+            ("shadow", &strings), ("revision", &string), ("decided", &string),
+        ]),
+        "RecordsPage": {
+            "type": "object", "required": ["records"],
+            "properties": { "records": records, "cursor": { "type": "string" } },
+        },
+        "Versions": object(&[("bucket", &string), ("key", &string), ("versions", &records)]),
+        "Summary": object(&[("countries", &counters), ("sites", &counters), ("buckets", &counters), ("instruments", &counters)]),
+        "Explain": {
+            "type": "object", "required": ["bucket", "key"], "additionalProperties": false,
+            "properties": { "bucket": string, "key": string, "principal": string, "metadata": words, "tags": words },
+        },
+        "Policies": object(&[
+            ("revision", &string), ("source", &string), ("warnings", &json!({ "type": "array", "items": { "type": "object" } })),
+        ]),
+        "SubjectBody": object(&[("attributes", &words)]),
+        "ImportLine": object(&[("id", &string), ("attributes", &words)]),
+        "Imported": object(&[
+            ("imported", &number), ("failed", &number), ("errors", &json!({ "type": "array", "items": bad_line })),
+        ]),
+        "Subject": object(&[("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string)]),
+        "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
+        "Readiness": object(&[
+            ("ready", &json!({ "type": "boolean" })), ("components", &json!({ "type": "array", "items": component })),
+        ]),
+    })
+}
+
+/// An object with all of these properties.
+fn object(properties: &[(&str, &Value)]) -> Value {
+    let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
+    let properties: Map<String, Value> =
+        properties.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect();
+    json!({ "type": "object", "required": names, "properties": properties })
+}

@@ -1,0 +1,97 @@
+//! Query parameters, parsed once.
+
+use std::{fmt::Display, str::FromStr};
+
+use serde::Deserialize;
+
+use super::{Problem, views::RecordFilter};
+use crate::types::{BucketName, ObjectKey, Timestamp, VersionId};
+
+/// Records on a page when nothing is said.
+const DEFAULT_LIMIT: usize = 100;
+/// Records or entries on a page at the most.
+const MAX_LIMIT: usize = 1000;
+
+/// `GET /v1/records`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordsQuery {
+    bucket: Option<String>,
+    prefix: Option<String>,
+    subject: Option<String>,
+    country: Option<String>,
+    site: Option<String>,
+    instrument: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// `GET /v1/record`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordQuery {
+    bucket: String,
+    key: String,
+    version: Option<String>,
+}
+
+/// `GET /v1/ledger/entries`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntriesQuery {
+    #[serde(default)]
+    pub(super) from: u64,
+    limit: Option<usize>,
+}
+
+impl RecordsQuery {
+    pub(super) fn filter(self) -> Result<RecordFilter, Problem> {
+        if self.prefix.is_some() && self.bucket.is_none() {
+            return Err(Problem::invalid("`prefix` needs `bucket`"));
+        }
+        Ok(RecordFilter {
+            bucket: parse("bucket", self.bucket)?,
+            prefix: self.prefix,
+            subject: parse("subject", self.subject)?,
+            country: parse("country", self.country)?,
+            site: parse("site", self.site)?,
+            instrument: parse("instrument", self.instrument)?,
+            since: time("since", self.since)?,
+            until: time("until", self.until)?,
+            limit: page(self.limit)?,
+            cursor: self.cursor,
+        })
+    }
+}
+
+impl RecordQuery {
+    pub(super) fn parts(self) -> Result<(BucketName, ObjectKey, Option<VersionId>), Problem> {
+        let bucket = BucketName::new(self.bucket).map_err(|error| Problem::invalid(error.to_string()))?;
+        let key = ObjectKey::new(self.key).map_err(|error| Problem::invalid(error.to_string()))?;
+        Ok((bucket, key, parse("version", self.version)?))
+    }
+}
+
+impl EntriesQuery {
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        page(self.limit)
+    }
+}
+
+fn page(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        _ => Err(Problem::invalid(format!("`limit` must be 1 to {MAX_LIMIT}"))),
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &str, text: Option<String>) -> Result<Option<T>, Problem> {
+    text.map(|text| text.parse().map_err(|error| Problem::invalid(format!("`{name}`: {error}")))).transpose()
+}
+
+fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    let wrong = || Problem::invalid(format!("`{name}` must be an RFC 3339 time such as 2026-11-23T00:00:00Z"));
+    text.map(|text| Timestamp::parse_rfc3339(&text).ok_or_else(wrong)).transpose()
+}

@@ -1,0 +1,63 @@
+//! The routes' handlers, behind the access check.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, StatusCode, Uri},
+    middleware,
+    routing::{get, post},
+};
+
+use super::{Gateway, Problem, access, handlers, subjects};
+use crate::authn::Tokens;
+
+/// The largest body of a request other than an import, in bytes.
+const MAX_BODY: usize = 256 << 10;
+
+/// What every handler works with.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) gateway: Arc<dyn Gateway>,
+    pub(super) tokens: Arc<Tokens>,
+}
+
+/// The whole API in front of `gateway`, for bearers of `tokens`.
+pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
+    let api = Api { gateway, tokens };
+    Router::new()
+        .route("/v1/records", get(handlers::records))
+        .route("/v1/record", get(handlers::record))
+        .route("/v1/summary", get(handlers::summary))
+        .route("/v1/explain", post(handlers::explain))
+        .route("/v1/policies", get(handlers::policies))
+        .route("/v1/policies/reload", post(handlers::reload_policies))
+        .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
+        .route("/v1/subjects:import", post(subjects::import).layer(DefaultBodyLimit::max(subjects::MAX_IMPORT)))
+        .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
+        .route("/v1/ledger/entries", get(handlers::ledger_entries))
+        .route("/v1/sites", get(handlers::sites))
+        .route("/v1/keys", get(handlers::keys))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(handlers::ready))
+        .route("/metrics", get(handlers::metrics))
+        .route("/openapi.json", get(handlers::openapi))
+        .route("/v1/proof", get(not_built))
+        .route("/v1/policies/plan", post(not_built))
+        .route("/v1/subjects/{id}/erase", post(not_built))
+        .route("/v1/relocations", get(not_built).post(not_built))
+        .route("/v1/scrubs", get(not_built).post(not_built))
+        .route("/v1/ledger/tile/{*path}", get(not_built))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")
+        })
+        .fallback(async || Problem::not_found("there is no such path; see /openapi.json"))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(api.clone(), access::check))
+        .with_state(api)
+}
+
+async fn not_built(method: Method, uri: Uri) -> Problem {
+    Problem::not_built(&format!("{method} {}", uri.path()))
+}

@@ -1,0 +1,264 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode},
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+
+/// A gateway without records that remembers subjects and what was recorded.
+#[derive(Default)]
+struct Fake {
+    subjects: Mutex<BTreeMap<SubjectId, Attributes>>,
+    recorded: Mutex<Vec<(String, Query)>>,
+    ledger_broken: bool,
+}
+
+fn view() -> PoliciesView {
+    PoliciesView { revision: PolicyRevision::from_bytes([7; 32]), source: "test".to_owned(), warnings: Vec::new() }
+}
+
+#[async_trait]
+impl Gateway for Fake {
+    async fn record_query(&self, _: &RequestId, who: &TokenIdentity, query: Query, _: u64) -> Result<(), GatewayError> {
+        if self.ledger_broken {
+            return Err(GatewayError::Unavailable("the ledger cannot be written"));
+        }
+        self.recorded.lock().push((who.id.to_string(), query));
+        Ok(())
+    }
+    async fn records(&self, filter: RecordFilter) -> Result<RecordsPage, GatewayError> {
+        Ok(RecordsPage { records: Vec::new(), cursor: filter.cursor })
+    }
+    async fn record(&self, _: &BucketName, _: &ObjectKey, _: Option<VersionId>) -> Result<Vec<RecordView>, GatewayError> {
+        Ok(Vec::new())
+    }
+    async fn summary(&self) -> Result<SummaryView, GatewayError> {
+        Ok(SummaryView::default())
+    }
+    async fn explain(&self, _: ExplainRequest) -> Result<Value, GatewayError> {
+        Ok(json!({}))
+    }
+    fn policies(&self) -> PoliciesView {
+        view()
+    }
+    async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
+        Ok(view())
+    }
+    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
+        let found = self.subjects.lock().get(subject).cloned();
+        Ok(found.map(|attributes| SubjectView { id: subject.clone(), attributes, generation: 1, updated: String::new() }))
+    }
+    async fn set_subject(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        subject: &SubjectId,
+        attributes: Option<Attributes>,
+    ) -> Result<(), GatewayError> {
+        match attributes {
+            Some(attributes) => self.subjects.lock().insert(subject.clone(), attributes),
+            None => self.subjects.lock().remove(subject),
+        };
+        Ok(())
+    }
+    fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
+        Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new() })
+    }
+    async fn ledger_entries(&self, _: u64, _: usize) -> Result<Vec<String>, GatewayError> {
+        Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
+    }
+    async fn sites(&self) -> Vec<SiteView> {
+        Vec::new()
+    }
+    async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
+        Ok(Vec::new())
+    }
+    async fn readiness(&self) -> Readiness {
+        Readiness { ready: false, components: Vec::new() }
+    }
+    fn metrics(&self) -> String {
+        "up 1\n".to_owned()
+    }
+}
+
+const ROLES: [Role; 4] = [Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal];
+
+fn api(fake: Fake) -> (Arc<Fake>, Router) {
+    let token =
+        |role: Role| Token { id: PrincipalId::new(role.as_str()).unwrap(), role, hash: TokenHash::of(&format!("token-{role}")) };
+    let fake = Arc::new(fake);
+    (Arc::clone(&fake), router(fake, Arc::new(Tokens::new(ROLES.map(token).to_vec()))))
+}
+
+async fn ask(router: &Router, method: &str, path: &str, role: Option<Role>, body: &str) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(role) = role {
+        request = request.header("authorization", format!("Bearer token-{role}"));
+    }
+    if body.starts_with('{') {
+        request = request.header("content-type", "application/json");
+    }
+    let response = router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
+    let status = response.status();
+    let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
+    assert!(response.headers().contains_key("x-domicile-request-id"));
+    let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+    // `/readyz` answers 503 with its own document.
+    if (status.is_client_error() || status.is_server_error()) && path != "/readyz" {
+        assert_eq!(kind, "application/problem+json", "{method} {path}: {text}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(problem["status"], status.as_u16());
+    }
+    (status, text)
+}
+
+fn concrete(route: &Route) -> String {
+    let path = route.path.replace("{id}", "somebody").replace("{*path}", "0/000");
+    if route.path == "/v1/record" { format!("{path}?bucket=media&key=a") } else { path }
+}
+
+fn body_of(route: &Route) -> &'static str {
+    match (route.method, route.path) {
+        ("POST", "/v1/explain") => r#"{"bucket":"media","key":"a"}"#,
+        ("PUT", _) => r#"{"attributes":{"residence":"pk"}}"#,
+        _ => "",
+    }
+}
+
+#[tokio::test]
+async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
+    let (_, router) = api(Fake::default());
+    for route in ROUTES {
+        for role in ROLES.map(Some).into_iter().chain([None]) {
+            let (status, text) = ask(&router, route.method, &concrete(route), role, body_of(route)).await;
+            let what = format!("{} {} as {role:?}: {status} {text}", route.method, route.path);
+            match (route.access, role) {
+                (Access::Public, _) => assert!(!matches!(status.as_u16(), 401 | 403 | 404 | 405), "{what}"),
+                (Access::Roles(_), None) => assert_eq!(status, StatusCode::UNAUTHORIZED, "{what}"),
+                (Access::Roles(roles), Some(role)) if !roles.contains(&role) => {
+                    assert_eq!(status, StatusCode::FORBIDDEN, "{what}");
+                }
+                _ if route.built => {
+                    assert!(!matches!(status.as_u16(), 401 | 403 | 405 | 501), "{what}");
+                    assert!(
+                        status != StatusCode::NOT_FOUND || text.contains("no such record") || text.contains("nothing"),
+                        "{what}"
+                    );
+                }
+                _ => assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{what}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_auditor_changes_nothing() {
+    for route in ROUTES.iter().filter(|route| route.method != "GET") {
+        let Access::Roles(roles) = route.access else { panic!("{} {} is public", route.method, route.path) };
+        assert!(!roles.contains(&Role::Auditor) && !roles.contains(&Role::Legal), "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn the_openapi_document_names_every_route_and_no_other() {
+    let (_, router) = api(Fake::default());
+    let (_, text) = ask(&router, "GET", "/openapi.json", None, "").await;
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let mut documented: Vec<String> = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        documented.extend(methods.as_object().unwrap().keys().map(|method| format!("{} {path}", method.to_uppercase())));
+    }
+    let mut routes: Vec<String> =
+        ROUTES.iter().map(|route| format!("{} {}", route.method, route.path.replace("{*", "{"))).collect();
+    documented.sort();
+    routes.sort();
+    assert_eq!(documented, routes);
+    for reference in text.split("#/components/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document.pointer(&format!("/components/{reference}")).is_some(), "{reference}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_recorded_or_not_answered() {
+    let (fake, router) = api(Fake::default());
+    let queries = ["/v1/records", "/v1/record?bucket=media&key=a", "/v1/summary", "/v1/subjects/somebody", "/v1/ledger/entries"];
+    for path in queries {
+        ask(&router, "GET", path, Some(Role::Auditor), "").await;
+    }
+    let recorded: Vec<Query> = fake.recorded.lock().iter().map(|(_, query)| *query).collect();
+    assert_eq!(recorded, [Query::Records, Query::Record, Query::Summary, Query::Subject, Query::Ledger]);
+
+    let (_, router) = api(Fake { ledger_broken: true, ..Fake::default() });
+    for path in queries {
+        assert_eq!(ask(&router, "GET", path, Some(Role::Auditor), "").await.0, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn subjects_are_set_read_and_forgotten() {
+    let (_, router) = api(Fake::default());
+    let path = "/v1/subjects/a%2Fb%20c";
+    let operator = Some(Role::Operator);
+    let (status, text) = ask(&router, "PUT", path, operator, r#"{"attributes":{"residence":"pk"}}"#).await;
+    assert_eq!(status, StatusCode::OK);
+    let subject: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&subject["id"], &subject["attributes"]["residence"]), (&json!("a/b c"), &json!("PK")));
+    assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NOT_FOUND);
+    for wrong in [r#"{"attributes":{"residence":"Pakistan"}}"#, r#"{"attributes":{"A":"b"}}"#, r#"{"attributes":{},"x":1}"#, "{"]
+    {
+        let (status, _) = ask(&router, "PUT", path, operator, wrong).await;
+        assert!(status.is_client_error(), "{wrong}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn an_import_sets_good_lines_and_reports_bad_ones_without_their_content() {
+    let (fake, router) = api(Fake::default());
+    let lines = concat!(
+        "{\"id\":\"a\",\"attributes\":{\"residence\":\"PK\"}}\n\n",
+        "{\"id\":\"secret-person\",\"attributes\":{\"residence\":\"nowhere\"}}\n",
+        "{\"id\":\"\",\"attributes\":{}}\nnonsense\n",
+        "{\"id\":\"b\",\"attributes\":{\"residence\":\"sg\"}}",
+    );
+    let (status, text) = ask(&router, "POST", "/v1/subjects:import", Some(Role::PolicyAdmin), lines).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&answer["imported"], &answer["failed"]), (&json!(2), &json!(3)));
+    let bad: Vec<u64> = answer["errors"].as_array().unwrap().iter().map(|error| error["line"].as_u64().unwrap()).collect();
+    assert_eq!(bad, [3, 4, 5]);
+    assert!(!text.contains("secret-person"));
+    assert_eq!(fake.subjects.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn wrong_parameters_and_paths_are_problems() {
+    let (_, router) = api(Fake::default());
+    let operator = Some(Role::Operator);
+    for path in [
+        "/v1/records?limit=0",
+        "/v1/records?limit=1001",
+        "/v1/records?since=yesterday",
+        "/v1/records?country=Pakistan",
+        "/v1/records?prefix=a",
+        "/v1/records?colour=red",
+        "/v1/record?bucket=media",
+        "/v1/record?bucket=UPPER&key=a",
+    ] {
+        assert_eq!(ask(&router, "GET", path, operator, "").await.0, StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(ask(&router, "GET", "/v1/nothing", operator, "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(&router, "GET", "/v1/nothing", None, "").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&router, "PATCH", "/v1/records", operator, "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    let large = format!("{{\"attributes\":{{\"a\":\"{}\"}}}}", "x".repeat(300 << 10));
+    assert_eq!(ask(&router, "PUT", "/v1/subjects/a", operator, &large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}

@@ -1,0 +1,235 @@
+//! What the API takes and answers, as JSON. Times are RFC 3339, sizes are bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostics::Diagnostic;
+use crate::types::{
+    Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId, SubjectId,
+    Timestamp, VersionId,
+};
+
+/// Which records to find. All conditions must hold; none finds every record.
+#[derive(Debug, Clone, Default)]
+pub struct RecordFilter {
+    /// In this bucket.
+    pub bucket: Option<BucketName>,
+    /// With a key that begins so.
+    pub prefix: Option<String>,
+    /// Of this subject.
+    pub subject: Option<SubjectId>,
+    /// With a copy in this country.
+    pub country: Option<Country>,
+    /// With a copy at this site.
+    pub site: Option<SiteId>,
+    /// Placed by this instrument.
+    pub instrument: Option<InstrumentId>,
+    /// Written at this time or later.
+    pub since: Option<Timestamp>,
+    /// Written before this time.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// One page of records.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordsPage {
+    /// The records found.
+    pub records: Vec<RecordView>,
+    /// Asks for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Where one record lives, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordView {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its version.
+    pub version: VersionId,
+    /// Its identity in the ledger.
+    pub record: RecordId,
+    /// Bytes of the object.
+    pub size: u64,
+    /// Entity tag.
+    pub etag: String,
+    /// When it was written.
+    pub modified: String,
+    /// Who wrote it.
+    pub owner: PrincipalId,
+    /// Whose data it is.
+    pub subject: Option<SubjectId>,
+    /// What was known of the subject when it was placed.
+    pub attributes: Attributes,
+    /// Countries of its copies, the primary first.
+    pub countries: Vec<Country>,
+    /// Its copies, the primary first.
+    pub copies: Vec<CopyView>,
+    /// The instruments that placed it.
+    pub instruments: Vec<InstrumentId>,
+    /// The instruments in shadow that matched.
+    pub shadow: Vec<InstrumentId>,
+    /// The policy set that decided.
+    pub revision: PolicyRevision,
+    /// When it was decided.
+    pub decided: String,
+}
+
+/// One copy.
+#[derive(Debug, Clone, Serialize)]
+pub struct CopyView {
+    /// Its site.
+    pub site: SiteId,
+    /// Its country.
+    pub country: Country,
+    /// The key that seals it.
+    pub key: KeyId,
+    /// `primary`, `required` or `queued`.
+    pub role: String,
+    /// When it became durable; absent while it is queued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
+}
+
+/// Objects and bytes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SummaryView {
+    /// By country.
+    pub countries: BTreeMap<String, CounterView>,
+    /// By site.
+    pub sites: BTreeMap<String, CounterView>,
+    /// By bucket.
+    pub buckets: BTreeMap<String, CounterView>,
+    /// By instrument.
+    pub instruments: BTreeMap<String, CounterView>,
+}
+
+/// Objects and bytes of one thing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CounterView {
+    /// How many objects have a copy there.
+    pub objects: u64,
+    /// Bytes of those objects.
+    pub bytes: u64,
+}
+
+/// A write that is only thought of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Where it would go.
+    pub bucket: BucketName,
+    /// Where it would go.
+    pub key: ObjectKey,
+    /// Who would write it; the gateway's only principal when absent.
+    #[serde(default)]
+    pub principal: Option<PrincipalId>,
+    /// Its user metadata, names without `x-amz-meta-`.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The policies in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct PoliciesView {
+    /// SHA-256 of the normalised set.
+    pub revision: PolicyRevision,
+    /// Where they come from.
+    pub source: String,
+    /// Allowed but probably not meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What is known of a subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct SubjectView {
+    /// The subject.
+    pub id: SubjectId,
+    /// What is known.
+    pub attributes: Attributes,
+    /// Counts the changes.
+    pub generation: u64,
+    /// When it was last changed.
+    pub updated: String,
+}
+
+/// The ledger's head: note it elsewhere, and a later truncation or edit shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LedgerHeadView {
+    /// How many entries there are.
+    pub size: u64,
+    /// Root of the Merkle tree (RFC 6962 section 2.1), in hex.
+    pub root: String,
+    /// When the last entry was written.
+    pub time: String,
+}
+
+/// One site and its state.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiteView {
+    /// Its name.
+    pub id: SiteId,
+    /// Where it stands.
+    pub country: Country,
+    /// The key that seals what it holds.
+    pub key: KeyId,
+    /// Whether it answers.
+    pub up: bool,
+    /// What was last seen of it.
+    pub detail: String,
+}
+
+/// One country key and its versions.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyView {
+    /// Its name.
+    pub id: KeyId,
+    /// Its country.
+    pub country: Country,
+    /// Whether its provider answers.
+    pub up: bool,
+    /// Its versions, newest first.
+    pub versions: Vec<KeyVersionView>,
+}
+
+/// One version of a country key.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyVersionView {
+    /// The version's identity.
+    pub id: String,
+    /// `primary`, `decrypt-only` or `destroyed`.
+    pub state: String,
+    /// When it was made.
+    pub created: String,
+}
+
+/// Whether the gateway can do its work.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// Whether everything that every request needs is there. One site being down does not make a gateway unready: the countries
+    /// that can be served are.
+    pub ready: bool,
+    /// Part by part.
+    pub components: Vec<ComponentView>,
+}
+
+/// One part of the gateway.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComponentView {
+    /// `index`, `site:pk-khi`, `key:pk`.
+    pub name: String,
+    /// Whether it works.
+    pub up: bool,
+    /// What was last seen of it.
+    pub detail: String,
+}

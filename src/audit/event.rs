@@ -1,0 +1,166 @@
+//! What happened, without naming anybody.
+
+use serde::Serialize;
+
+use crate::types::{
+    Country, InstrumentId, PolicyRevision, PrincipalId, Pseudonym, RecordId, RequestId, SiteId, Ticket, VersionId,
+};
+
+/// One thing that happened. Names and subjects are pseudonyms; no text from outside gets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// What.
+    pub kind: Kind,
+    /// The request that asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// Who asked.
+    pub actor: Actor,
+    /// The bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<Pseudonym>,
+    /// The key, in its bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Pseudonym>,
+    /// Whose data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Pseudonym>,
+    /// The record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordId>,
+    /// Its version id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
+    /// Its ticket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Ticket>,
+    /// Plaintext bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The countries concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub countries: Vec<Country>,
+    /// The sites concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<SiteId>,
+    /// The instruments that bound.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instruments: Vec<InstrumentId>,
+    /// The instruments in shadow that matched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<InstrumentId>,
+    /// The policy set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<PolicyRevision>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many like it were not recorded one by one since the last ([`super::Throttle`]).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub suppressed: u64,
+    /// Whether a change that the index refuses leaves an entry, too.
+    #[serde(skip)]
+    pub record_refusal: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Kind {
+    CreateBucket,
+    DeleteBucket,
+    PutObject,
+    CopyObject,
+    DeleteObject,
+    CreateUpload,
+    UploadPart,
+    CompleteUpload,
+    AbortUpload,
+    /// A request that was refused before it became any of the others.
+    Refused,
+    SubjectSet,
+    SubjectRemoved,
+    PolicyActivated,
+    SiteSeen,
+    KeyCreated,
+    KeyRewrapped,
+    CopyStored,
+    Collected,
+    AuditQuery,
+    AdminAction,
+    Started,
+    Stopped,
+}
+
+/// Who asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// The gateway itself.
+    System,
+    /// Nobody known.
+    Anonymous,
+    /// A principal.
+    Principal(Pseudonym),
+    /// An access key id that was named but not proven.
+    AccessKey(Pseudonym),
+    /// A token of the admin API.
+    Token {
+        /// Its role.
+        role: &'static str,
+        /// Its name in the configuration.
+        id: PrincipalId,
+    },
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It happened.
+    Ok,
+    /// It did not.
+    Refused {
+        /// The error code, one of the program's own.
+        code: &'static str,
+    },
+}
+
+impl Event {
+    /// Something that happened, with nothing further known.
+    pub const fn new(kind: Kind, actor: Actor) -> Self {
+        Self {
+            kind,
+            request: None,
+            actor,
+            bucket: None,
+            key: None,
+            subject: None,
+            record: None,
+            version: None,
+            ticket: None,
+            size: None,
+            countries: Vec::new(),
+            sites: Vec::new(),
+            instruments: Vec::new(),
+            shadow: Vec::new(),
+            revision: None,
+            outcome: Outcome::Ok,
+            suppressed: 0,
+            record_refusal: false,
+        }
+    }
+
+    /// The same, refused with `code`.
+    #[must_use]
+    pub fn refused(mut self, code: &'static str) -> Self {
+        self.outcome = Outcome::Refused { code };
+        self
+    }
+}

@@ -1,0 +1,12 @@
+//! The ledger: what happened, as leaves of an RFC 6962 Merkle tree, so that an edit, a deletion, a reordering or a truncation shows.
+
+pub mod entry;
+mod event;
+mod merkle;
+mod throttle;
+mod verify;
+
+pub use event::{Actor, Event, Kind, Outcome};
+pub use merkle::{Frontier, leaf_hash};
+pub use throttle::Throttle;
+pub use verify::{Fault, FaultKind, LedgerHead, Report, verify};

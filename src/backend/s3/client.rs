@@ -1,0 +1,71 @@
+//! The SDK client: TLS on ring, our own timeouts, no checksums or stream protection on top of what a sealed blob brings itself.
+
+use std::time::Duration;
+
+use aws_sdk_s3::{
+    Client, Config,
+    config::{
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    },
+};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{self, Provider, TrustStore, rustls_provider::CryptoMode},
+};
+use secrecy::ExposeSecret;
+
+use super::{Addressing, S3Config};
+use crate::{backend::BackendError, types::SiteId};
+
+/// Attempts at one request, the first included.
+const ATTEMPTS: u32 = 3;
+/// The pause before the second attempt; it doubles, with jitter.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Idle connections kept to a site, and for how long: shorter than services usually keep theirs.
+const IDLE_CONNECTIONS: usize = 128;
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Builds the client of one site.
+pub(super) fn build(site: &SiteId, config: &S3Config) -> Result<Client, BackendError> {
+    let credentials = &config.credentials;
+    let secret = credentials.secret_access_key.expose_secret();
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(config.attempt_timeout).build();
+    let sdk = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client(site, config.private_ca.as_deref())?)
+        .endpoint_url(&config.endpoint)
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(Credentials::new(&credentials.access_key_id, secret, None, None, "configuration"))
+        .force_path_style(config.addressing == Addressing::Path)
+        // The default would send every body as aws-chunked with a CRC32 in the trailer.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        // It takes a busy reader's pauses for the site's; the stall timeout does not.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .retry_config(retries)
+        .timeout_config(timeouts)
+        .build();
+    Ok(Client::from_conf(sdk))
+}
+
+fn http_client(site: &SiteId, private_ca: Option<&[u8]>) -> Result<SharedHttpClient, BackendError> {
+    let trust = match private_ca {
+        Some(pem) => TrustStore::empty().with_pem_certificate(pem),
+        None => TrustStore::default(),
+    };
+    let context = tls::TlsContext::builder().with_trust_store(trust).build().map_err(|error| BackendError::Refused {
+        site: site.clone(),
+        reason: "the private authority's certificates cannot be used".to_owned(),
+        cause: Some(std::sync::Arc::new(error)),
+    })?;
+    Ok(Builder::new()
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(IDLE_TIME)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(context)
+        .build_https())
+}

@@ -1,0 +1,195 @@
+//! Sites with faulty backends.
+
+use std::{collections::BTreeMap, error::Error};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{
+    backend::{KnownSites, SiteLimits, memory::MemoryBackend},
+    kms::SecretKey,
+    residency::SiteSpec,
+    seal::{BlobName, MarkerContent, SealTarget, SealedBlob, seal_marker},
+    types::{Country, KeyId},
+};
+
+#[derive(Default)]
+struct Memory(Mutex<BTreeMap<SiteId, u64>>);
+
+impl KnownSites for Memory {
+    fn last_epoch(&self, site: &SiteId) -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
+        Ok(self.0.lock().get(site).copied())
+    }
+
+    fn remember(&self, site: &SiteId, epoch: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.0.lock().insert(site.clone(), epoch);
+        Ok(())
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(5);
+
+fn id() -> SiteId {
+    SiteId::new("pk-khi").unwrap()
+}
+
+fn country(code: &str) -> Country {
+    code.parse().unwrap()
+}
+
+fn site_key() -> SecretKey {
+    SecretKey::from_slice(&[9; 32]).unwrap()
+}
+
+fn sites_as(site: &str, backend: &MemoryBackend, known: &Arc<Memory>, limits: SiteLimits) -> Arc<Sites> {
+    let spec = SiteSpec { id: SiteId::new(site).unwrap(), country: country("PK"), key: KeyId::new("pk").unwrap() };
+    let site = Site::new(spec, Arc::new(backend.clone()), limits);
+    Arc::new(Sites::new(vec![site], Installation::new([1; 16], site_key(), Arc::clone(known) as _)))
+}
+
+fn sites(backend: &MemoryBackend, known: &Arc<Memory>) -> Arc<Sites> {
+    sites_as("pk-khi", backend, known, SiteLimits::default())
+}
+
+fn fixture() -> (MemoryBackend, Arc<Memory>) {
+    (MemoryBackend::new(id()), Arc::default())
+}
+
+async fn verify(sites: &Sites) -> Result<Claim, IdentityError> {
+    sites.verify().await.pop().unwrap().1
+}
+
+/// Any sealed blob will do: a marker is the one that needs the least.
+fn blob(site: &str, country_code: &str) -> SealedBlob {
+    let target = SealTarget::new(SiteId::new(site).unwrap(), country(country_code), KeyId::new("pk").unwrap());
+    let content = MarkerContent { installation: [1; 16], site: id(), country: country("PK"), epoch: 99 };
+    seal_marker(&target, &site_key(), &content).unwrap()
+}
+
+#[tokio::test]
+async fn a_new_site_gets_a_marker_and_each_start_counts_up() {
+    let (backend, known) = fixture();
+    let first = sites(&backend, &known);
+    assert!(!first.is_up(&id()));
+    assert_eq!(verify(&first).await.unwrap(), Claim { epoch: 1, created: true });
+    assert!(first.is_up(&id()));
+    assert_eq!(verify(&sites(&backend, &known)).await.unwrap(), Claim { epoch: 2, created: false });
+    assert_eq!(known.0.lock()[&id()], 2);
+}
+
+#[tokio::test]
+async fn a_site_that_lost_its_marker_or_carries_anothers_is_refused() {
+    let (backend, known) = fixture();
+    verify(&sites(&backend, &known)).await.unwrap();
+
+    let empty = sites(&MemoryBackend::new(id()), &known);
+    assert!(matches!(verify(&empty).await, Err(IdentityError::MarkerMissing { .. })));
+    assert!(matches!(empty.get(&id()).unwrap().state(), SiteState::Refused { .. }));
+    assert!(empty.get(&id()).unwrap().store(&blob("pk-khi", "PK")).await.is_err());
+
+    let error = verify(&sites_as("pk-isb", &backend, &Arc::default(), SiteLimits::default())).await.unwrap_err();
+    assert!(matches!(&error, IdentityError::Another { .. }) && error.to_string().contains("pk-khi"), "{error}");
+
+    assert!(backend.corrupt(&BlobName::marker(), 60));
+    assert!(matches!(verify(&sites(&backend, &known)).await, Err(IdentityError::Foreign { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_out_of_reach_at_the_start_is_verified_before_its_first_use() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    backend.faults().set_unavailable(true);
+    assert!(verify(&sites).await.unwrap_err().is_transient());
+    backend.faults().set_unavailable(false);
+    let site = sites.get(&id()).unwrap();
+    assert!(matches!(site.store(&blob("pk-khi", "PK")).await, Err(BackendError::Unavailable { .. })));
+    assert!(backend.blobs().is_empty(), "nothing was sent");
+    let _probe = sites.watch(EVERY);
+    tokio::time::sleep(EVERY * 2).await;
+    settle(|| sites.is_up(&id())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_marks_down_at_once_and_the_probe_marks_up_again() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    let _probe = sites.watch(EVERY);
+    backend.faults().set_unavailable(true);
+    assert!(sites.get(&id()).unwrap().remove(&BlobName::marker()).await.is_err());
+    assert!(!sites.is_up(&id()));
+    tokio::time::sleep(EVERY * 4).await;
+    assert!(!sites.is_up(&id()));
+    backend.faults().set_unavailable(false);
+    tokio::time::sleep(EVERY * 2).await;
+    settle(|| sites.is_up(&id())).await;
+}
+
+#[tokio::test]
+async fn a_second_gateway_fences_the_first() {
+    let (backend, known) = fixture();
+    let (first, second) = (sites(&backend, &known), sites(&backend, &known));
+    verify(&first).await.unwrap();
+    assert!(first.check().await.iter().all(|(_, outcome)| outcome.is_ok()));
+    verify(&second).await.unwrap();
+    let outcome = first.check().await.pop().unwrap().1;
+    assert!(matches!(outcome, Err(IdentityError::TakenOver { own: 1, found: 2, .. })), "{outcome:?}");
+    assert!(!first.is_up(&id()) && second.is_up(&id()));
+    assert!(matches!(first.get(&id()).unwrap().read(&BlobName::marker(), None).await, Err(BackendError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn a_receipt_is_only_for_the_site_that_a_blob_was_sealed_for() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    let site = sites.get(&id()).unwrap();
+    let before = backend.blobs();
+    for (other, country_code) in [("pk-isb", "PK"), ("pk-khi", "SG")] {
+        assert!(matches!(site.store(&blob(other, country_code)).await, Err(BackendError::WrongSite { .. })));
+    }
+    assert_eq!(backend.blobs(), before, "nothing was sent");
+    let blob = blob("pk-khi", "PK");
+    let receipt = site.store(&blob).await.unwrap();
+    assert_eq!((receipt.site(), receipt.country(), receipt.len()), (&id(), country("PK"), blob.len()));
+    backend.faults().lose_put_answers(1);
+    assert!(matches!(site.store(&blob).await, Err(BackendError::UnknownOutcome { .. })), "no receipt for a lost answer");
+    let read: Vec<Bytes> = site.read(receipt.name(), None).await.unwrap().body.try_collect().await.unwrap();
+    assert_eq!(read.concat(), blob.pieces().concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_takes_no_more_at_a_time_than_its_limit_and_reads_count_until_dropped() {
+    let (backend, known) = fixture();
+    let sites = sites_as("pk-khi", &backend, &known, SiteLimits { concurrency: 1, ..SiteLimits::default() });
+    verify(&sites).await.unwrap();
+    let site = sites.get(&id()).unwrap();
+    let open = site.read(&BlobName::marker(), None).await.unwrap();
+    assert!(matches!(site.remove(&BlobName::marker()).await, Err(BackendError::Busy { .. })));
+    drop(open);
+    site.remove(&BlobName::marker()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_marks_the_site_down() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    backend.faults().cut_streams(1);
+    let read = sites.get(&id()).unwrap().read(&BlobName::marker(), None).await.unwrap();
+    assert!(read.body.try_collect::<Vec<Bytes>>().await.is_err());
+    assert!(!sites.is_up(&id()));
+}
+
+/// Waits, in bounded steps, for work on other threads to show.
+async fn settle(holds: impl Fn() -> bool) {
+    for _ in 0..100 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("does not settle");
+}

@@ -1,0 +1,294 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::demo::DemoArgs;
+
+/// A data-residency storage gateway: S3 in front, every record sealed and stored in the country its policy requires.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands of the first level.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway; without a configuration, a self-contained installation under `domicile-data/`.
+    Serve(ServeArgs),
+    /// Show in a minute what the gateway does, in a temporary folder.
+    Demo(DemoArgs),
+    /// Check, test, explain, plan and reload policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Set and get what is known of subjects.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// Show where records live and why.
+    Where(WhereArgs),
+    /// Verify stored blobs against the index (scrub).
+    Verify(RemoteArgs),
+    /// Move records that the policy in force wants elsewhere.
+    Relocate(RemoteArgs),
+    /// Import the objects of a plain S3 bucket.
+    Import {
+        /// `s3://bucket/prefix`
+        source: String,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Rebuild, export and import the index.
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// Prepare and check sites.
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// List and rotate country keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Verify, prove and export the tamper-evident log.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Takedowns, holds and disclosures.
+    Order(RemoteArgs),
+    /// Open sealed blobs without a gateway, with exported keys.
+    Unseal {
+        /// The manifest blob.
+        manifest: PathBuf,
+        /// The folder with the other blobs.
+        #[arg(long)]
+        blobs: PathBuf,
+    },
+}
+
+/// How to reach a running gateway.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RemoteArgs {
+    /// The admin API.
+    #[arg(long, env = "DOMICILE_ADMIN_URL", default_value = "http://127.0.0.1:9001", value_name = "URL")]
+    pub url: String,
+    /// A bearer token; by default the operator's of the installation in `domicile-data/`. Better given in the environment.
+    #[arg(long, env = "DOMICILE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// PEM of a private certificate authority to trust instead of the system's.
+    #[arg(long, env = "DOMICILE_ADMIN_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Where the default installation keeps its token files.
+    #[arg(long, default_value = "domicile-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// `serve`
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// The configuration; by default `domicile.toml` when it is there.
+    #[arg(long, short, env = "DOMICILE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the installation without a configuration keeps its data.
+    #[arg(long, default_value = "domicile-data", conflicts_with = "config", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where the installation without a configuration serves S3.
+    #[arg(long, default_value = "127.0.0.1:9000", conflicts_with = "config", value_name = "ADDRESS")]
+    pub s3: std::net::SocketAddr,
+    /// Where the installation without a configuration serves the admin API.
+    #[arg(long, default_value = "127.0.0.1:9001", conflicts_with = "config", value_name = "ADDRESS")]
+    pub admin: std::net::SocketAddr,
+    /// Read and check the configuration, then stop.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// A policy folder.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyFolder {
+    /// The folder with `gateway.toml`; by default `policies/` when it is there, else the policies built in.
+    pub folder: Option<PathBuf>,
+}
+
+/// `policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Read a policy folder and report every mistake. Needs no gateway.
+    Check(PolicyFolder),
+    /// Run the golden cases of a policy folder. Needs no gateway.
+    Test(PolicyFolder),
+    /// Ask a running gateway where a record would go and why.
+    Explain(ExplainArgs),
+    /// Show which records a changed policy would move.
+    Plan(RemoteArgs),
+    /// Make a running gateway read its policies again.
+    Reload(RemoteArgs),
+}
+
+/// `policy explain`
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// `s3://bucket/key` that would be written.
+    pub target: String,
+    /// The principal that would write it; by default the gateway's only one.
+    #[arg(long)]
+    pub principal: Option<String>,
+    /// User metadata of the request.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub metadata: Vec<(String, String)>,
+    /// Tags of the request.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    pub tags: Vec<(String, String)>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes the help of the flattened arguments from RemoteArgs")]
+    pub remote: RemoteArgs,
+}
+
+/// `subject …`
+#[derive(Debug, Subcommand)]
+pub enum SubjectCommand {
+    /// Set what is known of a subject, replacing what was known before.
+    Set {
+        /// The subject, as the application names it.
+        id: String,
+        /// Attributes such as `residence=PK`.
+        #[arg(required = true, value_name = "NAME=VALUE", value_parser = pair)]
+        attributes: Vec<(String, String)>,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Show what is known of a subject.
+    Get {
+        /// The subject.
+        id: String,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Set many subjects from a file with one JSON object a line: {"id": "…", "attributes": {"residence": "PK"}}.
+    Import {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Destroy a subject's keys in every country.
+    Erase {
+        /// The subject.
+        id: String,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+}
+
+/// `where`
+#[derive(Debug, Clone, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["target", "subject", "country"])]
+pub struct WhereArgs {
+    /// `s3://bucket/key`, or `s3://bucket/prefix*` for many.
+    pub target: Option<String>,
+    /// Every record of a subject.
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<String>,
+    /// Every record with a copy in a country.
+    #[arg(long, value_name = "CC")]
+    pub country: Option<String>,
+    /// How many records to show.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap takes the help of the flattened arguments from RemoteArgs")]
+    pub remote: RemoteArgs,
+}
+
+/// `index …`
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Rebuild the index from the sites.
+    Rebuild(RemoteArgs),
+    /// Write the index to a file.
+    Export(RemoteArgs),
+    /// Read the index from a file.
+    Import(RemoteArgs),
+}
+
+/// `site …`
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Mark an empty bucket or folder as a site of this installation.
+    Init(RemoteArgs),
+    /// Show which sites answer.
+    Check(RemoteArgs),
+}
+
+/// `keys …`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Show every country's key versions.
+    List(RemoteArgs),
+    /// Begin a new version of a country's key.
+    Rotate(RemoteArgs),
+}
+
+/// `ledger …`
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Check an export for edits, gaps, reordering and truncation. Needs no gateway.
+    Verify {
+        /// A file written by `ledger export`; `-` is standard input.
+        file: PathBuf,
+        /// A head noted earlier, which the export must contain.
+        #[arg(long, value_name = "SIZE:ROOT")]
+        head: Vec<String>,
+    },
+    /// Prove that an entry is in the ledger.
+    Prove(RemoteArgs),
+    /// Write every entry as one line of JSON, and the head as the last line.
+    Export {
+        /// The first entry.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Where to write; standard output by default.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+}
+
+/// `name=value`
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` must be NAME=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_wants_exactly_one_thing() {
+        for right in [&["where", "s3://b/k"][..], &["where", "--country", "PK"], &["where", "--subject", "s"]] {
+            assert!(Cli::try_parse_from([&["domicile"], right].concat()).is_ok(), "{right:?}");
+        }
+        for wrong in [&["where"][..], &["where", "s3://b/k", "--country", "PK"]] {
+            assert!(Cli::try_parse_from([&["domicile"], wrong].concat()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn attributes_are_pairs() {
+        assert_eq!(pair("residence=PK"), Ok(("residence".to_owned(), "PK".to_owned())));
+        assert!(pair("residence").is_err() && pair("=PK").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! The commands. Each file holds one; all print through [`Output`] and end with an exit code: 0 ok, 1 failed check, 2 usage,
+//! 3 could not reach.
+
+mod args;
+mod client;
+pub mod demo;
+mod keys;
+mod ledger;
+mod locate;
+mod output;
+mod policy;
+mod serve;
+mod site;
+mod subject;
+mod table;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+pub use args::{Cli, Command, RemoteArgs};
+pub use output::{Failure, Output};
+pub use table::Table;
+
+use args::{IndexCommand, KeysCommand, LedgerCommand, PolicyCommand, SiteCommand, SubjectCommand};
+
+/// Reads the command line, does what it says and tells how it ended.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    let stdout = io::stdout();
+    let mut writer = io::BufWriter::new(stdout.lock());
+    let result = run(&cli.command, &mut Output::new(&mut writer, json)).and_then(|()| Ok(writer.flush()?));
+    drop(writer);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // `domicile … | head` is no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "domicile: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Carries out one command.
+///
+/// # Errors
+/// Whatever ends the command without success.
+pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args, out),
+        Command::Demo(args) => demo::run(args, out),
+        Command::Policy(PolicyCommand::Check(folder)) => policy::check(folder, out),
+        Command::Policy(PolicyCommand::Test(folder)) => policy::test(folder, out),
+        Command::Policy(PolicyCommand::Explain(args)) => policy::explain(args, out),
+        Command::Policy(PolicyCommand::Reload(remote)) => policy::reload(remote, out),
+        Command::Policy(PolicyCommand::Plan(_)) => Err(Failure::NotBuilt("policy plan")),
+        Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),
+        Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
+        Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),
+        Command::Subject(SubjectCommand::Erase { .. }) => Err(Failure::NotBuilt("subject erase")),
+        Command::Where(args) => locate::run(args, out),
+        Command::Site(SiteCommand::Check(remote)) => site::check(remote, out),
+        Command::Site(SiteCommand::Init(_)) => Err(Failure::NotBuilt("site init")),
+        Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
+        Command::Keys(KeysCommand::Rotate(_)) => Err(Failure::NotBuilt("keys rotate")),
+        Command::Ledger(LedgerCommand::Verify { file, head }) => ledger::verify(file, head, out),
+        Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
+        Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
+        Command::Verify(_) => Err(Failure::NotBuilt("verify")),
+        Command::Relocate(_) => Err(Failure::NotBuilt("relocate")),
+        Command::Import { .. } => Err(Failure::NotBuilt("import")),
+        Command::Index(IndexCommand::Rebuild(_)) => Err(Failure::NotBuilt("index rebuild")),
+        Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),
+        Command::Index(IndexCommand::Import(_)) => Err(Failure::NotBuilt("index import")),
+        Command::Order(_) => Err(Failure::NotBuilt("order")),
+        Command::Unseal { .. } => Err(Failure::NotBuilt("unseal")),
+    }
+}
+
+/// `s3://bucket/key`, split; the key may be empty.
+fn s3_target(text: &str) -> Result<(&str, &str), Failure> {
+    let wrong = || Failure::Usage(format!("`{text}` must be s3://bucket/key"));
+    let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
+    match rest.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() => Ok((bucket, key)),
+        None if !rest.is_empty() => Ok((rest, "")),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,84 @@
+//! What must hold between the parts of a configuration.
+
+use std::{collections::HashMap, fmt::Display, hash::Hash, path::Path};
+
+use super::{Backend, Config};
+use crate::diagnostics::{Table, nearest};
+
+/// The table that each part was read from, in the same order.
+#[derive(Default)]
+pub(super) struct Places<'d> {
+    pub(super) keys: Vec<Table<'d>>,
+    pub(super) sites: Vec<Table<'d>>,
+    pub(super) principals: Vec<Table<'d>>,
+    pub(super) tokens: Vec<Table<'d>>,
+}
+
+/// Reports what does not fit together.
+pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
+    unique("key", config.keys.iter().map(|key| &key.id), &places.keys);
+    unique("site", config.sites.iter().map(|site| &site.id), &places.sites);
+    unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
+    unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);
+    access_keys(config, places);
+    site_keys(config, places);
+    folders(config, places);
+    if root.optional("site").is_none() {
+        root.error("there is no `[[site]]`", Some("a gateway without a site can store nothing".to_owned()));
+    }
+    if root.optional("key").is_none() {
+        root.error("there is no `[[key]]`", Some("every site needs the key of its country".to_owned()));
+    }
+    if config.s3.listen == config.admin.listen && config.s3.listen.port() != 0 {
+        root.error(format!("`s3` and `admin` both listen on {}", config.s3.listen), None);
+    }
+}
+
+fn unique<'c, T: Eq + Hash + Display + 'c>(kind: &str, ids: impl Iterator<Item = &'c T>, places: &[Table<'_>]) {
+    let mut seen = HashMap::new();
+    for (id, place) in ids.zip(places) {
+        if let Some(first) = seen.insert(id, place) {
+            place.error(format!("there is another {kind} `{id}`"), Some(format!("the first is at line {}", first.origin().line)));
+        }
+    }
+}
+
+fn access_keys(config: &Config, places: &Places<'_>) {
+    let mut seen = HashMap::new();
+    for (principal, place) in config.principals.iter().zip(&places.principals) {
+        if let Some(first) = seen.insert(principal.access_key_id.as_str(), &principal.id) {
+            place.error(format!("principal `{}` has the access key id of `{first}`", principal.id), None);
+        }
+    }
+}
+
+/// A copy is sealed under a key of the country it lies in.
+fn site_keys(config: &Config, places: &Places<'_>) {
+    for (site, place) in config.sites.iter().zip(&places.sites) {
+        match config.keys.iter().find(|key| key.id == site.key) {
+            None => {
+                let hint = nearest(site.key.as_str(), config.keys.iter().map(|key| key.id.as_str()))
+                    .map(|near| format!("did you mean `{near}`?"));
+                place.error(format!("site `{}` names the key `{}`, which does not exist", site.id, site.key), hint);
+            }
+            Some(key) if key.country != site.country => {
+                let message =
+                    format!("site `{}` is in {}, but its key `{}` is of {}", site.id, site.country, key.id, key.country);
+                place.error(message, Some(format!("name a key with country = \"{}\"", site.country)));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Two sites in one folder, or one inside the other, would be one place that counts as two.
+fn folders(config: &Config, places: &Places<'_>) {
+    let mut seen: Vec<(&Path, &crate::types::SiteId)> = Vec::new();
+    for (site, place) in config.sites.iter().zip(&places.sites) {
+        let Backend::Fs { path } = &site.backend else { continue };
+        if let Some((_, other)) = seen.iter().find(|(other, _)| path.starts_with(other) || other.starts_with(path)) {
+            place.error(format!("the folders of the sites `{}` and `{other}` overlap", site.id), None);
+        }
+        seen.push((path, &site.id));
+    }
+}

@@ -1,0 +1,214 @@
+//! What a checked configuration says.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::authn::{Principal, Token};
+use crate::telemetry::LogFormat;
+use crate::types::{Country, KeyId, SiteId};
+
+/// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
+#[derive(Debug)]
+pub struct Config {
+    /// Where index, keyring and lock live.
+    pub data_dir: PathBuf,
+    /// Where the policies come from.
+    pub policies: PolicySource,
+    /// How many sites of a country hold each copy that the country must hold.
+    pub sites_per_country: usize,
+    /// Where this gateway runs: a processing country.
+    pub gateway_country: Option<Country>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// What clients may use up.
+    pub limits: Limits,
+    /// How long a blob that became garbage stays; must be longer than the longest read.
+    pub gc_grace: Duration,
+    /// The S3 listener.
+    pub s3: S3,
+    /// The admin listener.
+    pub admin: Admin,
+    /// The index's engine.
+    pub engine: Engine,
+    /// The local keyring.
+    pub keyring: Keyring,
+    /// Country keys.
+    pub keys: Vec<Key>,
+    /// Storage locations; their order is the order of failover inside a country.
+    pub sites: Vec<Site>,
+    /// Application backends.
+    pub principals: Vec<Principal>,
+    /// Holders of admin tokens.
+    pub tokens: Vec<Token>,
+}
+
+/// Where policies come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicySource {
+    /// `gateway.toml` and one folder an instrument.
+    Folder(PathBuf),
+    /// Those compiled into the program.
+    Bundled,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// A `tracing` filter such as `info` or `info,domicile=debug`.
+    pub level: String,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of extents in flight, all requests together.
+    pub memory: u64,
+    /// Bytes of a request's head.
+    pub header_size: usize,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long a client may send nothing of a body, or take nothing of an answer.
+    pub body_timeout: Duration,
+    /// Open connections a listener.
+    pub connections: usize,
+    /// How long a shutdown waits for requests under way.
+    pub drain: Duration,
+}
+
+/// `[s3]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3 {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The region that clients sign for.
+    pub region: String,
+    /// Hosts under which `bucket.host` names a bucket.
+    pub base_domains: Vec<String>,
+    /// Hosts that clients sign for while a proxy in between sends another `Host`.
+    pub external_hosts: Vec<String>,
+    /// Plain HTTP when absent.
+    pub tls: Option<Tls>,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Plain HTTP when absent.
+    pub tls: Option<Tls>,
+}
+
+/// A listener's certificate; read again when the files change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM chain, the server's own certificate first.
+    pub cert: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+    /// PEM of the authorities whose clients may connect; anyone may when absent.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// `[index]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Embedded, one gateway.
+    Sled,
+}
+
+/// `[keyring]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyring {
+    /// The encrypted keyring.
+    pub path: PathBuf,
+    /// The age identity that opens it.
+    pub identity_file: PathBuf,
+}
+
+/// `[[key]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub id: KeyId,
+    /// The country whose records it seals.
+    pub country: Country,
+    /// Who holds it.
+    pub provider: Provider,
+}
+
+/// Holders of country keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// The local keyring file.
+    Keyring,
+}
+
+/// `[[site]]`
+#[derive(Debug)]
+pub struct Site {
+    /// Its name.
+    pub id: SiteId,
+    /// Where it stands.
+    pub country: Country,
+    /// The key that seals what it holds.
+    pub key: KeyId,
+    /// What it is.
+    pub backend: Backend,
+    /// Operations in flight at a time.
+    pub concurrency: usize,
+}
+
+/// What a site is.
+#[derive(Debug)]
+pub enum Backend {
+    /// A folder.
+    Fs {
+        /// The folder, created when absent.
+        path: PathBuf,
+    },
+    /// A bucket at an S3 service.
+    S3(Box<S3Backend>),
+}
+
+/// A bucket at an S3 service.
+#[derive(Debug)]
+pub struct S3Backend {
+    /// `https://host[:port]`
+    pub endpoint: String,
+    /// The region to sign for.
+    pub region: String,
+    /// The bucket that holds the blobs.
+    pub bucket: String,
+    /// How the bucket is named in a URL.
+    pub addressing: Addressing,
+    /// PEM of a private certificate authority.
+    pub ca: Option<String>,
+    /// The key pair.
+    pub credentials: Credentials,
+    /// How long one attempt at a request may take until the answer's headers, sending the body included.
+    pub attempt_timeout: Duration,
+    /// How long the body of an answer may pause.
+    pub stall_timeout: Duration,
+}
+
+/// How a URL names a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressing {
+    /// `https://endpoint/bucket/key`
+    Path,
+    /// `https://bucket.endpoint/key`
+    Virtual,
+}
+
+/// A site's key pair.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Not secret.
+    pub access_key_id: String,
+    /// Secret.
+    pub secret: SecretString,
+}

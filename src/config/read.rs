@@ -1,0 +1,498 @@
+//! From TOML to a [`Config`], reporting every mistake on the way.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
+    S3Backend, Site, Size, Span, Tls,
+    check::{self, Places},
+};
+use crate::authn::{Permissions, Principal, Token, TokenHash};
+use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
+use crate::telemetry::LogFormat;
+use crate::types::{Attributes, Country};
+
+impl Config {
+    /// The only version of the file there is.
+    pub const VERSION: u64 = 1;
+    /// How long garbage stays when nothing else is said.
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(3600);
+
+    /// Reads a file and everything it refers to.
+    ///
+    /// # Errors
+    /// Every mistake of the file, in the order of its lines.
+    pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
+        let name = path.display().to_string();
+        let text = environment
+            .file(path)
+            .map_err(|error| vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)])?;
+        Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)
+    }
+
+    /// Reads the text of a file named `file`; relative paths in it begin at `folder`.
+    ///
+    /// # Errors
+    /// Every mistake of the text, in the order of its lines.
+    pub fn parse(file: &str, text: &str, folder: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
+        let document = Document::parse(file, text).map_err(|diagnostic| vec![diagnostic])?;
+        let sink = Diagnostics::new();
+        let config = Reader { folder, environment }.config(document.root(&sink));
+        match config {
+            Some(config) if !sink.has_errors() => Ok(config),
+            _ => {
+                let mut mistakes = sink.into_sorted();
+                mistakes.dedup();
+                Err(mistakes)
+            }
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            header_size: 64 << 10,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            connections: 4096,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, level: "info".to_owned() }
+    }
+}
+
+impl S3 {
+    /// Where S3 is served when nothing else is said.
+    pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9000));
+    /// The region that clients sign for when nothing else is said.
+    pub const DEFAULT_REGION: &str = "us-east-1";
+}
+
+impl Admin {
+    /// Where the admin API is served when nothing else is said.
+    pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9001));
+}
+
+impl Site {
+    /// Operations at one site at a time when nothing else is said.
+    pub const DEFAULT_CONCURRENCY: usize = 256;
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        Self {
+            listen: Self::DEFAULT_LISTEN,
+            region: Self::DEFAULT_REGION.to_owned(),
+            base_domains: Vec::new(),
+            external_hosts: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Self::DEFAULT_LISTEN, tls: None }
+    }
+}
+
+impl Keyring {
+    /// The keyring of an installation that does not say where its keyring is.
+    pub fn in_folder(data_dir: &Path) -> Self {
+        Self { path: data_dir.join("keyring.age"), identity_file: data_dir.join("operator.identity") }
+    }
+}
+
+struct Reader<'e> {
+    folder: &'e Path,
+    environment: &'e dyn Environment,
+}
+
+impl Reader<'_> {
+    /// Reads all tables, whatever mistakes the others have, and then what must hold between them.
+    fn config(&self, root: Table<'_>) -> Option<Config> {
+        self.version(&root);
+        let data_dir = root.str("data-dir").map_or_else(|| self.folder.join("domicile-data"), |path| self.folder.join(path));
+        let policies = root.str("policies").map_or(PolicySource::Bundled, |path| PolicySource::Folder(self.folder.join(path)));
+        let sites_per_country = root.optional("sites-per-country").and_then(at_least_one).unwrap_or(1);
+        let gateway_country = section(&root, "gateway", |table| table.parsed::<Country>("country")).flatten();
+        let log = section(&root, "log", log).unwrap_or_default();
+        let limits = section(&root, "limits", limits).unwrap_or_default();
+        let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
+        let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
+        let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
+        let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
+        let keyring =
+            section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
+
+        let mut places = Places::default();
+        let keys = each(&root, "key", &mut places.keys, key);
+        let sites = each(&root, "site", &mut places.sites, |table| self.site(table));
+        let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
+        let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
+        let config = Config {
+            data_dir,
+            policies,
+            sites_per_country,
+            gateway_country,
+            log,
+            limits,
+            gc_grace,
+            s3,
+            admin,
+            engine,
+            keyring,
+            keys,
+            sites,
+            principals,
+            tokens,
+        };
+        check::whole(&config, &places, &root);
+        root.finish();
+        Some(config)
+    }
+
+    fn version(&self, root: &Table<'_>) {
+        let Some(item) = root.required("version") else { return };
+        if item.u64().is_some_and(|version| version != Config::VERSION) {
+            item.error("this program reads version 1 of the configuration", Some("write `version = 1`".to_owned()));
+        }
+    }
+
+    fn s3(&self, table: &Table<'_>) -> S3 {
+        S3 {
+            listen: table.parsed("listen").unwrap_or(S3::DEFAULT_LISTEN),
+            region: table.str("region").unwrap_or(S3::DEFAULT_REGION).to_owned(),
+            base_domains: owned(table.string_list("base-domains")),
+            external_hosts: owned(table.string_list("external-hosts")),
+            tls: self.tls(table),
+        }
+    }
+
+    fn admin(&self, table: &Table<'_>) -> Admin {
+        Admin { listen: table.parsed("listen").unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
+    }
+
+    fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
+        section(parent, "tls", |table| {
+            let cert = self.required_path(table, "cert");
+            let key = self.required_path(table, "key");
+            let client_ca = table.str("client-ca").map(|path| self.folder.join(path));
+            Some(Tls { cert: cert?, key: key?, client_ca })
+        })
+        .flatten()
+    }
+
+    fn keyring(&self, table: &Table<'_>, data_dir: &Path) -> Keyring {
+        let path = table.str("path").map_or_else(|| Keyring::in_folder(data_dir).path, |path| self.folder.join(path));
+        let identity_file = table.str("identity-file").map(|path| self.folder.join(path));
+        Keyring { identity_file: identity_file.unwrap_or_else(|| path.with_file_name("operator.identity")), path }
+    }
+
+    fn site(&self, table: &Table<'_>) -> Option<Site> {
+        let id = parsed(table, "id");
+        let country = parsed(table, "country");
+        let key = parsed(table, "key");
+        let backend = match table.required("backend").and_then(|item| item.one_of(&[("fs", false), ("s3", true)])) {
+            Some(false) => self.required_path(table, "path").map(|path| Backend::Fs { path }),
+            Some(true) => self.s3_backend(table).map(|backend| Backend::S3(Box::new(backend))),
+            None => {
+                // What kind it is cannot be told; its other keys are nobody's mistake.
+                table.entries().for_each(drop);
+                None
+            }
+        };
+        let concurrency = table.optional("concurrency").and_then(at_least_one).unwrap_or(Site::DEFAULT_CONCURRENCY);
+        Some(Site { id: id?, country: country?, key: key?, backend: backend?, concurrency })
+    }
+
+    fn s3_backend(&self, table: &Table<'_>) -> Option<S3Backend> {
+        let endpoint = table.required("endpoint").and_then(endpoint);
+        let region = table.required("region").and_then(Item::str);
+        let bucket = table.required("bucket").and_then(Item::str);
+        let addressing = table
+            .optional("addressing")
+            .and_then(|item| item.one_of(&[("path", Addressing::Path), ("virtual", Addressing::Virtual)]));
+        let ca = table.optional("ca").map(|item| self.secret_file(item));
+        let credentials = self.credentials(table);
+        let attempt_timeout = span(table, "attempt-timeout").unwrap_or(Duration::from_secs(30));
+        let stall_timeout = span(table, "stall-timeout").unwrap_or(Duration::from_secs(15));
+        Some(S3Backend {
+            endpoint: endpoint?,
+            region: region?.to_owned(),
+            bucket: bucket?.to_owned(),
+            addressing: addressing.unwrap_or(Addressing::Path),
+            ca: ca.map(|pem| pem.map(|pem| pem.expose_secret().to_owned())).map_or(Some(None), |pem| pem.map(Some))?,
+            credentials: credentials?,
+            attempt_timeout,
+            stall_timeout,
+        })
+    }
+
+    /// A key pair from `credentials-env`, or from `access-key-id` and `secret-file`.
+    fn credentials(&self, table: &Table<'_>) -> Option<Credentials> {
+        let prefix = table.optional("credentials-env");
+        let access_key_id = table.str("access-key-id");
+        let file = table.optional("secret-file");
+        match (prefix, access_key_id, file) {
+            (Some(prefix), None, None) => {
+                let name = prefix.str()?;
+                let id = self.variable(prefix, &format!("{name}_ACCESS_KEY_ID"));
+                let secret = self.variable(prefix, &format!("{name}_SECRET_ACCESS_KEY"));
+                Some(Credentials { access_key_id: id?, secret: secret?.into() })
+            }
+            (None, Some(id), Some(file)) => Some(Credentials { access_key_id: id.to_owned(), secret: self.secret_file(file)? }),
+            _ => {
+                let message = "give either `credentials-env`, or `access-key-id` and `secret-file`";
+                table.error(message, Some("secrets come from files or environment variables, never from this file".to_owned()));
+                None
+            }
+        }
+    }
+
+    fn principal(&self, table: &Table<'_>) -> Option<Principal> {
+        let id = parsed(table, "id");
+        let access_key_id = table.required("access-key-id").and_then(non_empty);
+        let secret = self.secret(table, "secret");
+        let buckets = table.required("buckets").and_then(Item::parsed_list);
+        let allow = table.required("allow").and_then(|item| match Permissions::from_words(item.string_list()?) {
+            Ok(permissions) => Some(permissions),
+            Err(error) => {
+                item.error(error.to_string(), None);
+                None
+            }
+        });
+        let country = table.parsed("country");
+        let attributes = section(table, "attributes", attributes).unwrap_or_default();
+        Some(Principal {
+            id: id?,
+            access_key_id: access_key_id?.to_owned(),
+            secret: secret?,
+            buckets: buckets?,
+            allow: allow?,
+            country,
+            attributes,
+        })
+    }
+
+    fn token(&self, table: &Table<'_>) -> Option<Token> {
+        let id = parsed(table, "id");
+        let role = parsed(table, "role");
+        let place = table.optional("hash-file").or_else(|| table.optional("hash-env"));
+        let hash = self.secret(table, "hash").and_then(|text| match text.expose_secret().parse::<TokenHash>() {
+            Ok(hash) => Some(hash),
+            Err(error) => {
+                if let Some(place) = place {
+                    place.error(error.to_string(), Some("`printf %s \"$TOKEN\" | sha256sum` prints it".to_owned()));
+                }
+                None
+            }
+        });
+        Some(Token { id: id?, role: role?, hash: hash? })
+    }
+
+    /// What `<name>-file` or `<name>-env` points to; exactly one of the two must be there.
+    fn secret(&self, table: &Table<'_>, name: &str) -> Option<SecretString> {
+        let (file_key, variable_key) = (format!("{name}-file"), format!("{name}-env"));
+        match (table.optional(&file_key), table.optional(&variable_key)) {
+            (Some(file), None) => self.secret_file(file),
+            (None, Some(variable)) => self.variable(variable, variable.str()?).map(SecretString::from),
+            _ => {
+                table.error(format!("give either `{file_key}` or `{variable_key}`"), None);
+                None
+            }
+        }
+    }
+
+    fn secret_file(&self, item: Item<'_>) -> Option<SecretString> {
+        let path = self.folder.join(item.str()?);
+        match self.environment.secret_file(&path) {
+            Ok(secret) if secret.expose_secret().is_empty() => {
+                item.error(format!("`{}` is empty", path.display()), None);
+                None
+            }
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                item.error(format!("cannot read `{}`: {error}", path.display()), None);
+                None
+            }
+        }
+    }
+
+    fn variable(&self, item: Item<'_>, name: &str) -> Option<String> {
+        let value = self.environment.variable(name);
+        if value.is_none() {
+            item.error(format!("the environment variable `{name}` is not set"), None);
+        }
+        value
+    }
+
+    fn required_path(&self, table: &Table<'_>, key: &str) -> Option<PathBuf> {
+        table.required(key).and_then(non_empty).map(|path| self.folder.join(path))
+    }
+}
+
+fn log(table: &Table<'_>) -> Log {
+    let format = table
+        .optional("format")
+        .and_then(|item| item.one_of(&[("human", LogFormat::Human), ("json", LogFormat::Json)]))
+        .unwrap_or(LogFormat::Human);
+    Log { format, level: table.str("level").unwrap_or("info").to_owned() }
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let memory = table.optional("memory").and_then(|item| bounded(item, 32 << 20, u64::MAX));
+    let header_size = table.optional("header-size").and_then(|item| bounded(item, 8 << 10, 1 << 20));
+    Limits {
+        memory: memory.unwrap_or(default.memory),
+        header_size: header_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(default.header_size),
+        header_timeout: span(table, "header-timeout").unwrap_or(default.header_timeout),
+        body_timeout: span(table, "body-timeout").unwrap_or(default.body_timeout),
+        connections: table.optional("connections").and_then(at_least_one).unwrap_or(default.connections),
+        drain: span(table, "drain").unwrap_or(default.drain),
+    }
+}
+
+fn engine(table: &Table<'_>) -> Option<Engine> {
+    // Known, so that the message below is the only one.
+    let _ = table.optional("url-env");
+    let item = table.optional("engine")?;
+    match item.one_of(&[("sled", true), ("postgres", false)])? {
+        true => Some(Engine::Sled),
+        false => {
+            item.error("the engine `postgres` is not built yet", Some("use `sled`".to_owned()));
+            None
+        }
+    }
+}
+
+fn key(table: &Table<'_>) -> Option<Key> {
+    let id = parsed(table, "id");
+    let country = parsed(table, "country");
+    let provider = table.required("provider").and_then(|item| {
+        let built = [("keyring", true), ("vault", false), ("aws-kms", false), ("pkcs11", false)];
+        match item.one_of(&built)? {
+            true => Some(Provider::Keyring),
+            false => {
+                item.error(format!("the provider `{}` is not built yet", item.str()?), Some("use `keyring`".to_owned()));
+                None
+            }
+        }
+    });
+    Some(Key { id: id?, country: country?, provider: provider? })
+}
+
+/// What is known of every subject a principal speaks for. Countries are written in capitals whatever the file does.
+fn attributes(table: &Table<'_>) -> Attributes {
+    let value = |(name, item): (&str, Item<'_>)| {
+        let text = item.str()?;
+        let country = matches!(name, "residence" | "citizenship").then(|| item.parsed::<Country>());
+        match country {
+            None => Some((name.to_owned(), text.to_owned())),
+            Some(country) => Some((name.to_owned(), country?.to_string())),
+        }
+    };
+    table.entries().filter_map(value).collect()
+}
+
+/// Reads an optional table and reports the keys in it that nobody knows.
+fn section<'d, T>(parent: &Table<'d>, name: &str, read: impl FnOnce(&Table<'d>) -> T) -> Option<T> {
+    let table = parent.table(name)?;
+    let value = read(&table);
+    table.finish();
+    Some(value)
+}
+
+/// Reads every `[[name]]`; those with mistakes are left out. `places` gets where each of the others stands.
+fn each<'d, T>(
+    root: &Table<'d>,
+    name: &str,
+    places: &mut Vec<Table<'d>>,
+    mut read: impl FnMut(&Table<'d>) -> Option<T>,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    for (table, place) in root.tables(name).into_iter().zip(root.tables(name)) {
+        if let Some(value) = read(&table) {
+            values.push(value);
+            places.push(place);
+        }
+        table.finish();
+    }
+    values
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(table: &Table<'_>, key: &str) -> Option<T> {
+    table.required(key).and_then(Item::parsed)
+}
+
+fn span(table: &Table<'_>, key: &str) -> Option<Duration> {
+    let item = table.optional(key)?;
+    let Span(span) = item.parsed()?;
+    if span.is_zero() {
+        item.error(format!("`{key}` must be more than nothing"), None);
+        return None;
+    }
+    Some(span)
+}
+
+fn bounded(item: Item<'_>, least: u64, most: u64) -> Option<u64> {
+    let Size(size) = item.parsed()?;
+    if size < least {
+        item.error(format!("`{}` must be at least {}", item.key(), Size(least)), None);
+        return None;
+    }
+    if size > most {
+        item.error(format!("`{}` must be at most {}", item.key(), Size(most)), None);
+        return None;
+    }
+    Some(size)
+}
+
+fn at_least_one(item: Item<'_>) -> Option<usize> {
+    match usize::try_from(item.u64()?) {
+        Ok(number) if number > 0 => Some(number),
+        _ => {
+            item.error(format!("`{}` must be at least 1", item.key()), None);
+            None
+        }
+    }
+}
+
+fn non_empty<'d>(item: Item<'d>) -> Option<&'d str> {
+    let text = item.str()?;
+    if text.is_empty() {
+        item.error(format!("`{}` must not be empty", item.key()), None);
+        return None;
+    }
+    Some(text)
+}
+
+fn endpoint(item: Item<'_>) -> Option<String> {
+    let text = item.str()?;
+    let right = text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && matches!(uri.path(), "" | "/")
+    });
+    if !right {
+        item.error("`endpoint` must be `https://host` or `http://host`, with a port if need be and no path", None);
+        return None;
+    }
+    Some(text.trim_end_matches('/').to_owned())
+}
+
+fn owned(list: Option<Vec<&str>>) -> Vec<String> {
+    list.unwrap_or_default().into_iter().map(str::to_owned).collect()
+}

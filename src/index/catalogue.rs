@@ -1,0 +1,494 @@
+//! The index as the rest of the gateway sees it: opening, point reads, what is held, and the way into the committer.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::{Bound, ControlFlow},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::{
+    Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Garbage, GarbageKey, IndexError,
+    Intent, IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    codec::{decode, decode_record},
+    commit::{self, Request, Work},
+    counters::{Counter, count, counters_of},
+    engine::Batch,
+    garbage::{blobs_of, run},
+    guards::Ongoing,
+    keys::{self, kind, successor},
+    ledger,
+    sealing::Sealing,
+};
+use crate::{
+    audit::{Event, Frontier, LedgerHead},
+    clock::Clock,
+    digest,
+    kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
+    residency::{Directory, DirectoryEntry, DirectoryError},
+    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId, VersionId},
+};
+
+/// The installation's keys that the index works with.
+#[derive(Debug)]
+pub struct IndexKeys {
+    /// Seals row values.
+    pub index_key: SecretKey,
+    /// Authenticates the ledger's head.
+    pub ledger_key: SecretKey,
+    /// Names subjects in row keys.
+    pub pseudonyms: Arc<Pseudonyms>,
+}
+
+/// The catalogue. Clones share it; when the last one is dropped, what is queued is committed and the committer ends.
+#[derive(Clone)]
+pub struct Index {
+    pub(super) inner: Arc<Inner>,
+    handle: Arc<Handle>,
+}
+
+/// What readers and the committer share.
+pub(super) struct Inner {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) sealing: Sealing,
+    pub(super) keys: IndexKeys,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ongoing: Arc<Ongoing>,
+    pub(super) buckets: ArcSwap<BTreeMap<BucketName, Arc<Bucket>>>,
+    pub(super) counters: Mutex<Counters>,
+    pub(super) head: Mutex<LedgerHead>,
+    pub(super) policy: Mutex<Option<PolicyRevision>>,
+    pub(super) tickets: Tickets,
+    pub(super) stopped: AtomicBool,
+    pub(super) failure: watch::Sender<Option<IndexError>>,
+    part_tables: moka::sync::Cache<UploadId, Arc<[PartEntry]>>,
+}
+
+struct Handle {
+    queue: Sender<Work>,
+    places: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.queue.send(Work::Stop);
+        if let Some(thread) = self.thread.get_mut().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Numbers below `limit` are durably reserved; none is issued twice, whatever happens.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    pub(super) next: AtomicU64,
+    pub(super) limit: AtomicU64,
+    pub(super) waiting: Mutex<()>,
+    pub(super) extended: Condvar,
+}
+
+/// How many tickets are reserved at a time.
+pub(super) const TICKET_BLOCK: u64 = 1 << 20;
+/// How many requests may wait for the committer; more wait for their turn to queue.
+const PLACES: usize = 1024;
+/// The bytes that cached part tables may take.
+const PART_TABLE_CACHE: u64 = 16 * 1024 * 1024;
+const FORMAT: u32 = 1;
+
+impl Index {
+    /// Opens the catalogue in `engine`: starts a session, checks the ledger's head, loads the counters and starts the committer.
+    pub fn open(engine: Arc<dyn Engine>, keys: IndexKeys, clock: Arc<dyn Clock>) -> Result<Self, IndexError> {
+        let (sealing, first) = start_session(engine.as_ref(), &keys.index_key)?;
+        let (frontier, head) = ledger::load(engine.as_ref(), keys.ledger_key.expose())?;
+        let tables = moka::sync::Cache::builder()
+            .max_capacity(PART_TABLE_CACHE)
+            .weigher(|_, table: &Arc<[PartEntry]>| u32::try_from(size_of_val(&table[..])).unwrap_or(u32::MAX))
+            .build();
+        let inner = Inner {
+            engine,
+            sealing,
+            keys,
+            clock,
+            ongoing: Arc::default(),
+            buckets: ArcSwap::default(),
+            counters: Mutex::default(),
+            head: Mutex::new(head),
+            policy: Mutex::default(),
+            tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
+            stopped: AtomicBool::new(false),
+            failure: watch::Sender::new(None),
+            part_tables: tables,
+        };
+        inner.load()?;
+        let inner = Arc::new(inner);
+        let (queue, work) = crossbeam_channel::unbounded();
+        let thread = commit::start(Arc::clone(&inner), frontier, work)?;
+        let handle = Handle { queue, places: Arc::new(Semaphore::new(PLACES)), thread: Mutex::new(Some(thread)) };
+        Ok(Self { inner, handle: Arc::new(handle) })
+    }
+
+    /// Commits a change together with its ledger entry: on `Ok` both are durable. A refused change leaves an entry only when the event
+    /// asks for it.
+    pub async fn commit(&self, change: Change, event: Event) -> Result<Committed, CommitError> {
+        let stopped = || CommitError::Fatal(IndexError::Stopped);
+        let place = Arc::clone(&self.handle.places).acquire_owned().await.map_err(|_| stopped())?;
+        if !self.inner.engine.is_resident() {
+            self.warm(&change).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        let request = Request { change, event, answer, place };
+        self.handle.queue.send(Work::Commit(Box::new(request))).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// Reads the row that the committer is going to read, so that it finds it in the cache.
+    async fn warm(&self, change: &Change) {
+        let row = match change {
+            Change::Put(put) | Change::CompleteUpload { put, .. } => keys::record(put.bucket, put.key.as_str()),
+            Change::Delete { bucket, key, .. } => keys::record(*bucket, key.as_str()),
+            Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
+            _ => return,
+        };
+        let inner = Arc::clone(&self.inner);
+        let _ = tokio::task::spawn_blocking(move || inner.engine.get(&row).map(drop)).await;
+    }
+
+    /// Waits until the index fails. The process must end then: whether the last commits are durable is unknown.
+    pub async fn failed(&self) -> IndexError {
+        let mut failure = self.inner.failure.subscribe();
+        let seen = failure.wait_for(Option::is_some).await;
+        seen.ok().and_then(|error| error.clone()).unwrap_or(IndexError::Stopped)
+    }
+
+    /// Whether commits are possible.
+    pub fn is_healthy(&self) -> bool {
+        !self.inner.stopped.load(Ordering::Acquire)
+    }
+
+    /// A bucket, from memory.
+    pub fn bucket(&self, name: &BucketName) -> Result<Option<Arc<Bucket>>, IndexError> {
+        Ok(self.inner.buckets.load().get(name).cloned())
+    }
+
+    /// All buckets in the order of their names.
+    pub fn buckets(&self) -> Result<Vec<Arc<Bucket>>, IndexError> {
+        Ok(self.inner.buckets.load().values().cloned().collect())
+    }
+
+    /// The newest version of a key; a delete marker is returned as such.
+    pub fn current(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Record>, IndexError> {
+        self.inner.record(bucket.id, key.as_str())
+    }
+
+    /// One version of a key.
+    pub fn version(&self, bucket: &Bucket, key: &ObjectKey, version: VersionId) -> Result<Option<Record>, IndexError> {
+        Ok(self.current(bucket, key)?.filter(|record| record.summary.version == version))
+    }
+
+    /// The part table of a completed upload; empty when there is none.
+    pub fn parts_of(&self, table: UploadId) -> Result<Arc<[PartEntry]>, IndexError> {
+        if let Some(parts) = self.inner.part_tables.get(&table) {
+            return Ok(parts);
+        }
+        let Some(parts) = self.inner.part_table(&table)? else { return Ok(Arc::default()) };
+        let parts: Arc<[PartEntry]> = parts.into();
+        self.inner.part_tables.insert(table, Arc::clone(&parts));
+        Ok(parts)
+    }
+
+    /// An upload, open or lately closed.
+    pub fn upload(&self, bucket: BucketId, key: &ObjectKey, id: &UploadId) -> Result<Option<Upload>, IndexError> {
+        if let Some(upload) = self.inner.row(&keys::upload(bucket, key.as_str(), id))? {
+            return Ok(Some(upload));
+        }
+        let closed: Option<Upload> = self.inner.row(&keys::closed_upload(id))?;
+        Ok(closed.filter(|upload| upload.bucket == bucket && upload.key == *key))
+    }
+
+    /// What the directory holds of a subject.
+    pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
+        let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        Ok(row.filter(|row| !row.removed))
+    }
+
+    /// An owner's subject key under a country key.
+    pub fn subject_key(&self, key: &KeyId, owner: &KeyOwner) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
+        self.inner.row(&keys::subject_key(key, owner))
+    }
+
+    /// A site as it was last seen.
+    pub fn site(&self, site: &SiteId) -> Result<Option<SiteRow>, IndexError> {
+        self.inner.row(&keys::site(site))
+    }
+
+    /// All sites ever seen.
+    pub fn sites(&self) -> Result<Vec<SiteRow>, IndexError> {
+        self.inner.rows(&[kind::SITE], usize::MAX).map(|rows| rows.into_iter().map(|row| row.1).collect())
+    }
+
+    /// Objects and bytes, from memory.
+    pub fn summary(&self) -> Counters {
+        self.inner.counters.lock().clone()
+    }
+
+    /// The policy set in force, as last committed.
+    pub fn policy(&self) -> Option<PolicyRevision> {
+        *self.inner.policy.lock()
+    }
+
+    /// How far the ledger has come.
+    pub fn ledger_head(&self) -> LedgerHead {
+        *self.inner.head.lock()
+    }
+
+    /// Up to `limit` ledger entries from number `from` on.
+    pub async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, IndexError> {
+        self.blocking(move |inner| ledger::entries(inner.engine.as_ref(), from, limit)).await
+    }
+
+    /// The counters computed anew from the records.
+    pub async fn recount(&self) -> Result<Counters, IndexError> {
+        self.blocking(|inner| {
+            let mut counters = Counters::new();
+            inner.each(&[kind::RECORD], |row, body| {
+                let record = decode_record(body)?;
+                let bucket = row.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+                let bucket = BucketId(bucket.ok_or(IndexError::Corrupt { kind: 'r' })?);
+                for counter in counters_of(bucket, &record) {
+                    count(&mut counters, counter, record.summary.size, true);
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(counters)
+        })
+        .await
+    }
+
+    /// Garbage that has been so since `before` at the latest, the oldest first.
+    pub async fn garbage(&self, before: crate::types::Timestamp, limit: usize) -> Result<Vec<(GarbageKey, Garbage)>, IndexError> {
+        let rows = self.blocking(move |inner| inner.rows::<Garbage>(&[kind::GARBAGE], limit)).await?;
+        let due = rows.into_iter().take_while(|(_, garbage)| garbage.since <= before);
+        Ok(due.map(|(key, garbage)| (GarbageKey(key), garbage)).collect())
+    }
+
+    /// The blobs of one piece of garbage. `None` while a reader holds its record. Of a closed upload at most a bounded number of parts: after
+    /// [`Change::Collected`] the row is still there while there are more.
+    pub async fn garbage_blobs(&self, garbage: &Garbage) -> Result<Option<Vec<Blob>>, IndexError> {
+        if self.inner.ongoing.is_pinned(garbage.what.record()) {
+            return Ok(None);
+        }
+        let waste = garbage.what.clone();
+        self.blocking(move |inner| inner.blobs(&waste)).await.map(Some)
+    }
+
+    /// The next ticket: greater than every one issued before, also before a crash.
+    pub fn ticket(&self) -> Result<Ticket, IndexError> {
+        let tickets = &self.inner.tickets;
+        let ticket = tickets.next.fetch_add(1, Ordering::Relaxed);
+        let limit = tickets.limit.load(Ordering::Acquire);
+        if limit.saturating_sub(ticket) == TICKET_BLOCK / 2 || ticket >= limit {
+            let _ = self.handle.queue.send(Work::Nudge);
+        }
+        if ticket >= limit {
+            let mut waiting = tickets.waiting.lock();
+            while ticket >= tickets.limit.load(Ordering::Acquire) {
+                if !self.is_healthy() {
+                    return Err(IndexError::Stopped);
+                }
+                tickets.extended.wait_for(&mut waiting, std::time::Duration::from_millis(50));
+            }
+        }
+        Ok(Ticket(ticket))
+    }
+
+    /// Reserves a key for a conditional write.
+    pub fn reserve(&self, bucket: BucketId, key: &ObjectKey) -> Result<Reservation, Busy> {
+        Reservation::new(Arc::clone(&self.inner.ongoing), bucket, key)
+    }
+
+    /// Keeps a record's blobs while somebody reads them.
+    pub fn pin(&self, record: RecordId) -> Pin {
+        Pin::new(Arc::clone(&self.inner.ongoing), record)
+    }
+
+    /// Declares an attempt. Known at once to this process; its row is written with a later commit if the attempt lasts.
+    pub fn intent(&self, intent: Intent) -> IntentGuard {
+        IntentGuard::new(&self.inner.ongoing, self.handle.queue.clone(), intent)
+    }
+
+    /// Whether an attempt is in progress: a scrub must leave its blobs alone.
+    pub fn is_intended(&self, record: RecordId, attempt: crate::types::AttemptId) -> bool {
+        self.inner.ongoing.is_intended(record, attempt)
+    }
+
+    /// Intents of earlier runs that neither committed nor were given up: a scrub decides about their blobs.
+    pub fn leftover_intents(&self) -> Result<Vec<Intent>, IndexError> {
+        let rows = self.inner.rows::<Intent>(&[kind::INTENT], usize::MAX)?;
+        Ok(rows.into_iter().map(|row| row.1).filter(|intent| !self.is_intended(intent.record, intent.attempt)).collect())
+    }
+
+    /// Figures about the engine.
+    pub fn stats(&self) -> EngineStats {
+        self.inner.engine.stats()
+    }
+
+    /// Runs a read that may take long away from the async threads.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Inner) -> Result<T, IndexError> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || read(&inner)).await.map_err(|_| IndexError::Stopped)?
+    }
+}
+
+impl Directory for Index {
+    fn lookup(&self, subject: &SubjectId) -> Result<Option<DirectoryEntry>, DirectoryError> {
+        let row = keys::subject(&self.inner.keys.pseudonyms.subject(subject));
+        let row: Option<SubjectRow> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
+        Ok(row.map(|row| DirectoryEntry { attributes: row.attributes, generation: row.generation }))
+    }
+}
+
+impl Inner {
+    /// Reads and decodes one row.
+    pub(super) fn row<T: serde::de::DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
+        let letter = row.first().copied().map_or('?', char::from);
+        self.row_with(row, |body| decode(letter, body))
+    }
+
+    pub(super) fn row_with<T>(
+        &self,
+        row: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T, IndexError>,
+    ) -> Result<Option<T>, IndexError> {
+        let Some(sealed) = self.engine.get(row)? else { return Ok(None) };
+        self.sealing.open(row, &sealed, read).map(Some)
+    }
+
+    pub(super) fn record(&self, bucket: BucketId, key: &str) -> Result<Option<Record>, IndexError> {
+        self.row_with(&keys::record(bucket, key), decode_record)
+    }
+
+    pub(super) fn part_table(&self, table: &UploadId) -> Result<Option<Vec<PartEntry>>, IndexError> {
+        self.row(&keys::part_table(table))
+    }
+
+    /// Opens every row under `prefix` until `visit` breaks.
+    pub(super) fn each(
+        &self,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, IndexError>,
+    ) -> Result<(), IndexError> {
+        let end = successor(prefix);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut failed = None;
+        self.engine.scan(Bound::Included(prefix), to, &mut |row, sealed| {
+            self.sealing.open(row, sealed, |body| visit(row, body)).unwrap_or_else(|error| {
+                failed = Some(error);
+                ControlFlow::Break(())
+            })
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn rows<T: serde::de::DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>, IndexError> {
+        let letter = prefix.first().copied().map_or('?', char::from);
+        let mut rows = Vec::new();
+        self.each(prefix, |row, body| {
+            if rows.len() >= limit {
+                return Ok(ControlFlow::Break(()));
+            }
+            rows.push((row.to_vec(), decode(letter, body)?));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(rows)
+    }
+
+    /// The blobs of one piece of garbage.
+    fn blobs(&self, waste: &Waste) -> Result<Vec<Blob>, IndexError> {
+        match waste {
+            Waste::Blobs { blobs, .. } => {
+                Ok(blobs.iter().map(|(site, name)| Blob { site: site.clone(), name: *name, len: None }).collect())
+            }
+            Waste::Record { record, size, copies, layout } => {
+                let parts = match layout {
+                    super::Layout::Parts { table, .. } => self.part_table(table)?.unwrap_or_default(),
+                    _ => Vec::new(),
+                };
+                Ok(blobs_of(*record, *size, *layout, copies, &parts).collect())
+            }
+            Waste::Part { record, at, part } => {
+                let of = |at: &super::StoredAt| run(at.clone(), *record, part.number, part.attempt, part.size);
+                Ok(at.iter().flat_map(of).collect())
+            }
+            Waste::Upload { record, at, upload } => {
+                let kept = self.part_table(upload)?.unwrap_or_default();
+                let parts = self.rows::<super::Part>(&keys::parts(upload), commit::SWEEP_PARTS)?;
+                let dropped = parts.iter().map(|row| row.1.entry).filter(|part| {
+                    let same = kept.binary_search_by_key(&part.number, |entry| entry.number);
+                    same.ok().and_then(|n| kept.get(n)).is_none_or(|entry| entry.attempt != part.attempt)
+                });
+                let of = |part: PartEntry| {
+                    at.iter().flat_map(move |at| run(at.clone(), *record, part.number, part.attempt, part.size))
+                };
+                Ok(dropped.flat_map(of).collect())
+            }
+        }
+    }
+
+    fn load(&self) -> Result<(), IndexError> {
+        let buckets = self.rows::<Bucket>(&[kind::BUCKET], usize::MAX)?;
+        let buckets = buckets.into_iter().map(|(_, bucket)| (bucket.name.clone(), Arc::new(bucket)));
+        self.buckets.store(Arc::new(buckets.collect()));
+        let counters = self.rows::<(Counter, super::Tally)>(&[kind::COUNTER], usize::MAX)?;
+        *self.counters.lock() = counters.into_iter().map(|row| row.1).collect::<HashMap<_, _>>();
+        *self.policy.lock() = self.row(keys::POLICY)?;
+        Ok(())
+    }
+}
+
+/// Checks the format, adds a session and reserves the first tickets, durably. Returns the first ticket as well.
+fn start_session(engine: &dyn Engine, index_key: &SecretKey) -> Result<(Sealing, u64), IndexError> {
+    let number = |row: &[u8]| -> Result<Option<u64>, IndexError> {
+        let Some(value) = engine.get(row)? else { return Ok(None) };
+        let bytes = <[u8; 8]>::try_from(&value[..]).map_err(|_| IndexError::Corrupt { kind: 'm' })?;
+        Ok(Some(u64::from_be_bytes(bytes)))
+    };
+    if let Some(found) = number(keys::FORMAT)?.filter(|&found| found != u64::from(FORMAT)) {
+        return Err(IndexError::Format(u32::try_from(found).unwrap_or(u32::MAX)));
+    }
+    let mut salts = Vec::new();
+    engine.scan(Bound::Included(&[kind::SESSION]), Bound::Excluded(&[kind::SESSION + 1]), &mut |row, salt| {
+        if let (Some(Ok(id)), Ok(salt)) = (row.get(1..).map(<[u8; 4]>::try_from), salt.try_into()) {
+            salts.push((u32::from_be_bytes(id), salt));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let current = salts.last().map_or(0, |last| last.0.wrapping_add(1));
+    let salt = digest::random::<32>();
+    salts.push((current, salt));
+    let first = number(keys::SEQUENCES)?.unwrap_or(1);
+    let mut batch = Batch::default();
+    batch.put(keys::FORMAT, u64::from(FORMAT).to_be_bytes());
+    batch.put(keys::session(current), salt);
+    batch.put(keys::SEQUENCES, (first + TICKET_BLOCK).to_be_bytes());
+    engine.apply(batch)?;
+    Ok((Sealing::new(index_key, &salts, current)?, first))
+}
+
+/// A frontier restored at opening.
+pub(super) type Restored = (Frontier, LedgerHead);

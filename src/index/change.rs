@@ -1,0 +1,265 @@
+//! What a commit can ask for, and how it can end.
+
+use super::{
+    Bucket, BucketId, CompletedUpload, CopyRow, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload,
+};
+use crate::{
+    backend::Receipt,
+    digest::ETag,
+    kms::WrappedSubjectKey,
+    residency::Basis,
+    types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId},
+};
+
+/// One change of the catalogue, committed whole with its ledger entry or not at all.
+#[derive(Debug)]
+pub enum Change {
+    /// Creates a bucket; the index gives it its number and date.
+    CreateBucket {
+        /// The name.
+        name: BucketName,
+        /// Who creates it.
+        owner: PrincipalId,
+        /// The `LocationConstraint`.
+        region: Option<String>,
+    },
+    /// Deletes a bucket that holds no record and no open upload.
+    DeleteBucket {
+        /// The name.
+        name: BucketName,
+        /// Which bucket of that name.
+        id: BucketId,
+    },
+    /// Stores a record.
+    Put(Box<PutChange>),
+    /// Removes the current record of a key; of an absent key it removes nothing and succeeds.
+    Delete {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The delete's place among the changes of the key: a record with a higher ticket stays.
+        ticket: Ticket,
+        /// What must hold.
+        condition: WriteCondition,
+    },
+    /// Opens an upload.
+    CreateUpload {
+        /// The upload, open.
+        upload: Box<Upload>,
+        /// What its placement depended on.
+        basis: Basis,
+    },
+    /// Adds a part or replaces it.
+    PutPart(Box<PutPartChange>),
+    /// Turns an upload into a record.
+    CompleteUpload {
+        /// The record, with [`Layout::Parts`](super::Layout::Parts) naming the upload.
+        put: Box<PutChange>,
+        /// The upload.
+        upload: UploadId,
+        /// The parts it consists of, ascending.
+        parts: Vec<PartEntry>,
+        /// SHA-256 of the client's part list.
+        parts_digest: [u8; 32],
+    },
+    /// Drops an upload with all its parts.
+    AbortUpload {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Keeps a subject key: a new one, a higher generation, or the same rewrapped (see [`CommitError::KeyExists`]).
+    SubjectKey {
+        /// The wrapped key.
+        key: Box<WrappedSubjectKey>,
+        /// Whether it may replace one of the same generation.
+        rewrap: bool,
+    },
+    /// Sets what is known of a subject; `None` removes the entry.
+    Subject {
+        /// The subject.
+        id: SubjectId,
+        /// What is known.
+        attributes: Option<Attributes>,
+    },
+    /// Puts a policy set in force.
+    Policy {
+        /// The set.
+        revision: PolicyRevision,
+    },
+    /// Records that a pending copy is durable.
+    AddCopy {
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The record; when it is no longer current, the change is refused.
+        record: RecordId,
+        /// The copy, stored.
+        copy: Box<CopyRow>,
+        /// The proof.
+        receipts: Vec<Receipt>,
+    },
+    /// Records a site's country and epoch.
+    Site(SiteRow),
+    /// Forgets garbage whose blobs are gone.
+    Collected {
+        /// The rows.
+        garbage: Vec<GarbageKey>,
+    },
+    /// Only the ledger entry.
+    Note,
+}
+
+/// A record to be stored.
+#[derive(Debug, Clone)]
+pub struct PutChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The record.
+    pub record: Record,
+    /// Proof for the manifest blob of every primary and required copy.
+    pub receipts: Vec<Receipt>,
+    /// What the placement depended on.
+    pub basis: Basis,
+    /// What must hold.
+    pub condition: WriteCondition,
+}
+
+/// A part to be stored.
+#[derive(Debug)]
+pub struct PutPartChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The upload.
+    pub upload: UploadId,
+    /// The part.
+    pub part: Part,
+    /// Proof for the part's extents at every primary and required copy.
+    pub receipts: Vec<Receipt>,
+    /// What the placement depended on.
+    pub basis: Basis,
+}
+
+/// What must hold of the current record for a write to happen (RFC 9110 section 13.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum WriteCondition {
+    /// Nothing.
+    #[default]
+    None,
+    /// `If-None-Match: *`: there is none.
+    IfAbsent,
+    /// `If-Match: *`: there is one.
+    IfPresent,
+    /// `If-Match`: it has one of these ETags.
+    IfMatch(Vec<ETag>),
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// The number of the ledger entry.
+    pub ledger: u64,
+    /// The record that a put replaced or a delete removed.
+    pub replaced: Option<Summary>,
+    /// The bucket that was created.
+    pub bucket: Option<std::sync::Arc<Bucket>>,
+    /// Whether a newer record was already there: the put counts as having happened before it.
+    pub superseded: bool,
+}
+
+/// What has changed between decision and commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// The policy set in force.
+    Policy,
+    /// What is known of the subject.
+    Subject,
+    /// The bucket.
+    Bucket,
+    /// A subject key.
+    Key,
+}
+
+/// Why a change was not committed. Nothing of it is in the catalogue, but for [`CommitError::Fatal`], where it is unknown.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// The decision no longer stands: decide again.
+    #[error("the {0:?} that the decision depended on has changed")]
+    Stale(Stale),
+    /// The write's condition does not hold.
+    #[error("the condition of the write does not hold")]
+    PreconditionFailed,
+    /// Another write came between: try again.
+    #[error("another write of the same key came between")]
+    Conflict,
+    /// No such bucket.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The bucket still holds records or uploads.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The name is taken.
+    #[error("the bucket exists")]
+    BucketExists {
+        /// By whom.
+        owner: PrincipalId,
+    },
+    /// No such open upload.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// The upload was completed before.
+    #[error("the upload is already complete")]
+    UploadCompleted(Box<CompletedUpload>),
+    /// A part of the list is not there with that ETag.
+    #[error("part {0} is not there or not the one named")]
+    InvalidPart(u32),
+    /// No such record.
+    #[error("no such record")]
+    NoSuchKey,
+    /// The owner already has a key of that generation: use it.
+    #[error("the owner has a subject key of that generation")]
+    KeyExists(Box<WrappedSubjectKey>),
+    /// A site is known under another country, or its epoch went back.
+    #[error("the site is known with another country or a later epoch")]
+    SiteConflict,
+    /// A required copy has no receipt.
+    #[error("a required copy at site `{site}` has no receipt")]
+    NotStored {
+        /// The site.
+        site: crate::types::SiteId,
+    },
+    /// The index failed. Whether the change is durable is unknown; nothing is committed after it.
+    #[error("the index failed; the gateway has to be restarted")]
+    Fatal(#[source] IndexError),
+}
+
+impl CommitError {
+    /// A short code for the ledger.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Stale(_) => "stale",
+            Self::PreconditionFailed => "precondition-failed",
+            Self::Conflict => "conflict",
+            Self::NoSuchBucket => "no-such-bucket",
+            Self::BucketNotEmpty => "bucket-not-empty",
+            Self::BucketExists { .. } => "bucket-exists",
+            Self::NoSuchUpload => "no-such-upload",
+            Self::UploadCompleted(_) => "upload-completed",
+            Self::InvalidPart(_) => "invalid-part",
+            Self::NoSuchKey => "no-such-key",
+            Self::KeyExists(_) => "key-exists",
+            Self::SiteConflict => "site-conflict",
+            Self::NotStored { .. } => "not-stored",
+            Self::Fatal(_) => "index-failed",
+        }
+    }
+}

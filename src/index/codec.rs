@@ -1,0 +1,40 @@
+//! Row bodies as bytes.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Detail, IndexError, Record, Summary};
+
+/// MessagePack with named fields.
+pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, IndexError> {
+    rmp_serde::to_vec_named(row).map_err(|error| IndexError::Encode(error.to_string()))
+}
+
+pub(super) fn decode<T: DeserializeOwned>(kind: char, body: &[u8]) -> Result<T, IndexError> {
+    rmp_serde::from_slice(body).map_err(|_| IndexError::Corrupt { kind })
+}
+
+/// The summary's length, the summary, the detail: a listing decodes only the summary.
+pub(super) fn encode_record(record: &Record) -> Result<Vec<u8>, IndexError> {
+    let mut body = vec![0; 4];
+    let failed = |error: rmp_serde::encode::Error| IndexError::Encode(error.to_string());
+    rmp_serde::encode::write_named(&mut body, &record.summary).map_err(failed)?;
+    let length = u32::try_from(body.len() - 4).map_err(|error| IndexError::Encode(error.to_string()))?;
+    body[..4].copy_from_slice(&length.to_be_bytes());
+    rmp_serde::encode::write_named(&mut body, &record.detail).map_err(failed)?;
+    Ok(body)
+}
+
+fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = body.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+pub(super) fn decode_summary(body: &[u8]) -> Result<Summary, IndexError> {
+    let (summary, _) = split(body).ok_or(IndexError::Corrupt { kind: 'r' })?;
+    decode('r', summary)
+}
+
+pub(super) fn decode_record(body: &[u8]) -> Result<Record, IndexError> {
+    let (summary, detail) = split(body).ok_or(IndexError::Corrupt { kind: 'r' })?;
+    Ok(Record { summary: decode('r', summary)?, detail: decode::<Detail>('r', detail)? })
+}

@@ -1,0 +1,326 @@
+//! One batch in the making: what has been planned so far, seen by the changes planned after it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::{Bound, ControlFlow},
+    sync::{Arc, atomic::Ordering},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::plan::Draft;
+use crate::{
+    audit::{self, Event, Frontier, LedgerHead, Outcome},
+    index::{
+        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
+        Waste,
+        catalogue::Inner,
+        codec::{decode, decode_record, encode},
+        counters::count,
+        engine::Batch,
+        keys::{self, successor},
+        ledger::head_row,
+    },
+    kms::KeyOwner,
+    seal::BlobName,
+    types::{AttemptId, BucketName, Generation, KeyId, PolicyRevision, RecordId, SiteId, Timestamp},
+};
+
+/// Subject key generations remembered at the most.
+const KEY_CACHE: usize = 65_536;
+/// How long an attempt lasts before its intent is written.
+const INTENT_AGE_MILLIS: i64 = 250;
+
+/// What the committer knows without reading. Ahead of what readers see while a batch is in the making.
+pub(super) struct State {
+    pub(super) buckets: BTreeMap<BucketName, Arc<Bucket>>,
+    pub(super) bucket_ids: HashMap<BucketId, BucketName>,
+    pub(super) buckets_changed: bool,
+    pub(super) counters: Counters,
+    pub(super) frontier: Frontier,
+    pub(super) policy: Option<PolicyRevision>,
+    pub(super) key_generations: HashMap<(KeyId, KeyOwner), Generation>,
+}
+
+impl State {
+    pub(super) fn new(inner: &Inner, frontier: Frontier) -> Self {
+        let buckets = BTreeMap::clone(&inner.buckets.load());
+        Self {
+            bucket_ids: buckets.values().map(|bucket| (bucket.id, bucket.name.clone())).collect(),
+            buckets,
+            buckets_changed: false,
+            counters: inner.counters.lock().clone(),
+            frontier,
+            policy: *inner.policy.lock(),
+            key_generations: HashMap::new(),
+        }
+    }
+}
+
+/// A row's body: sealed when it is written, or as it is.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Sealed(Vec<u8>),
+    Clear(Vec<u8>),
+}
+
+/// One batch in the making.
+pub(super) struct Group<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) state: &'a mut State,
+    pub(super) now: Timestamp,
+    overlay: BTreeMap<Vec<u8>, Option<Body>>,
+    counted: HashSet<Counter>,
+    resolved: Vec<(RecordId, AttemptId)>,
+    written_intents: Vec<(RecordId, AttemptId)>,
+    entries: usize,
+    failed: Option<IndexError>,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(inner: &'a Inner, state: &'a mut State) -> Self {
+        let now = inner.clock.now();
+        Self {
+            inner,
+            state,
+            now,
+            overlay: BTreeMap::new(),
+            counted: HashSet::new(),
+            resolved: Vec::new(),
+            written_intents: Vec::new(),
+            entries: 0,
+            failed: None,
+        }
+    }
+
+    /// How many operations the batch has so far.
+    pub(super) fn operations(&self) -> usize {
+        self.overlay.len() + self.counted.len()
+    }
+
+    /// Plans a change with its ledger entry; a refused one leaves nothing but, when the event asks for it, an entry.
+    pub(super) fn change(&mut self, change: Change, mut event: Event) -> Result<Committed, CommitError> {
+        match self.plan(change) {
+            Ok(draft) => {
+                let ledger = self.log(&event).map_err(CommitError::Fatal)?;
+                let mut committed = self.take(draft);
+                committed.ledger = ledger;
+                Ok(committed)
+            }
+            Err(error) => {
+                if event.record_refusal {
+                    event.outcome = Outcome::Refused { code: error.code() };
+                    self.log(&event).map_err(CommitError::Fatal)?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Adopts a planned change.
+    fn take(&mut self, draft: Draft) -> Committed {
+        self.overlay.extend(draft.writes);
+        for (counter, size, add) in draft.counts {
+            count(&mut self.state.counters, counter.clone(), size, add);
+            self.counted.insert(counter);
+        }
+        for id in draft.resolved {
+            self.resolve(id);
+        }
+        if let Some(bucket) = draft.created {
+            self.state.bucket_ids.insert(bucket.id, bucket.name.clone());
+            self.state.buckets.insert(bucket.name.clone(), bucket);
+            self.state.buckets_changed = true;
+        }
+        if let Some((name, id)) = draft.deleted {
+            self.state.bucket_ids.remove(&id);
+            self.state.buckets.remove(&name);
+            self.state.buckets_changed = true;
+        }
+        if let Some(revision) = draft.policy {
+            self.state.policy = Some(revision);
+        }
+        if let Some((key, owner, generation)) = draft.key {
+            self.remember_key(key, owner, generation);
+        }
+        draft.committed
+    }
+
+    pub(super) fn remember_key(&mut self, key: KeyId, owner: KeyOwner, generation: Generation) {
+        if self.state.key_generations.len() >= KEY_CACHE {
+            self.state.key_generations.clear();
+        }
+        self.state.key_generations.insert((key, owner), generation);
+    }
+
+    fn log(&mut self, event: &Event) -> Result<u64, IndexError> {
+        let seq = self.state.frontier.size();
+        let leaf = audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()))?;
+        self.state.frontier.push(&leaf);
+        self.overlay.insert(keys::ledger(seq), Some(Body::Clear(leaf)));
+        self.entries += 1;
+        Ok(seq)
+    }
+
+    /// Marks an intent as ended by its commit.
+    fn resolve(&mut self, id: (RecordId, AttemptId)) {
+        let durable = self.inner.ongoing.intents.lock().get(&id).is_some_and(|state| state.durable);
+        if durable {
+            self.overlay.insert(keys::intent(&id.0, &id.1), None);
+        }
+        self.resolved.push(id);
+    }
+
+    /// The guard of an intent is gone: without a commit before, its blobs are garbage.
+    pub(super) fn give_up(&mut self, id: (RecordId, AttemptId), blobs: Vec<(SiteId, BlobName)>) {
+        let live = self.inner.ongoing.intents.lock().contains_key(&id);
+        if !live || self.resolved.contains(&id) {
+            return;
+        }
+        self.resolve(id);
+        for blobs in blobs.chunks(256) {
+            let what = Waste::Blobs { record: id.0, blobs: blobs.to_vec() };
+            let garbage = Garbage { since: self.now, why: GarbageReason::Abandoned, what };
+            match self.garbage_row(&garbage) {
+                Ok((row, body)) => drop(self.overlay.insert(row, body)),
+                Err(error) => self.failed = Some(error),
+            }
+        }
+    }
+
+    /// Writes the intents of attempts that have lasted a while.
+    pub(super) fn write_lasting_intents(&mut self) {
+        let intents = self.inner.ongoing.intents.lock();
+        let room = super::GROUP_OPERATIONS;
+        let old = |started: Timestamp| self.now.millis().saturating_sub(started.millis()) >= INTENT_AGE_MILLIS;
+        let lasting =
+            intents.iter().filter(|(id, state)| !state.durable && old(state.intent.started) && !self.resolved.contains(id));
+        for (id, state) in lasting.take(room) {
+            if let Ok(body) = encode(&state.intent) {
+                self.overlay.insert(keys::intent(&id.0, &id.1), Some(Body::Sealed(body)));
+                self.written_intents.push(*id);
+            }
+        }
+    }
+
+    pub(super) fn garbage_row(&self, garbage: &Garbage) -> Result<(Vec<u8>, Option<Body>), IndexError> {
+        let seq = self.inner.tickets.next.fetch_add(1, Ordering::Relaxed);
+        Ok((keys::garbage(garbage.since, seq), Some(sealed(garbage)?)))
+    }
+
+    /// A row as the batch will leave it.
+    pub(super) fn row<T: DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
+        let letter = row.first().copied().map_or('?', char::from);
+        match self.overlay.get(row) {
+            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode(letter, body).map(Some),
+            Some(None) => Ok(None),
+            None => self.inner.row(row),
+        }
+    }
+
+    pub(super) fn record(&self, row: &[u8]) -> Result<Option<Record>, IndexError> {
+        match self.overlay.get(row) {
+            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode_record(body).map(Some),
+            Some(None) => Ok(None),
+            None => self.inner.row_with(row, decode_record),
+        }
+    }
+
+    /// Whether the batch will leave any row under `prefix`.
+    pub(super) fn has_rows(&self, prefix: &[u8]) -> Result<bool, IndexError> {
+        let end = successor(prefix);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let planned = self.overlay.range::<[u8], _>((Bound::Included(prefix), to));
+        if planned.into_iter().any(|(_, body)| body.is_some()) {
+            return Ok(true);
+        }
+        let mut found = false;
+        self.inner.engine.scan(Bound::Included(prefix), to, &mut |row, _| {
+            found = !matches!(self.overlay.get(row), Some(None));
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    /// Writes the batch durably, then lets readers see what is kept in memory.
+    pub(super) fn apply(mut self) -> Result<(), IndexError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        if self.overlay.is_empty() {
+            self.forget_resolved();
+            return Ok(());
+        }
+        let head = self.head();
+        let batch = self.batch(head)?;
+        fail::fail_point!("index::before-apply");
+        self.inner.engine.apply(batch)?;
+        if self.state.buckets_changed {
+            self.inner.buckets.store(Arc::new(self.state.buckets.clone()));
+            self.state.buckets_changed = false;
+        }
+        let mut published = self.inner.counters.lock();
+        for counter in &self.counted {
+            match self.state.counters.get(counter).filter(|tally| **tally != Tally::default()) {
+                Some(tally) => drop(published.insert(counter.clone(), *tally)),
+                None => drop(published.remove(counter)),
+            }
+        }
+        drop(published);
+        *self.inner.head.lock() = head;
+        *self.inner.policy.lock() = self.state.policy;
+        self.forget_resolved();
+        Ok(())
+    }
+
+    fn head(&self) -> LedgerHead {
+        let before = *self.inner.head.lock();
+        if self.entries == 0 {
+            return before;
+        }
+        LedgerHead { size: self.state.frontier.size(), root: self.state.frontier.root(), time: self.now }
+    }
+
+    fn batch(&mut self, head: LedgerHead) -> Result<Batch, IndexError> {
+        let mut batch = Batch::default();
+        for (row, body) in std::mem::take(&mut self.overlay) {
+            let value = match body {
+                Some(Body::Sealed(plain)) => Some(self.inner.sealing.seal(&row, &plain)?),
+                Some(Body::Clear(plain)) => Some(plain),
+                None => None,
+            };
+            batch.writes.push((row, value));
+        }
+        for counter in &self.counted {
+            let row = keys::counter(&encode(counter)?);
+            match self.state.counters.get(counter).filter(|tally| **tally != Tally::default()) {
+                Some(tally) => batch.put(row.clone(), self.inner.sealing.seal(&row, &encode(&(counter, tally))?)?),
+                None => {
+                    self.state.counters.remove(counter);
+                    batch.delete(row);
+                }
+            }
+        }
+        if self.entries > 0 {
+            batch.put(keys::LEDGER_HEAD, head_row(head, &self.state.frontier, self.inner.keys.ledger_key.expose())?);
+        }
+        Ok(batch)
+    }
+
+    fn forget_resolved(&self) {
+        let mut intents = self.inner.ongoing.intents.lock();
+        for id in &self.resolved {
+            intents.remove(id);
+        }
+        for id in &self.written_intents {
+            if let Some(state) = intents.get_mut(id) {
+                state.durable = true;
+            }
+        }
+    }
+}
+
+/// A row to be sealed.
+pub(super) fn sealed<T: Serialize>(row: &T) -> Result<Body, IndexError> {
+    encode(row).map(Body::Sealed)
+}

@@ -1,0 +1,35 @@
+//! What can go wrong in the index.
+
+use super::EngineError;
+
+/// The index failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IndexError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A row cannot be opened or read: it was changed, or the index key is another.
+    #[error("a row of kind `{kind}` does not open: the index was changed, or its key is not the one that wrote it")]
+    Corrupt {
+        /// The letter of the row's kind.
+        kind: char,
+    },
+    /// A row could not be written as MessagePack.
+    #[error("a row cannot be encoded: {0}")]
+    Encode(String),
+    /// The cryptographic library refused.
+    #[error("a row cannot be sealed")]
+    Crypto,
+    /// The ledger's head does not fit its key or its entries.
+    #[error("the ledger's head does not hold: run `domicile ledger verify`")]
+    LedgerHead,
+    /// A format that this program does not know.
+    #[error("the index has format {0}, which this version does not know: use a newer one")]
+    Format(u32),
+    /// The committer's thread could not be started.
+    #[error("cannot start the committer: {0}")]
+    Thread(String),
+    /// A commit failed earlier, or the index is shutting down.
+    #[error("the index is stopped; restart the gateway")]
+    Stopped,
+}

@@ -1,0 +1,176 @@
+//! Which blobs a record consists of, and blobs that nothing needs any more.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CopyRow, Layout, PartEntry, Record};
+use crate::{
+    seal::{BlobName, EXTENT_SIZE, ExtentId, HEAD_LEN, stream_len},
+    types::{AttemptId, Country, RecordId, SiteId, Timestamp, UploadId},
+};
+
+/// A blob at a site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blob {
+    /// Where.
+    pub site: SiteId,
+    /// Under which name.
+    pub name: BlobName,
+    /// How long; `None` where only the blob itself knows.
+    pub len: Option<u64>,
+}
+
+/// Names a row of garbage.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GarbageKey(pub(super) Vec<u8>);
+
+/// Blobs that nothing needs any more. One row for a record, however many blobs it has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Garbage {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub why: GarbageReason,
+    /// What.
+    pub what: Waste,
+}
+
+/// Why blobs are garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GarbageReason {
+    /// A newer record took the key.
+    Superseded,
+    /// The record was deleted.
+    Deleted,
+    /// The upload was aborted.
+    Aborted,
+    /// The part was uploaded again, or left out of the completed upload.
+    Replaced,
+    /// The request failed before its commit.
+    Abandoned,
+}
+
+/// A site and its country, which together with an extent's id name a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAt {
+    /// The site.
+    pub site: SiteId,
+    /// Its country.
+    pub country: Country,
+}
+
+/// The blobs of one piece of garbage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waste {
+    /// Blobs of an attempt that did not commit.
+    Blobs {
+        /// The record it was for; such blobs are not collected while the record is pinned.
+        record: RecordId,
+        /// Site and name.
+        blobs: Vec<(SiteId, BlobName)>,
+    },
+    /// A whole record.
+    Record {
+        /// The record.
+        record: RecordId,
+        /// Plaintext bytes.
+        size: u64,
+        /// Its copies.
+        copies: Vec<CopyRow>,
+        /// How it is cut.
+        layout: Layout,
+    },
+    /// One part of an upload.
+    Part {
+        /// The record that the upload was to become.
+        record: RecordId,
+        /// Where.
+        at: Vec<StoredAt>,
+        /// The part.
+        part: PartEntry,
+    },
+    /// The rows of a closed upload, and the blobs of those parts that the part table does not name.
+    Upload {
+        /// The record.
+        record: RecordId,
+        /// Where.
+        at: Vec<StoredAt>,
+        /// The upload.
+        upload: UploadId,
+    },
+}
+
+impl Waste {
+    /// The record whose readers must be gone before the blobs are.
+    pub const fn record(&self) -> RecordId {
+        match self {
+            Self::Blobs { record, .. }
+            | Self::Record { record, .. }
+            | Self::Part { record, .. }
+            | Self::Upload { record, .. } => *record,
+        }
+    }
+}
+
+/// The number of extents of a body: at least one.
+pub(super) fn extents(size: u64) -> u32 {
+    u32::try_from(size.div_ceil(EXTENT_SIZE as u64)).unwrap_or(u32::MAX).max(1)
+}
+
+/// The extents of one run: names and stored lengths.
+pub(super) fn run(at: StoredAt, record: RecordId, part: u32, attempt: AttemptId, size: u64) -> impl Iterator<Item = Blob> + Send {
+    (0..extents(size)).map(move |extent| {
+        let plain = size.saturating_sub(u64::from(extent) * EXTENT_SIZE as u64).min(EXTENT_SIZE as u64);
+        let name = BlobName::of(at.country, &ExtentId { record, part, attempt, extent });
+        Blob { site: at.site.clone(), name, len: Some(HEAD_LEN as u64 + stream_len(plain)) }
+    })
+}
+
+impl CopyRow {
+    /// Where the copy is.
+    pub fn stored_at(&self) -> StoredAt {
+        StoredAt { site: self.site.clone(), country: self.country }
+    }
+
+    /// The extent that names the manifest blob; the only blob for [`Layout::Whole`].
+    pub const fn manifest(&self, record: RecordId, layout: Layout) -> ExtentId {
+        match layout {
+            Layout::Whole { attempt } => ExtentId { record, part: 0, attempt, extent: 0 },
+            Layout::Extents { .. } | Layout::Parts { .. } => ExtentId::manifest(record, self.manifest_attempt),
+        }
+    }
+}
+
+/// Every blob of a record, copy by copy, the manifest last. `parts` is the part table of [`Layout::Parts`].
+pub(super) fn blobs_of<'a>(
+    record: RecordId,
+    size: u64,
+    layout: Layout,
+    copies: &'a [CopyRow],
+    parts: &'a [PartEntry],
+) -> impl Iterator<Item = Blob> + Send + 'a {
+    copies.iter().flat_map(move |copy| {
+        let at = copy.stored_at();
+        let manifest = Blob {
+            site: copy.site.clone(),
+            name: BlobName::of(copy.country, &copy.manifest(record, layout)),
+            len: matches!(layout, Layout::Whole { .. }).then(|| u64::from(copy.manifest_head_len) + stream_len(size)),
+        };
+        let body = match layout {
+            Layout::Extents { attempt } => Some(run(at.clone(), record, 0, attempt, size)),
+            Layout::Whole { .. } | Layout::Parts { .. } => None,
+        };
+        let table = if matches!(layout, Layout::Parts { .. }) { parts } else { &[] };
+        let of_parts = table.iter().flat_map(move |part| run(at.clone(), record, part.number, part.attempt, part.size));
+        body.into_iter().flatten().chain(of_parts).chain(std::iter::once(manifest))
+    })
+}
+
+impl Record {
+    /// Every blob of the record, copy by copy, the manifest last. `parts` is its part table ([`super::Index::parts_of`]), empty for
+    /// other layouts.
+    pub fn blobs<'a>(&'a self, parts: &'a [PartEntry]) -> impl Iterator<Item = Blob> + Send + 'a {
+        blobs_of(self.summary.id, self.summary.size, self.detail.layout, &self.detail.copies, parts)
+    }
+}

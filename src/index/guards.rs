@@ -1,0 +1,129 @@
+//! What is held for as long as something goes on: pins of readers, reservations of keys, intents of writers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+
+use super::{BucketId, Intent, commit::Work};
+use crate::{
+    seal::BlobName,
+    types::{AttemptId, ObjectKey, RecordId, SiteId},
+};
+
+/// What is going on at present.
+#[derive(Debug, Default)]
+pub(super) struct Ongoing {
+    pins: Mutex<HashMap<RecordId, u32>>,
+    reserved: Mutex<HashSet<(BucketId, ObjectKey)>>,
+    pub(super) intents: Mutex<HashMap<(RecordId, AttemptId), IntentState>>,
+}
+
+/// An intent and whether its row is durable.
+#[derive(Debug)]
+pub(super) struct IntentState {
+    pub(super) intent: Intent,
+    pub(super) durable: bool,
+}
+
+/// Keeps the blobs of a record from being collected while somebody reads them.
+#[derive(Debug)]
+pub struct Pin {
+    ongoing: Arc<Ongoing>,
+    record: RecordId,
+}
+
+impl Pin {
+    pub(super) fn new(ongoing: Arc<Ongoing>, record: RecordId) -> Self {
+        *ongoing.pins.lock().entry(record).or_default() += 1;
+        Self { ongoing, record }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut pins = self.ongoing.pins.lock();
+        if let Some(count) = pins.get_mut(&self.record) {
+            *count -= 1;
+            if *count == 0 {
+                pins.remove(&self.record);
+            }
+        }
+    }
+}
+
+impl Ongoing {
+    pub(super) fn is_pinned(&self, record: RecordId) -> bool {
+        self.pins.lock().contains_key(&record)
+    }
+
+    pub(super) fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
+        self.intents.lock().contains_key(&(record, attempt))
+    }
+}
+
+/// The key is reserved by another conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another conditional write of the key is in progress")]
+pub struct Busy;
+
+/// Holds a key for one conditional write.
+#[derive(Debug)]
+pub struct Reservation {
+    ongoing: Arc<Ongoing>,
+    key: (BucketId, ObjectKey),
+}
+
+impl Reservation {
+    pub(super) fn new(ongoing: Arc<Ongoing>, bucket: BucketId, key: &ObjectKey) -> Result<Self, Busy> {
+        let key = (bucket, key.clone());
+        if !ongoing.reserved.lock().insert(key.clone()) {
+            return Err(Busy);
+        }
+        Ok(Self { ongoing, key })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.ongoing.reserved.lock().remove(&self.key);
+    }
+}
+
+/// An attempt in progress. A commit of its record or part resolves it; dropped without one, the blobs that were told to it become
+/// garbage. A future that is cancelled while its commit is in the queue is safe: the committer sees both in order.
+#[derive(Debug)]
+pub struct IntentGuard {
+    id: (RecordId, AttemptId),
+    blobs: Vec<(SiteId, BlobName)>,
+    queue: Sender<Work>,
+}
+
+impl IntentGuard {
+    pub(super) fn new(ongoing: &Ongoing, queue: Sender<Work>, intent: Intent) -> Self {
+        let id = (intent.record, intent.attempt);
+        ongoing.intents.lock().insert(id, IntentState { intent, durable: false });
+        Self { id, blobs: Vec::new(), queue }
+    }
+
+    /// Tells of a blob that is about to be written: call it before the write, since a failed write may have happened.
+    pub fn add(&mut self, site: &SiteId, name: BlobName) {
+        self.blobs.push((site.clone(), name));
+    }
+
+    /// Gives the attempt up, with these blobs as well as those told before.
+    pub fn abandon(mut self, blobs: impl IntoIterator<Item = (SiteId, BlobName)>) {
+        self.blobs.extend(blobs);
+    }
+}
+
+impl Drop for IntentGuard {
+    fn drop(&mut self) {
+        let blobs = std::mem::take(&mut self.blobs);
+        // The queue is gone only when the index is; the scrub finds the blobs then.
+        let _ = self.queue.send(Work::Resolve { id: self.id, blobs });
+    }
+}

@@ -1,0 +1,253 @@
+//! Row keys: one letter for the kind, then what orders the rows of that kind.
+//!
+//! Object keys are written so that rows sort as S3 sorts keys, by the bytes of their UTF-8: NUL becomes `00 FF`, and `00 01` ends the
+//! key. A prefix is written without the end, so it is a prefix of the rows under it and of no others.
+
+use super::BucketId;
+use crate::types::{InstrumentId, KeyId, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
+use crate::{kms::KeyOwner, types::AttemptId};
+
+/// One letter for each kind of row.
+pub(super) mod kind {
+    pub(in crate::index) const BUCKET: u8 = b'b';
+    pub(in crate::index) const COUNTER: u8 = b'c';
+    pub(in crate::index) const SUBJECT: u8 = b'd';
+    pub(in crate::index) const GARBAGE: u8 = b'g';
+    pub(in crate::index) const INTENT: u8 = b'i';
+    pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
+    pub(in crate::index) const LEDGER: u8 = b'l';
+    pub(in crate::index) const PART: u8 = b'p';
+    pub(in crate::index) const RECORD: u8 = b'r';
+    pub(in crate::index) const SESSION: u8 = b's';
+    pub(in crate::index) const PART_TABLE: u8 = b't';
+    pub(in crate::index) const UPLOAD: u8 = b'u';
+    pub(in crate::index) const CLOSED_UPLOAD: u8 = b'v';
+    pub(in crate::index) const SITE: u8 = b'w';
+    pub(in crate::index) const BY_SUBJECT: u8 = b'x';
+    pub(in crate::index) const BY_SITE: u8 = b'y';
+    pub(in crate::index) const BY_INSTRUMENT: u8 = b'z';
+}
+
+// Single rows, all of kind `m`, in the clear but for the policy.
+pub(super) const FORMAT: &[u8] = b"mformat";
+pub(super) const LEDGER_HEAD: &[u8] = b"mledger";
+pub(super) const POLICY: &[u8] = b"mpolicy";
+pub(super) const SEQUENCES: &[u8] = b"msequences";
+
+const END: [u8; 2] = [0, 1];
+
+/// Appends a key or prefix without its end.
+pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
+    for &byte in text.as_bytes() {
+        out.push(byte);
+        if byte == 0 {
+            out.push(0xFF);
+        }
+    }
+}
+
+/// Reads an escaped key up to its end; returns it and what follows.
+pub(super) fn unescape(row: &[u8]) -> Option<(String, &[u8])> {
+    let mut text = Vec::with_capacity(row.len());
+    let mut rest = row;
+    loop {
+        match rest {
+            [0, 1, after @ ..] => return Some((String::from_utf8(text).ok()?, after)),
+            [0, 0xFF, after @ ..] => {
+                text.push(0);
+                rest = after;
+            }
+            [0, ..] | [] => return None,
+            [byte, after @ ..] => {
+                text.push(*byte);
+                rest = after;
+            }
+        }
+    }
+}
+
+/// The least byte string greater than every one that begins with `prefix`; `None` when there is none.
+pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != 0xFF)?;
+    let mut next = prefix[..=last].to_vec();
+    next[last] += 1;
+    Some(next)
+}
+
+/// The rows of one bucket whose keys begin with `prefix`; of kind `RECORD` or `UPLOAD`.
+pub(super) fn under(kind: u8, bucket: BucketId, prefix: &str) -> Vec<u8> {
+    let mut row = Vec::with_capacity(1 + 8 + prefix.len() + 16);
+    row.push(kind);
+    row.extend_from_slice(&bucket.0.to_be_bytes());
+    escape(prefix, &mut row);
+    row
+}
+
+/// The current record of a key: one row at a known place, so that a GET is one point read.
+pub(super) fn record(bucket: BucketId, key: &str) -> Vec<u8> {
+    let mut row = under(kind::RECORD, bucket, key);
+    row.extend_from_slice(&END);
+    row
+}
+
+/// The least row after all versions of a key.
+pub(super) fn after_key(kind: u8, bucket: BucketId, key: &str) -> Vec<u8> {
+    let mut row = under(kind, bucket, key);
+    row.extend_from_slice(&[0, 2]);
+    row
+}
+
+pub(super) fn upload(bucket: BucketId, key: &str, id: &UploadId) -> Vec<u8> {
+    let mut row = under(kind::UPLOAD, bucket, key);
+    row.extend_from_slice(&END);
+    row.extend_from_slice(id.as_bytes());
+    row
+}
+
+fn with(kind: u8, tail: &[&[u8]]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(1 + tail.iter().map(|part| part.len()).sum::<usize>());
+    row.push(kind);
+    tail.iter().for_each(|part| row.extend_from_slice(part));
+    row
+}
+
+pub(super) fn closed_upload(id: &UploadId) -> Vec<u8> {
+    with(kind::CLOSED_UPLOAD, &[id.as_bytes()])
+}
+
+pub(super) fn part(upload: &UploadId, number: u32) -> Vec<u8> {
+    with(kind::PART, &[upload.as_bytes(), &number.to_be_bytes()])
+}
+
+pub(super) fn parts(upload: &UploadId) -> Vec<u8> {
+    with(kind::PART, &[upload.as_bytes()])
+}
+
+pub(super) fn part_table(upload: &UploadId) -> Vec<u8> {
+    with(kind::PART_TABLE, &[upload.as_bytes()])
+}
+
+pub(super) fn bucket(id: BucketId) -> Vec<u8> {
+    with(kind::BUCKET, &[&id.0.to_be_bytes()])
+}
+
+pub(super) fn subject(subject: &Pseudonym) -> Vec<u8> {
+    with(kind::SUBJECT, &[subject.as_bytes()])
+}
+
+pub(super) fn subject_key(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {
+    with(kind::SUBJECT_KEY, &[key.as_str().as_bytes(), &[0], &owner.canonical_bytes()])
+}
+
+pub(super) fn site(site: &SiteId) -> Vec<u8> {
+    with(kind::SITE, &[site.as_str().as_bytes()])
+}
+
+pub(super) fn ledger(seq: u64) -> Vec<u8> {
+    with(kind::LEDGER, &[&seq.to_be_bytes()])
+}
+
+pub(super) fn session(id: u32) -> Vec<u8> {
+    with(kind::SESSION, &[&id.to_be_bytes()])
+}
+
+pub(super) fn intent(record: &RecordId, attempt: &AttemptId) -> Vec<u8> {
+    with(kind::INTENT, &[record.as_bytes(), attempt.as_bytes()])
+}
+
+/// Ordered by the time since which it is garbage, which is never before 1970.
+pub(super) fn garbage(since: Timestamp, seq: u64) -> Vec<u8> {
+    let millis = u64::try_from(since.millis()).unwrap_or(0);
+    with(kind::GARBAGE, &[&millis.to_be_bytes(), &seq.to_be_bytes()])
+}
+
+/// The name of a counter in the clear says no more than the site's own listing.
+pub(super) fn counter(name: &[u8]) -> Vec<u8> {
+    with(kind::COUNTER, &[name])
+}
+
+/// Which secondary rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Secondary<'a> {
+    Subject(&'a Pseudonym),
+    Site(&'a SiteId),
+    Instrument(&'a InstrumentId),
+}
+
+impl Secondary<'_> {
+    /// All rows of it begin so.
+    pub(super) fn prefix(self) -> Vec<u8> {
+        match self {
+            Self::Subject(subject) => with(kind::BY_SUBJECT, &[subject.as_bytes()]),
+            Self::Site(site) => with(kind::BY_SITE, &[site.as_str().as_bytes(), &[0]]),
+            Self::Instrument(id) => with(kind::BY_INSTRUMENT, &[id.as_str().as_bytes(), &[0]]),
+        }
+    }
+
+    /// The row that leads to a record.
+    pub(super) fn row(self, bucket: BucketId, key: &str, ticket: Ticket) -> Vec<u8> {
+        let mut row = self.prefix();
+        row.extend_from_slice(&bucket.0.to_be_bytes());
+        escape(key, &mut row);
+        row.extend_from_slice(&END);
+        row.extend_from_slice(&(!ticket.0).to_be_bytes());
+        row
+    }
+}
+
+/// Reads what follows a prefix in a secondary row.
+pub(super) fn secondary_target(tail: &[u8]) -> Option<(BucketId, String, Ticket)> {
+    let (bucket, rest) = tail.split_first_chunk::<8>()?;
+    let (key, rest) = unescape(rest)?;
+    let ticket = <[u8; 8]>::try_from(rest).ok()?;
+    Some((BucketId(u64::from_be_bytes(*bucket)), key, Ticket(!u64::from_be_bytes(ticket))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Characters at the borders of UTF-8's lengths and of the escape.
+    fn nasty() -> impl Strategy<Value = String> {
+        let character = prop_oneof![
+            Just('\0'),
+            Just('\u{1}'),
+            Just('\u{2}'),
+            Just('/'),
+            Just('a'),
+            Just('\u{7f}'),
+            Just('\u{80}'),
+            Just('\u{ffff}'),
+            Just('\u{10ffff}'),
+            any::<char>()
+        ];
+        prop::collection::vec(character, 0..6).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn rows_sort_as_their_keys_do(a in nasty(), b in nasty()) {
+            let row = |key: &str| record(BucketId(7), key);
+            prop_assert_eq!(a.as_bytes().cmp(b.as_bytes()), row(&a).cmp(&row(&b)));
+            let whole = row(&a);
+            let (key, rest) = unescape(&whole[9..]).unwrap();
+            prop_assert_eq!((key, rest.len()), (a.clone(), 0));
+            let prefix = under(kind::RECORD, BucketId(7), &a);
+            prop_assert_eq!(b.starts_with(&a), row(&b).starts_with(&prefix));
+            let next = successor(&prefix).unwrap();
+            prop_assert_eq!(b.starts_with(&a) || b < a, row(&b) < next);
+            prop_assert_eq!(b > a, row(&b) > after_key(kind::RECORD, BucketId(7), &a));
+        }
+
+        #[test]
+        fn secondary_rows_lead_back(key in nasty(), bucket: u64, ticket: u64) {
+            let site = SiteId::new("pk-khi").unwrap();
+            let secondary = Secondary::Site(&site);
+            let row = secondary.row(BucketId(bucket), &key, Ticket(ticket));
+            let target = secondary_target(&row[secondary.prefix().len()..]).unwrap();
+            prop_assert_eq!(target, (BucketId(bucket), key, Ticket(ticket)));
+        }
+    }
+}

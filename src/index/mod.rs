@@ -1,0 +1,42 @@
+//! The catalogue: which records there are, where they live and why, committed with the ledger in one durable batch.
+//!
+//! One committer thread owns every write ([`Index::commit`]); readers never wait for it. Rows are sealed under the index key; their
+//! ordering keys (bucket number, object key, site and instrument names) are in the clear, subjects only as pseudonyms.
+//!
+//! Failpoints, with the feature `failpoints`: `index::before-apply`, `index::after-apply` (before the flush; can `return` an error) and
+//! `index::after-sync` (before the answers).
+
+mod catalogue;
+mod change;
+mod codec;
+mod commit;
+mod counters;
+pub mod engine;
+mod error;
+mod garbage;
+mod guards;
+mod keys;
+mod ledger;
+mod list;
+mod rows;
+mod sealing;
+mod search;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+pub use catalogue::{Index, IndexKeys};
+pub use change::{Change, CommitError, Committed, PutChange, PutPartChange, Stale, WriteCondition};
+pub use counters::{Counter, Counters};
+pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
+pub use error::IndexError;
+pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste};
+pub use guards::{Busy, IntentGuard, Pin, Reservation};
+pub use ledger::{StoredLedger, read_ledger};
+pub use list::{ListAfter, ListItem, ListPage, ListQuery};
+pub use rows::{
+    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
+    Summary, Tally, Upload, UploadState,
+};
+pub use search::{FoundRecord, RecordsPage, RecordsQuery};
+pub use uploads::{UploadsPage, UploadsQuery};

@@ -1,0 +1,302 @@
+//! What the catalogue holds.
+//!
+//! Bodies are MessagePack with named fields, so that a field can be added with `#[serde(default)]` without rewriting what is there.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag},
+    kms::{KeyOwner, WrappedDek},
+    policy::Role,
+    residency::PlacementRecord,
+    types::{
+        AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, PrincipalId, RecordId, SiteId, SubjectId,
+        Ticket, Timestamp, UploadId, VersionId,
+    },
+};
+
+/// A bucket's number. A bucket deleted and created again under the same name gets another one: it is the bucket's generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BucketId(pub u64);
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its name.
+    pub name: BucketName,
+    /// Its number, never reused.
+    pub id: BucketId,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Who created it.
+    pub owner: PrincipalId,
+    /// The `LocationConstraint` it was created with.
+    pub region: Option<String>,
+}
+
+/// What listings show of a record; its key is in the row's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The record.
+    pub id: RecordId,
+    /// Its version id.
+    pub version: VersionId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
+    /// Last-Modified.
+    pub modified: Timestamp,
+    /// Plaintext bytes.
+    pub size: u64,
+    /// Its ETag.
+    pub etag: ETag,
+    /// The checksum it was stored with.
+    pub checksum_algorithm: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// Who wrote it.
+    pub owner: PrincipalId,
+    /// Whether it says that the key is deleted.
+    #[serde(default)]
+    pub delete_marker: bool,
+}
+
+/// One version of one key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What listings show.
+    pub summary: Summary,
+    /// The rest.
+    pub detail: Detail,
+}
+
+/// What a record holds beyond its summary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Content headers as given: `content-type`, `cache-control`, `content-disposition`, `content-encoding`, `content-language`,
+    /// `expires`.
+    pub content: BTreeMap<String, String>,
+    /// User metadata; names without `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
+    /// Tags in the order given.
+    pub tags: Vec<(String, String)>,
+    /// The checksum of the whole.
+    pub checksum: Option<Checksum>,
+    /// Where it lives and why.
+    pub placement: PlacementRecord,
+    /// The copies.
+    pub copies: Vec<CopyRow>,
+    /// How its bytes are cut into blobs.
+    pub layout: Layout,
+}
+
+/// One copy of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyRow {
+    /// Where.
+    pub site: SiteId,
+    /// The country of that site.
+    pub country: Country,
+    /// The key that seals it.
+    pub key: KeyId,
+    /// Whose subject key wraps the data key.
+    pub owner: KeyOwner,
+    /// Which subject key.
+    pub sk_generation: Generation,
+    /// The wrapped data key.
+    #[serde(with = "dek_bytes")]
+    pub dek: WrappedDek,
+    /// What the copy is to the record.
+    pub role: Role,
+    /// Whether it is durable.
+    pub state: CopyState,
+    /// The length of the manifest blob's head; of the only blob's head for [`Layout::Whole`].
+    pub manifest_head_len: u32,
+    /// The attempt that names the manifest blob.
+    pub manifest_attempt: AttemptId,
+}
+
+/// Whether a copy is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyState {
+    /// Durable since.
+    Stored {
+        /// When the index learned of it.
+        at: Timestamp,
+    },
+    /// Still to be written.
+    Pending,
+}
+
+/// How a record's bytes are cut into blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// One blob with manifest and data, at most one extent.
+    Whole {
+        /// The attempt that names it.
+        attempt: AttemptId,
+    },
+    /// One body of several extents (part 0), and a manifest blob.
+    Extents {
+        /// The attempt that names the extents.
+        attempt: AttemptId,
+    },
+    /// A completed multipart upload: its part table is a row of its own.
+    Parts {
+        /// The upload that the table belongs to.
+        table: UploadId,
+        /// The number of parts.
+        count: u32,
+    },
+}
+
+/// One part of a completed upload.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PartEntry {
+    /// 1 to 10,000.
+    pub number: u32,
+    /// The attempt that names its extents.
+    pub attempt: AttemptId,
+    /// Plaintext bytes.
+    pub size: u64,
+    /// Its ETag.
+    pub etag: ETag,
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
+}
+
+/// A multipart upload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its id.
+    pub id: UploadId,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// When it was created.
+    pub initiated: Timestamp,
+    /// Who created it.
+    pub owner: PrincipalId,
+    /// The record that it becomes.
+    pub record: RecordId,
+    /// As [`Detail::content`].
+    pub content: BTreeMap<String, String>,
+    /// As [`Detail::metadata`].
+    pub metadata: BTreeMap<String, String>,
+    /// As [`Detail::tags`].
+    pub tags: Vec<(String, String)>,
+    /// The checksum asked for.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// Where it lives and why.
+    pub placement: PlacementRecord,
+    /// The copies, with the keys that seal every part.
+    pub copies: Vec<CopyRow>,
+    /// Where it stands.
+    pub state: UploadState,
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UploadState {
+    /// Takes parts.
+    Open,
+    /// Became a record; kept for a while so that a repeated Complete gets the same answer.
+    Completed(CompletedUpload),
+    /// Gone.
+    Aborted,
+}
+
+/// What an upload became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletedUpload {
+    /// The record.
+    pub record: RecordId,
+    /// Its version id.
+    pub version: VersionId,
+    /// Its ETag.
+    pub etag: ETag,
+    /// SHA-256 of the part list that the client completed with.
+    pub parts_digest: [u8; 32],
+}
+
+/// An uploaded part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Number, attempt, size, ETag, checksum.
+    pub entry: PartEntry,
+    /// When it was stored.
+    pub modified: Timestamp,
+}
+
+/// What the subject directory holds. The row's key is a pseudonym; the id is sealed in here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectRow {
+    /// The subject.
+    pub id: SubjectId,
+    /// What is known; empty once removed. The row stays, so that a generation never repeats.
+    pub attributes: Attributes,
+    /// Counts the changes.
+    pub generation: Generation,
+    /// When it changed last.
+    pub updated: Timestamp,
+    /// Whether the entry has been removed.
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// A site as the index last saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteRow {
+    /// The site.
+    pub site: SiteId,
+    /// Its country; a site that comes back with another is refused.
+    pub country: Country,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// The single-writer epoch of its marker.
+    pub epoch: u64,
+}
+
+/// An attempt in progress: its blobs are nobody's garbage yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The record.
+    pub record: RecordId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Where it writes.
+    pub sites: Vec<SiteId>,
+    /// When it began.
+    pub started: Timestamp,
+}
+
+/// Objects and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Records.
+    pub objects: u64,
+    /// Plaintext bytes.
+    pub bytes: u64,
+}
+
+mod dek_bytes {
+    //! A wrapped key as one byte string.
+
+    use serde::{Deserializer, Serializer, de::Error};
+    use serde_bytes::ByteArray;
+
+    use super::{Deserialize, WrappedDek};
+
+    pub(super) fn serialize<S: Serializer>(dek: &WrappedDek, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(dek.as_bytes())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<WrappedDek, D::Error> {
+        let bytes = ByteArray::<{ WrappedDek::LEN }>::deserialize(from).map_err(D::Error::custom)?;
+        Ok(WrappedDek::from_bytes(bytes.into_array()))
+    }
+}

@@ -1,0 +1,155 @@
+//! The auditors' questions: which records of a subject, a country, a site, an instrument.
+
+use super::{
+    BucketId, Index, IndexError, Record,
+    catalogue::Inner,
+    codec::decode_record,
+    keys::{self, Secondary, kind, secondary_target},
+    list::Step,
+};
+use crate::types::{BucketName, Country, InstrumentId, ObjectKey, SiteId, SubjectId, Timestamp};
+
+/// What to look for: all that is given must hold.
+#[derive(Debug, Clone, Default)]
+pub struct RecordsQuery {
+    /// In this bucket.
+    pub bucket: Option<BucketName>,
+    /// With a key that begins so.
+    pub prefix: Option<String>,
+    /// Data of this subject.
+    pub subject: Option<SubjectId>,
+    /// With a copy in this country.
+    pub country: Option<Country>,
+    /// With a copy at this site.
+    pub site: Option<SiteId>,
+    /// Bound by this instrument.
+    pub instrument: Option<InstrumentId>,
+    /// Written at this time or later.
+    pub since: Option<Timestamp>,
+    /// Written before this time.
+    pub until: Option<Timestamp>,
+    /// How many.
+    pub limit: usize,
+    /// From [`RecordsPage::next`] of the same query.
+    pub cursor: Option<String>,
+}
+
+/// One page of records.
+#[derive(Debug, Clone, Default)]
+pub struct RecordsPage {
+    /// By the rows that the query went through: by bucket number and key.
+    pub records: Vec<FoundRecord>,
+    /// Where to go on. A page can be short, even empty, and still have a next one.
+    pub next: Option<String>,
+}
+
+/// A record that was found.
+#[derive(Debug, Clone)]
+pub struct FoundRecord {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// The record.
+    pub record: Record,
+}
+
+/// The rows looked at for one page, at the most.
+const ROWS_PER_PAGE: usize = 20_000;
+
+impl Index {
+    /// Looks through the shortest rows that the query allows: those of the subject, else of the site, else of the instrument, else of the
+    /// bucket, else all. A malformed cursor begins from the start.
+    pub async fn search(&self, query: RecordsQuery) -> Result<RecordsPage, IndexError> {
+        self.blocking(move |inner| inner.search(&query)).await
+    }
+}
+
+impl Inner {
+    fn search(&self, query: &RecordsQuery) -> Result<RecordsPage, IndexError> {
+        let mut page = RecordsPage::default();
+        let buckets = self.buckets.load();
+        let bucket = match &query.bucket {
+            Some(name) => match buckets.get(name) {
+                Some(bucket) => Some(bucket.id),
+                None => return Ok(page),
+            },
+            None => None,
+        };
+        let subject = query.subject.as_ref().map(|subject| self.keys.pseudonyms.subject(subject));
+        let (base, primary) = match (&subject, &query.site, &query.instrument) {
+            (Some(subject), _, _) => (Secondary::Subject(subject).prefix(), false),
+            (None, Some(site), _) => (Secondary::Site(site).prefix(), false),
+            (None, None, Some(instrument)) => (Secondary::Instrument(instrument).prefix(), false),
+            (None, None, None) => (vec![kind::RECORD], true),
+        };
+        let mut under = base.clone();
+        if let Some(bucket) = bucket {
+            under.extend_from_slice(&bucket.0.to_be_bytes());
+            keys::escape(query.prefix.as_deref().unwrap_or_default(), &mut under);
+        }
+        let start = query.cursor.as_deref().and_then(|cursor| hex::decode(cursor).ok()).map(|mut row| {
+            row.push(0);
+            row
+        });
+        let (mut looked, mut last) = (0, Vec::new());
+        let mut more = false;
+        self.walk(&under, start, |row, sealed| {
+            if page.records.len() >= query.limit || looked >= ROWS_PER_PAGE {
+                more = true;
+                return Ok(Step::Stop);
+            }
+            looked += 1;
+            last = row.to_vec();
+            let tail = row.get(base.len()..).unwrap_or_default();
+            let found = if primary { self.open_primary(tail, row, sealed)? } else { self.follow(tail)? };
+            let Some((id, key, record)) = found else { return Ok(Step::Next) };
+            if query.matches(&key, &record) {
+                let named = self.bucket_ids_name(&buckets, id);
+                if let (Some(bucket), Ok(key)) = (named, ObjectKey::new(&key)) {
+                    page.records.push(FoundRecord { bucket, key, record });
+                }
+            }
+            Ok(Step::Next)
+        })?;
+        page.next = more.then(|| hex::encode(last));
+        Ok(page)
+    }
+
+    fn open_primary(&self, tail: &[u8], row: &[u8], sealed: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
+        let corrupt = || IndexError::Corrupt { kind: 'r' };
+        let (id, rest) = tail.split_first_chunk::<8>().ok_or_else(corrupt)?;
+        let (key, _) = keys::unescape(rest).ok_or_else(corrupt)?;
+        let record = self.sealing.open(row, sealed, decode_record)?;
+        Ok(Some((BucketId(u64::from_be_bytes(*id)), key, record)))
+    }
+
+    /// From a secondary row to its record; a row whose record has just been replaced leads nowhere.
+    fn follow(&self, tail: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
+        let (id, key, ticket) = secondary_target(tail).ok_or(IndexError::Corrupt { kind: 'x' })?;
+        let record = self.record(id, &key)?.filter(|record| record.summary.ticket == ticket);
+        Ok(record.map(|record| (id, key, record)))
+    }
+
+    fn bucket_ids_name(
+        &self,
+        buckets: &std::collections::BTreeMap<BucketName, std::sync::Arc<super::Bucket>>,
+        id: BucketId,
+    ) -> Option<BucketName> {
+        buckets.values().find(|bucket| bucket.id == id).map(|bucket| bucket.name.clone())
+    }
+}
+
+impl RecordsQuery {
+    /// The rows themselves are not authenticated, so everything is asked of the record again.
+    fn matches(&self, key: &str, record: &Record) -> bool {
+        let (summary, detail) = (&record.summary, &record.detail);
+        self.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+            && self.subject.as_ref().is_none_or(|subject| detail.placement.subject.as_ref() == Some(subject))
+            && self.country.is_none_or(|country| detail.copies.iter().any(|copy| copy.country == country))
+            && self.site.as_ref().is_none_or(|site| detail.copies.iter().any(|copy| copy.site == *site))
+            && self.instrument.as_ref().is_none_or(|id| detail.placement.instruments.contains(id))
+            && self.since.is_none_or(|since| summary.modified >= since)
+            && self.until.is_none_or(|until| summary.modified < until)
+    }
+}

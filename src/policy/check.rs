@@ -1,0 +1,114 @@
+//! What can be told about a policy set before any request comes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet,
+    meet::{Base, meet},
+};
+use crate::{
+    diagnostics::{Diagnostic, Diagnostics, Severity},
+    types::{Country, PolicyRevision},
+};
+
+/// What the configuration provides.
+#[derive(Debug, Clone, Default)]
+pub struct Available {
+    /// Countries that have at least one site.
+    pub countries_with_site: BTreeSet<Country>,
+    /// Countries that have a key.
+    pub countries_with_key: BTreeSet<Country>,
+}
+
+impl PolicySet {
+    /// What the set asks of a configuration that does not provide it. An error means that matching records would always be refused.
+    pub fn check(&self, available: &Available) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for instrument in self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off) {
+            check_instrument(instrument, available, &mut found);
+        }
+        let gateway = &self.gateway;
+        let otherwise = match &gateway.no_subject.otherwise {
+            Otherwise::Reject => &[],
+            Otherwise::Countries(countries) => countries.as_slice(),
+        };
+        let buckets = gateway.no_subject.buckets.iter().flat_map(|(_, countries)| countries);
+        let named: BTreeSet<Country> = gateway.default.iter().chain(otherwise).chain(buckets).copied().collect();
+        for country in named.difference(&available.countries_with_site) {
+            let message = format!("`[default]` or `[no-subject]` names {country}, where no site is");
+            found.push(Diagnostic::of_file("gateway.toml", message, Some("add a site there or take the country out".to_owned())));
+        }
+        for (name, rule) in &gateway.attributes {
+            if let OnUnknown::Assume(value) = &rule.unknown
+                && rule.from.is_empty()
+            {
+                let message = format!("`{name}` has no source, so it is always `{value}`");
+                found.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file("gateway.toml", message, None) });
+            }
+        }
+        found
+    }
+}
+
+fn check_instrument(instrument: &Instrument, available: &Available, found: &mut Vec<Diagnostic>) {
+    let severity = if instrument.enforcement == Enforcement::On { Severity::Error } else { Severity::Warning };
+    let mut report = |message: String, hint: &str| {
+        found.push(instrument.origin.diagnostic(severity, message, Some(hint.to_owned())));
+    };
+    let require = &instrument.require;
+    let has_site = |country: &Country| available.countries_with_site.contains(country);
+    match require.copies {
+        Some(Copies::First | Copies::Also) => {
+            for country in require.countries.iter().filter(|country| !has_site(country)) {
+                report(format!("`{}` requires a copy in {country}, where no site is", instrument.id), "add a site there");
+            }
+        }
+        Some(Copies::Only) if !require.countries.iter().any(has_site) => {
+            report(format!("`{}` allows only countries where no site is", instrument.id), "add a site in one of them");
+        }
+        _ => {}
+    }
+    if !require.keys.is_empty() && !require.keys.iter().any(|country| available.countries_with_key.contains(country)) {
+        report(format!("`{}` allows only keys of countries that have none", instrument.id), "add a key of one of them");
+    }
+}
+
+/// Warns of every two instruments that can match the same record and would always deny it.
+pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
+    let exclude = BTreeSet::new();
+    let base = Base {
+        countries: &[],
+        source: DecisionSource::Default,
+        exclude: &exclude,
+        revision: PolicyRevision::from_bytes([0; 32]),
+    };
+    let bound: Vec<&Instrument> = instruments.iter().filter(|i| i.enforcement != Enforcement::Off).collect();
+    for (at, one) in bound.iter().enumerate() {
+        for other in bound.iter().skip(at + 1).filter(|other| can_both_match(one, other)) {
+            if let Err(denial) = meet(&[one, other], &[], &base)
+                && denial.kind == DenialKind::Clash
+                && denial.instruments.len() > 1
+            {
+                let message =
+                    format!("a record that `{}` and `{}` both match is always refused: {}", one.id, other.id, denial.message);
+                let hint = "narrow `[when]` of one of them, or let one be `shadow`".to_owned();
+                sink.report(other.origin.diagnostic(Severity::Warning, message, Some(hint)));
+            }
+        }
+    }
+}
+
+/// Whether no attribute keeps the two apart. Patterns over buckets and principals are taken to overlap.
+fn can_both_match(one: &Instrument, other: &Instrument) -> bool {
+    let attributes = |instrument: &Instrument| -> BTreeMap<String, Condition> {
+        let of_attribute = |condition: &Condition| match &condition.field {
+            Field::Attribute(name) => Some((name.clone(), condition.clone())),
+            Field::Bucket | Field::Principal => None,
+        };
+        instrument.when.iter().filter_map(of_attribute).collect()
+    };
+    let others = attributes(other);
+    attributes(one).iter().all(|(name, condition)| {
+        others.get(name).is_none_or(|other| condition.any_of.iter().any(|value| other.any_of.contains(value)))
+    })
+}

@@ -1,0 +1,432 @@
+//! A request's body: from frames off the wire to checked pieces for the use cases, and what becomes of a body nobody read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use parking_lot::Mutex;
+
+use super::chunked::{ChunkedError, Decoder, Framing, Trailers};
+use super::errors::{Code, S3Error};
+use super::headers;
+use crate::authn::Payload;
+use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumHasher, Md5, Sha256, constant_time_eq};
+use crate::objects::{Body, BodyError, Piece};
+
+/// A body as the connection gives it.
+pub(super) type RawBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Bytes of an unread body that are taken off the wire so that the client can read an early answer and keep its connection.
+const DRAIN_BYTES: u64 = 1024 * 1024;
+
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(3);
+
+/// A body that has a reader, or waits for one. The service keeps a handle of it while the use case reads, and gets back what was not
+/// read.
+#[derive(Clone)]
+pub(super) struct SharedBody(Arc<Mutex<Slot>>);
+
+enum Slot {
+    /// Nobody has asked for it: a client that expects `100 Continue` has not sent it.
+    Untouched(RawBody),
+    /// A reader has it.
+    Lent,
+    /// A reader gave it back before its end.
+    Left(RawBody),
+    /// Read to its end, or there was none.
+    Done,
+}
+
+impl SharedBody {
+    pub(super) fn new<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let slot = if body.is_end_stream() { Slot::Done } else { Slot::Untouched(body.map_err(Into::into).boxed_unsync()) };
+        Self(Arc::new(Mutex::new(slot)))
+    }
+
+    /// Makes the connection fit for the next request, reading a bounded rest of the body. False when that cannot be: then the
+    /// connection has to be closed behind the answer. A body that the client holds back until `100 Continue` is never asked for.
+    pub(super) async fn settle(self, expects_continue: bool) -> bool {
+        let slot = std::mem::replace(&mut *self.0.lock(), Slot::Done);
+        match slot {
+            Slot::Done => true,
+            Slot::Untouched(_) if expects_continue => false,
+            Slot::Untouched(body) | Slot::Left(body) => drain(body).await,
+            // Still read elsewhere; it must not be waited for.
+            Slot::Lent => false,
+        }
+    }
+
+    fn take(&self) -> Option<RawBody> {
+        let mut slot = self.0.lock();
+        match std::mem::replace(&mut *slot, Slot::Lent) {
+            Slot::Untouched(body) | Slot::Left(body) => Some(body),
+            Slot::Lent => None,
+            Slot::Done => {
+                *slot = Slot::Done;
+                None
+            }
+        }
+    }
+}
+
+async fn drain(mut body: RawBody) -> bool {
+    // A body known to be too long is not worth the wait.
+    if http_body::Body::size_hint(&body).lower() > DRAIN_BYTES {
+        return false;
+    }
+    let all = async {
+        let mut taken = 0_u64;
+        loop {
+            match body.frame().await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(frame)) => taken = taken.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            }
+            if taken > DRAIN_BYTES {
+                return false;
+            }
+        }
+    };
+    tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(false)
+}
+
+/// The body of an authenticated request, and what its signature promises of it.
+pub(super) struct RequestBody {
+    pub(super) shared: SharedBody,
+    pub(super) payload: Payload,
+    /// How long the client may pause.
+    pub(super) patience: Duration,
+}
+
+impl RequestBody {
+    /// The body of an upload: its decoded length, and its pieces as they come.
+    ///
+    /// # Errors
+    /// `MissingContentLength` when the length is not declared.
+    pub(super) fn upload(self, headers: &HeaderMap) -> Result<(u64, Body), S3Error> {
+        let length = match self.payload {
+            Payload::SignedChunks { .. } | Payload::UnsignedTrailer => declared(headers, "x-amz-decoded-content-length")?,
+            Payload::Unsigned | Payload::Sha256(_) => declared(headers, "content-length")?,
+        };
+        let length = length.ok_or_else(|| S3Error::new(Code::MissingContentLength))?;
+        Ok((length, self.pieces(headers, length)?))
+    }
+
+    /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body.
+    pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Bytes, S3Error> {
+        if matches!(*self.shared.0.lock(), Slot::Done) {
+            return Ok(Bytes::new());
+        }
+        let md5 = headers::content_md5(headers)?;
+        let mut expected: Vec<Checksum> =
+            headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
+        let (length, mut pieces) = self.upload(headers)?;
+        let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
+        if length > max as u64 {
+            return Err(too_long());
+        }
+        let mut document = BytesMut::new();
+        while let Some(piece) = pieces.next().await {
+            match piece? {
+                Piece::Data(data) if document.len().saturating_add(data.len()) > max => return Err(too_long()),
+                Piece::Data(data) => document.extend_from_slice(&data),
+                Piece::Expect(checksum) => expected.push(checksum),
+            }
+        }
+        let mut hasher = Md5::new();
+        hasher.update(&document);
+        if md5.is_some_and(|md5| md5 != hasher.finish()) {
+            return Err(S3Error::new(Code::BadDigest));
+        }
+        for checksum in expected {
+            let mut hasher = ChecksumHasher::new(checksum.algorithm());
+            hasher.update(&document);
+            if hasher.finish() != checksum {
+                return Err(S3Error::new(Code::BadDigest));
+            }
+        }
+        Ok(document.freeze())
+    }
+
+    fn pieces(self, headers: &HeaderMap, length: u64) -> Result<Body, S3Error> {
+        let announced = headers::text(headers, "x-amz-trailer")?.unwrap_or_default();
+        let trailing = headers::trailing_algorithm(headers)?;
+        let chunked = |framing| Check::Chunked { decoder: Decoder::new(framing, length, announced), trailing };
+        let check = match self.payload {
+            Payload::Unsigned => Check::Length,
+            Payload::Sha256(expected) => Check::Sha256 { hasher: Box::new(Sha256::new()), expected },
+            Payload::SignedChunks { signer, trailer } => chunked(Framing::Signed { signer, trailer }),
+            Payload::UnsignedTrailer => chunked(Framing::UnsignedTrailer),
+        };
+        let reader = Reader {
+            raw: None,
+            shared: self.shared,
+            begun: false,
+            check: Some(check),
+            declared: length,
+            received: 0,
+            ready: VecDeque::new(),
+            patience: self.patience,
+        };
+        Ok(Box::pin(stream::try_unfold(
+            reader,
+            |mut reader| async move { Ok(reader.next().await?.map(|piece| (piece, reader))) },
+        )))
+    }
+}
+
+/// A length header, digits alone.
+fn declared(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, S3Error> {
+    let Some(value) = headers::text(headers, name)? else { return Ok(None) };
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let length = digits.then(|| value.parse().ok()).flatten();
+    let invalid = || S3Error::with(Code::InvalidArgument, "The length is not a number.").detail("ArgumentName", name);
+    length.map(Some).ok_or_else(invalid)
+}
+
+/// Turns frames into checked pieces; gives the raw body back when dropped before its end.
+struct Reader {
+    raw: Option<RawBody>,
+    shared: SharedBody,
+    begun: bool,
+    /// Gone when the body has ended.
+    check: Option<Check>,
+    declared: u64,
+    received: u64,
+    ready: VecDeque<Piece>,
+    patience: Duration,
+}
+
+/// What is checked of a body as it goes by.
+enum Check {
+    Length,
+    Sha256 { hasher: Box<Sha256>, expected: [u8; 32] },
+    Chunked { decoder: Decoder, trailing: Option<ChecksumAlgorithm> },
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<Option<Piece>, BodyError> {
+        if !self.begun {
+            self.begun = true;
+            self.raw = self.shared.take();
+        }
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(Some(piece));
+            }
+            if self.check.is_none() {
+                return Ok(None);
+            }
+            match self.frame().await? {
+                Some(data) => self.take(data)?,
+                None => self.end()?,
+            }
+        }
+    }
+
+    /// The next bytes off the wire.
+    async fn frame(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let Some(raw) = &mut self.raw else { return Ok(None) };
+        let frame = tokio::time::timeout(self.patience, raw.frame()).await.map_err(|_| BodyError::TooSlow)?;
+        match frame {
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(error)) => {
+                tracing::debug!(error = %error, "request body broke");
+                self.raw = None;
+                Err(BodyError::Disconnected)
+            }
+            None => {
+                self.raw = None;
+                *self.shared.0.lock() = Slot::Done;
+                Ok(None)
+            }
+        }
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<(), BodyError> {
+        let (declared, received) = (self.declared, &mut self.received);
+        match &mut self.check {
+            Some(Check::Chunked { decoder, .. }) => {
+                let mut pieces = Vec::new();
+                let outcome = decoder.push(data, &mut pieces);
+                for piece in pieces {
+                    *received = received.saturating_add(piece.len() as u64);
+                    self.ready.push_back(Piece::Data(piece));
+                }
+                return outcome.map_err(|error| body_error(&error, declared, *received));
+            }
+            Some(Check::Sha256 { hasher, .. }) => hasher.update(&data),
+            Some(Check::Length) | None => {}
+        }
+        *received = received.saturating_add(data.len() as u64);
+        if *received > declared {
+            return Err(BodyError::Length { expected: declared, got: *received });
+        }
+        if !data.is_empty() {
+            self.ready.push_back(Piece::Data(data));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), BodyError> {
+        let Some(check) = self.check.take() else { return Ok(()) };
+        if let Check::Chunked { decoder, trailing } = check {
+            let trailers = decoder.finish().map_err(|error| body_error(&error, self.declared, self.received))?;
+            if let Some(algorithm) = trailing {
+                self.ready.push_back(Piece::Expect(trailing_checksum(&trailers, algorithm)?));
+            }
+            return Ok(());
+        }
+        if self.received != self.declared {
+            return Err(BodyError::Length { expected: self.declared, got: self.received });
+        }
+        if let Check::Sha256 { hasher, expected } = check
+            && !constant_time_eq(&hasher.finish(), &expected)
+        {
+            return Err(BodyError::Sha256Mismatch);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(raw) = self.raw.take() {
+            *self.shared.0.lock() = Slot::Left(raw);
+        }
+    }
+}
+
+fn trailing_checksum(trailers: &Trailers, algorithm: ChecksumAlgorithm) -> Result<Checksum, BodyError> {
+    let value = trailers.get(algorithm.header_name()).ok_or(BodyError::Trailer("the announced checksum is missing"))?;
+    Checksum::parse(algorithm, value).map_err(|_| BodyError::Trailer("the checksum is not valid"))
+}
+
+fn body_error(error: &ChunkedError, declared: u64, received: u64) -> BodyError {
+    use ChunkedError as E;
+    match error {
+        E::ChunkSignature | E::TrailerSignature | E::TrailerSignatureMissing => BodyError::Signature,
+        E::TooShort | E::TooLong => BodyError::Length { expected: declared, got: received },
+        E::LastChunkMissing => BodyError::Malformed("it ended before its last chunk"),
+        E::EndMissing => BodyError::Malformed("it ended within its trailers"),
+        E::AfterEnd => BodyError::Malformed("more bytes follow its end"),
+        E::Trailer => BodyError::Trailer("a line is not `name:value`"),
+        E::TrailersTooLong => BodyError::Trailer("the trailers are too long"),
+        E::TrailerMissing(_) => BodyError::Trailer("a trailer that x-amz-trailer announces is missing"),
+        E::TrailerUnexpected => BodyError::Trailer("a trailer was not announced by x-amz-trailer, or came twice"),
+        _ => BodyError::Malformed("the framing of its chunks is wrong"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http_body_util::{Full, StreamBody};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn request(content: &'static str, payload: Payload) -> (SharedBody, RequestBody) {
+        let shared = SharedBody::new(Full::new(Bytes::from_static(content.as_bytes())));
+        (shared.clone(), RequestBody { shared, payload, patience: PATIENCE })
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    async fn read(mut body: Body) -> Result<(Vec<u8>, Vec<Checksum>), BodyError> {
+        let (mut data, mut checksums) = (Vec::new(), Vec::new());
+        while let Some(piece) = body.next().await {
+            match piece? {
+                Piece::Data(bytes) => data.extend_from_slice(&bytes),
+                Piece::Expect(checksum) => checksums.push(checksum),
+            }
+        }
+        Ok((data, checksums))
+    }
+
+    #[tokio::test]
+    async fn plain_bodies_have_their_length() {
+        let (shared, body) = request("hello", Payload::Unsigned);
+        let (length, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
+        assert_eq!((length, read(pieces).await.unwrap().0.as_slice()), (5, b"hello".as_slice()));
+        assert!(shared.settle(false).await);
+        for wrong in ["4", "6"] {
+            let (_, body) = request("hello", Payload::Unsigned);
+            let (_, pieces) = body.upload(&headers(&[("content-length", wrong)])).unwrap();
+            assert!(matches!(read(pieces).await, Err(BodyError::Length { .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_length_must_be_declared() {
+        for (sent, code) in [(vec![], Code::MissingContentLength), (vec![("content-length", "+5")], Code::InvalidArgument)] {
+            let (_, body) = request("hello", Payload::Unsigned);
+            assert_eq!(body.upload(&headers(&sent)).err().unwrap().code(), code);
+        }
+        let (_, body) = request("0\r\n\r\n", Payload::UnsignedTrailer);
+        assert_eq!(body.upload(&headers(&[("content-length", "5")])).err().unwrap().code(), Code::MissingContentLength);
+    }
+
+    #[tokio::test]
+    async fn a_signed_hash_must_fit() {
+        let right = crate::digest::sha256(b"hello");
+        for (hash, fits) in [(right, true), ([0; 32], false)] {
+            let (_, body) = request("hello", Payload::Sha256(hash));
+            let (_, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
+            assert_eq!(read(pieces).await.is_ok(), fits);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_trailing_checksum_follows_the_data() {
+        let sent = headers(&[("x-amz-decoded-content-length", "9"), ("x-amz-trailer", "x-amz-checksum-crc32")]);
+        let (_, body) = request("9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n", Payload::UnsignedTrailer);
+        let (data, checksums) = read(body.upload(&sent).unwrap().1).await.unwrap();
+        assert_eq!((data.as_slice(), checksums[0].to_base64().as_str()), (b"123456789".as_slice(), "y/Q5Jg=="));
+        for wrong in ["9\r\n123456789\r\n", "9\r\n123456789\r\n0\r\n\r\n", "8\r\n12345678\r\n0\r\n", "zz"] {
+            let (_, body) = request(wrong, Payload::UnsignedTrailer);
+            assert!(read(body.upload(&sent).unwrap().1).await.is_err(), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_bounded_and_verified() {
+        let sent = headers(&[("content-length", "5"), ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")]);
+        let (_, body) = request("hello", Payload::Unsigned);
+        assert_eq!(body.document(&sent, 5).await.unwrap(), "hello");
+        let (_, body) = request("hello", Payload::Unsigned);
+        assert_eq!(body.document(&sent, 4).await.unwrap_err().code(), Code::MaxMessageLengthExceeded);
+        let (_, body) = request("hellO", Payload::Unsigned);
+        assert_eq!(body.document(&sent, 5).await.unwrap_err().code(), Code::BadDigest);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_read_is_drained_or_the_connection_closed() {
+        assert!(request("hello", Payload::Unsigned).0.settle(false).await);
+        assert!(!request("hello", Payload::Unsigned).0.settle(true).await);
+        let large = SharedBody::new(Full::new(Bytes::from(vec![0; 2 * 1024 * 1024])));
+        assert!(!large.settle(false).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_pauses_too_long_is_told_so() {
+        let never = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+        let shared = SharedBody::new(StreamBody::new(never));
+        let body = RequestBody { shared: shared.clone(), payload: Payload::Unsigned, patience: PATIENCE };
+        let (_, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
+        assert_eq!(read(pieces).await.unwrap_err(), BodyError::TooSlow);
+        assert!(!shared.settle(false).await);
+    }
+}

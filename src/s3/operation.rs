@@ -1,0 +1,163 @@
+//! Every operation of the S3 API by name, and which of them the gateway has built.
+
+/// Declares [`Operation`] and its table from one list.
+macro_rules! operations {
+    ($($name:ident $status:ident,)*) => {
+        /// An operation of the S3 API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "the names are those of the Amazon S3 API Reference")]
+        pub enum Operation {
+            $($name,)*
+        }
+
+        impl Operation {
+            /// Every operation, sorted by name.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name that the Amazon S3 API Reference gives it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// Whether it is built.
+            pub const fn status(self) -> Status {
+                match self {
+                    $(Self::$name => Status::$status,)*
+                }
+            }
+        }
+    };
+}
+
+/// How much of an operation there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Does what S3 does.
+    Built,
+    /// Answers truthfully that the feature is off.
+    Off,
+    /// Answers `501 NotImplemented` and names itself.
+    NotBuilt,
+}
+
+operations! {
+    AbortMultipartUpload Built,
+    CompleteMultipartUpload Built,
+    CopyObject Built,
+    CreateBucket Built,
+    CreateBucketMetadataConfiguration NotBuilt,
+    CreateBucketMetadataTableConfiguration NotBuilt,
+    CreateMultipartUpload Built,
+    CreateSession NotBuilt,
+    DeleteBucket Built,
+    DeleteBucketAnalyticsConfiguration NotBuilt,
+    DeleteBucketCors NotBuilt,
+    DeleteBucketEncryption NotBuilt,
+    DeleteBucketIntelligentTieringConfiguration NotBuilt,
+    DeleteBucketInventoryConfiguration NotBuilt,
+    DeleteBucketLifecycle NotBuilt,
+    DeleteBucketMetadataConfiguration NotBuilt,
+    DeleteBucketMetadataTableConfiguration NotBuilt,
+    DeleteBucketMetricsConfiguration NotBuilt,
+    DeleteBucketOwnershipControls NotBuilt,
+    DeleteBucketPolicy NotBuilt,
+    DeleteBucketReplication NotBuilt,
+    DeleteBucketTagging NotBuilt,
+    DeleteBucketWebsite NotBuilt,
+    DeleteObject Built,
+    DeleteObjectTagging NotBuilt,
+    DeleteObjects Built,
+    DeletePublicAccessBlock NotBuilt,
+    GetBucketAbac NotBuilt,
+    GetBucketAccelerateConfiguration NotBuilt,
+    GetBucketAcl NotBuilt,
+    GetBucketAnalyticsConfiguration NotBuilt,
+    GetBucketCors NotBuilt,
+    GetBucketEncryption NotBuilt,
+    GetBucketIntelligentTieringConfiguration NotBuilt,
+    GetBucketInventoryConfiguration NotBuilt,
+    GetBucketLifecycleConfiguration NotBuilt,
+    GetBucketLocation Built,
+    GetBucketLogging NotBuilt,
+    GetBucketMetadataConfiguration NotBuilt,
+    GetBucketMetadataTableConfiguration NotBuilt,
+    GetBucketMetricsConfiguration NotBuilt,
+    GetBucketNotificationConfiguration NotBuilt,
+    GetBucketOwnershipControls NotBuilt,
+    GetBucketPolicy NotBuilt,
+    GetBucketPolicyStatus NotBuilt,
+    GetBucketReplication NotBuilt,
+    GetBucketRequestPayment NotBuilt,
+    GetBucketTagging NotBuilt,
+    GetBucketVersioning Off,
+    GetBucketWebsite NotBuilt,
+    GetObject Built,
+    GetObjectAcl NotBuilt,
+    GetObjectAttributes NotBuilt,
+    GetObjectLegalHold NotBuilt,
+    GetObjectLockConfiguration NotBuilt,
+    GetObjectRetention NotBuilt,
+    GetObjectTagging NotBuilt,
+    GetObjectTorrent NotBuilt,
+    GetPublicAccessBlock NotBuilt,
+    HeadBucket Built,
+    HeadObject Built,
+    ListBucketAnalyticsConfigurations NotBuilt,
+    ListBucketIntelligentTieringConfigurations NotBuilt,
+    ListBucketInventoryConfigurations NotBuilt,
+    ListBucketMetricsConfigurations NotBuilt,
+    ListBuckets Built,
+    ListMultipartUploads Built,
+    ListObjectVersions NotBuilt,
+    ListObjects Built,
+    ListObjectsV2 Built,
+    ListParts Built,
+    PostObject NotBuilt,
+    PutBucketAbac NotBuilt,
+    PutBucketAccelerateConfiguration NotBuilt,
+    PutBucketAcl NotBuilt,
+    PutBucketAnalyticsConfiguration NotBuilt,
+    PutBucketCors NotBuilt,
+    PutBucketEncryption NotBuilt,
+    PutBucketIntelligentTieringConfiguration NotBuilt,
+    PutBucketInventoryConfiguration NotBuilt,
+    PutBucketLifecycleConfiguration NotBuilt,
+    PutBucketLogging NotBuilt,
+    PutBucketMetricsConfiguration NotBuilt,
+    PutBucketNotificationConfiguration NotBuilt,
+    PutBucketOwnershipControls NotBuilt,
+    PutBucketPolicy NotBuilt,
+    PutBucketReplication NotBuilt,
+    PutBucketRequestPayment NotBuilt,
+    PutBucketTagging NotBuilt,
+    PutBucketVersioning NotBuilt,
+    PutBucketWebsite NotBuilt,
+    PutObject Built,
+    PutObjectAcl NotBuilt,
+    PutObjectLegalHold NotBuilt,
+    PutObjectLockConfiguration NotBuilt,
+    PutObjectRetention NotBuilt,
+    PutObjectTagging NotBuilt,
+    PutPublicAccessBlock NotBuilt,
+    RenameObject NotBuilt,
+    RestoreObject NotBuilt,
+    SelectObjectContent NotBuilt,
+    UpdateBucketMetadataInventoryTableConfiguration NotBuilt,
+    UpdateBucketMetadataJournalTableConfiguration NotBuilt,
+    UploadPart Built,
+    UploadPartCopy Built,
+    WriteGetObjectResponse NotBuilt,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_names_each_operation_once() {
+        assert!(Operation::ALL.windows(2).all(|pair| pair[0].name() < pair[1].name()));
+        assert_eq!(Operation::PutObject.name(), "PutObject");
+    }
+}

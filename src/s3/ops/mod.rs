@@ -1,0 +1,93 @@
+//! The operations, one file each.
+
+mod abort_multipart_upload;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_location;
+mod get_bucket_versioning;
+mod get_object;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects_v1;
+mod list_objects_v2;
+mod list_parts;
+mod listing;
+mod put_object;
+mod upload;
+mod upload_part;
+mod upload_part_copy;
+
+use http::{HeaderMap, Response, request::Parts};
+
+use super::body::RequestBody;
+use super::errors::S3Error;
+use super::operation::Operation;
+use super::query::Query;
+use super::response::ResponseBody;
+use super::target::Target;
+use crate::objects::{Objects, Request};
+use crate::types::{BucketName, ObjectKey};
+
+/// What every operation gets: the request without its body, and the use cases.
+pub(super) struct Context<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) request: Request<'a>,
+    pub(super) parts: &'a Parts,
+    pub(super) query: Query<'a>,
+    pub(super) target: Target,
+    pub(super) region: &'a str,
+}
+
+impl Context<'_> {
+    fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    fn bucket(&self) -> Result<&BucketName, S3Error> {
+        self.target.bucket()
+    }
+
+    fn object(&self) -> Result<(&BucketName, &ObjectKey), S3Error> {
+        self.target.object()
+    }
+}
+
+/// Runs one operation.
+pub(super) async fn run(
+    operation: Operation,
+    context: &Context<'_>,
+    body: RequestBody,
+) -> Result<Response<ResponseBody>, S3Error> {
+    use Operation as Op;
+    match operation {
+        Op::AbortMultipartUpload => abort_multipart_upload::handle(context).await,
+        Op::CompleteMultipartUpload => complete_multipart_upload::handle(context, body).await,
+        Op::CopyObject => copy_object::handle(context).await,
+        Op::CreateBucket => create_bucket::handle(context, body).await,
+        Op::CreateMultipartUpload => create_multipart_upload::handle(context).await,
+        Op::DeleteBucket => delete_bucket::handle(context).await,
+        Op::DeleteObject => delete_object::handle(context).await,
+        Op::DeleteObjects => delete_objects::handle(context, body).await,
+        Op::GetBucketLocation => get_bucket_location::handle(context).await,
+        Op::GetBucketVersioning => get_bucket_versioning::handle(context).await,
+        Op::GetObject => get_object::handle(context).await,
+        Op::HeadBucket => head_bucket::handle(context).await,
+        Op::HeadObject => head_object::handle(context).await,
+        Op::ListBuckets => list_buckets::handle(context).await,
+        Op::ListMultipartUploads => list_multipart_uploads::handle(context).await,
+        Op::ListObjects => list_objects_v1::handle(context).await,
+        Op::ListObjectsV2 => list_objects_v2::handle(context).await,
+        Op::ListParts => list_parts::handle(context).await,
+        Op::PutObject => put_object::handle(context, body).await,
+        Op::UploadPart => upload_part::handle(context, body).await,
+        Op::UploadPartCopy => upload_part_copy::handle(context).await,
+        other => Err(S3Error::not_implemented(other.name())),
+    }
+}

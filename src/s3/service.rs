@@ -1,0 +1,198 @@
+//! One request from its head to its answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+
+use super::body::{RequestBody, SharedBody};
+use super::errors::{Code, S3Error};
+use super::headers::{add_hoisted, check_guards};
+use super::operation::{Operation, Status};
+use super::ops::{self, Context};
+use super::query::Query;
+use super::response::{ResponseBody, set};
+use super::router;
+use super::target::Target;
+use crate::authn::{Mechanism, S3Authenticator, Verified};
+use crate::clock::Clock;
+use crate::digest;
+use crate::objects::{self, Objects};
+use crate::types::{BucketName, RequestId, Timestamp};
+
+/// What the S3 front works with.
+pub struct S3Parts {
+    /// The use cases.
+    pub objects: Objects,
+    /// Checks signatures; knows the region and the host names.
+    pub authenticator: Arc<S3Authenticator>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long a client may pause within a body.
+    pub body_patience: Duration,
+}
+
+/// The S3 endpoint. A clone is another handle on the same one.
+#[derive(Clone)]
+pub struct S3Service(Arc<S3Parts>);
+
+/// What is known of a request by the time it is logged.
+#[derive(Default)]
+struct Seen {
+    operation: Option<Operation>,
+    bucket: Option<BucketName>,
+}
+
+impl S3Service {
+    /// Puts the parts together.
+    pub fn new(parts: S3Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Answers one request. Never fails: what goes wrong is an answer too.
+    ///
+    /// The answer to a request whose body was not read has either taken a bounded rest of it off the wire, or carries
+    /// `connection: close`; whoever owns the connection should then linger before it closes the socket.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let started = Instant::now();
+        let Ok(id) = request_id() else { return unnamed_failure() };
+        let (mut parts, body) = request.into_parts();
+        let body = SharedBody::new(body);
+        let mut seen = Seen::default();
+        let outcome = self.answer(&id, &mut parts, body.clone(), &mut seen).await;
+        let code = outcome.as_ref().err().map(S3Error::code);
+        if let Err(error) = &outcome {
+            tracing::debug!(request = %id, message = error.message(), "refused");
+        }
+        let mut response =
+            outcome.unwrap_or_else(|error| error.into_response(&id, parts.uri.path(), parts.method == Method::HEAD));
+        let headers = response.headers_mut();
+        set(headers, "x-amz-request-id", id.as_str());
+        set(headers, "x-amz-id-2", id.as_str());
+        headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
+        if !body.settle(expects_continue(&parts)).await {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        report(&id, &seen, &response, code, started.elapsed());
+        response
+    }
+
+    async fn answer(
+        &self,
+        id: &RequestId,
+        parts: &mut Parts,
+        body: SharedBody,
+        seen: &mut Seen,
+    ) -> Result<Response<ResponseBody>, S3Error> {
+        let now = self.0.clock.now();
+        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, now).await?;
+        let Parts { uri, headers, .. } = &mut *parts;
+        if mechanism == Mechanism::Presigned {
+            add_hoisted(&Query::parse(uri.query())?, headers)?;
+        }
+        check_guards(headers)?;
+        let query = Query::parse(parts.uri.query())?;
+        let target = Target::of(parts, self.0.authenticator.hosts())?;
+        seen.bucket = target.bucket_name().cloned();
+        let operation = router::route(&parts.method, target.scope(), &query, &parts.headers);
+        seen.operation = operation;
+        let operation = operation.ok_or_else(|| S3Error::new(Code::MethodNotAllowed).detail("Method", parts.method.as_str()))?;
+        if operation.status() == Status::NotBuilt {
+            return Err(S3Error::not_implemented(operation.name()));
+        }
+        let context = Context {
+            objects: &self.0.objects,
+            request: objects::Request { id, auth: &authenticated, now },
+            parts,
+            query,
+            target,
+            region: self.0.authenticator.region(),
+        };
+        ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
+    }
+
+    /// Verifies the signature; a refusal is recorded before it is answered.
+    async fn authenticate(&self, id: &RequestId, parts: &Parts, now: Timestamp) -> Result<Verified, S3Error> {
+        match self.0.authenticator.verify(parts, now) {
+            Ok(verified) => Ok(verified),
+            Err(error) => {
+                if let Err(failure) = self.0.objects.record_refused(id, error.code(), error.access_key_id()).await {
+                    tracing::error!(request = %id, error = %failure, "a refusal could not be recorded");
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn request_id() -> Result<RequestId, crate::types::InvalidName> {
+    RequestId::new(hex::encode_upper(digest::random::<8>()))
+}
+
+/// The answer when not even a request id can be made.
+fn unnamed_failure() -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+fn expects_continue(parts: &Parts) -> bool {
+    parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// One log event and two metrics for each request. A key or a subject is in neither.
+fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: Option<Code>, took: Duration) {
+    let operation = seen.operation.map_or("-", Operation::name);
+    let class = match response.status().as_u16() {
+        0..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!("domicile_s3_requests_total", "operation" => operation, "status" => class).increment(1);
+    metrics::histogram!("domicile_s3_request_seconds", "operation" => operation, "status" => class).record(took.as_secs_f64());
+    tracing::info!(
+        request = %id,
+        operation,
+        bucket = seen.bucket.as_ref().map_or("-", |bucket| bucket.as_str()),
+        status = response.status().as_u16(),
+        code = code.map_or("-", Code::as_str),
+        bytes = http_body::Body::size_hint(response.body()).exact().unwrap_or_default(),
+        milliseconds = took.as_secs_f64() * 1000.0,
+        "request"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// Compiles only while an answer may move between the threads of a runtime, as a server needs it.
+    #[expect(dead_code, reason = "it is enough that it compiles")]
+    fn an_answer_can_be_spawned(service: S3Service, request: Request<Full<Bytes>>) {
+        fn spawn(_: impl Future<Output = Response<ResponseBody>> + Send + 'static) {}
+        spawn(async move { service.handle(request).await });
+    }
+
+    #[test]
+    fn request_ids_are_names_and_do_not_repeat() {
+        assert_ne!(request_id().unwrap(), request_id().unwrap());
+        assert_eq!(request_id().unwrap().as_str().len(), 16);
+    }
+
+    #[test]
+    fn only_100_continue_holds_the_body_back() {
+        let expects =
+            |value: &'static str| expects_continue(&Request::put("/").header("expect", value).body(()).unwrap().into_parts().0);
+        assert!(expects("100-Continue"));
+        assert!(!expects("something"));
+    }
+}

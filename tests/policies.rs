@@ -1,0 +1,66 @@
+//! The policies that come with Domicile: they parse without a warning, their golden cases pass, and the default installation can follow them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use domicile::{
+    policy::{Available, PolicyFile, PolicySet},
+    types::Country,
+};
+
+fn shipped() -> Vec<PolicyFile> {
+    fn walk(root: &Path, folder: &Path, files: &mut Vec<PolicyFile>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, files);
+            } else {
+                let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.push(PolicyFile { path: relative, text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut files = Vec::new();
+    walk(&root, &root, &mut files);
+    files
+}
+
+fn countries(codes: &[&str]) -> BTreeSet<Country> {
+    codes.iter().map(|code| code.parse().unwrap()).collect()
+}
+
+#[test]
+fn parse_without_warnings_and_pass_their_golden_cases() {
+    let set = PolicySet::parse(&shipped()).unwrap();
+    assert_eq!(set.warnings(), []);
+    let report = set.run_cases();
+    assert!(report.cases.len() >= 9);
+    for case in &report.cases {
+        assert_eq!(case.problem, None, "{}: {}", case.origin.file, case.name);
+    }
+}
+
+#[test]
+fn suit_the_default_installation() {
+    let set = PolicySet::parse(&shipped()).unwrap();
+    let both = countries(&["PK", "SG"]);
+    let available =
+        |sites: &BTreeSet<Country>| Available { countries_with_site: sites.clone(), countries_with_key: both.clone() };
+    assert_eq!(set.check(&available(&both)), []);
+    let without = set.check(&available(&countries(&["SG"])));
+    assert!(without.iter().any(|diagnostic| diagnostic.file == "pk-cpoh-2020/policy.toml"), "{without:?}");
+}
+
+#[test]
+fn the_revision_does_not_depend_on_comments_or_the_order_of_files() {
+    let mut files = shipped();
+    let revision = PolicySet::parse(&files).unwrap().revision();
+    files.reverse();
+    files.iter_mut().for_each(|file| file.text.push_str("\n# a comment\n"));
+    assert_eq!(PolicySet::parse(&files).unwrap().revision(), revision);
+    let policy = files.iter_mut().find(|file| file.path == "pk-cpoh-2020/policy.toml").unwrap();
+    policy.text = policy.text.replace("copies = \"only\"", "copies = \"also\"");
+    assert_ne!(PolicySet::parse(&files).unwrap().revision(), revision);
+}
