@@ -22,8 +22,8 @@ class Stored:
         before = self.site.blobs()
         self.put(self.body)
         added = {name: data for name, data in self.site.blobs().items() if name not in before}
-        # The first write of a person also makes a small blob with the wrapped key. What a GET reads holds the data: a manifest
-        # apart from its data is for a rebuild.
+        # The first write of a person also makes a blob of the wrapped key. What a GET reads holds the data: a manifest apart from its
+        # data is for a rebuild.
         self.blobs = {name: data for name, data in added.items() if len(data) > min(size, 8192)}
         self.others = {name: data for name, data in added.items() if name not in self.blobs}
 
@@ -58,8 +58,7 @@ def flipped(data, position, mask=0x01):
 
 @pytest.fixture
 def stored(gateway, request):
-    if request.param > WHOLE:  # so that the person's wrapped key is there already
-        Stored(gateway, "first", 10)
+    Stored(gateway, "first", 10)  # so that the person's wrapped key is there already
     return Stored(gateway, "tampered", request.param)
 
 

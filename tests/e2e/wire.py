@@ -28,7 +28,7 @@ def sign(gateway, method, path, headers=None, payload="UNSIGNED-PAYLOAD", key=AC
     }
     names = ";".join(sorted(signed))
     canonical = "\n".join(
-        [method, path, "&".join(f"{n}={v}" for n, v in encoded)]
+        [method, urllib.parse.quote(urllib.parse.unquote_to_bytes(path), safe="/-_.~"), "&".join(f"{n}={v}" for n, v in encoded)]
         + [f"{name}:{' '.join(str(signed[name]).split())}" for name in sorted(signed)]
         + ["", names, payload]
     )
