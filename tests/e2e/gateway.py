@@ -14,7 +14,8 @@ import boto3
 from botocore.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", ROOT / "target/debug/domicile"))
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", TARGET / "debug/domicile"))
 ACCESS_KEY = "DOMICILETESTKEY00001"
 SECRET_KEY = "a-secret-for-tests-of-forty-characters-x"
 TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
