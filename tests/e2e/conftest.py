@@ -1,5 +1,6 @@
 import pytest
 
+import rgw
 from gateway import FsSite, Gateway, S3Site
 from seaweed import Seaweed
 
@@ -13,13 +14,34 @@ def full(request):
     return request.config.getoption("--full")
 
 
+def pytest_generate_tests(metafunc):
+    """Folders and SeaweedFS always; Ceph RGW too with `--full`, where it is installed."""
+    if "anywhere" in metafunc.fixturenames:
+        kinds = ["fs", "seaweed"]
+        if metafunc.config.getoption("--full") and rgw.installed():
+            kinds.append("rgw")
+        metafunc.parametrize("anywhere", kinds, indirect=True, scope="module")
+
+
+def one_server_per_country(kind, tmp_path_factory):
+    servers = {}
+    try:
+        for country in ("PK", "SG"):
+            servers[country] = kind(tmp_path_factory.mktemp(f"{kind.__name__.lower()}-{country}"))
+        yield servers
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
 @pytest.fixture(scope="session")
 def seaweeds(tmp_path_factory):
-    """One SeaweedFS for each country."""
-    servers = {country: Seaweed(tmp_path_factory.mktemp(f"weed-{country}")) for country in ("PK", "SG")}
-    yield servers
-    for server in servers.values():
-        server.stop()
+    yield from one_server_per_country(Seaweed, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def rgws(tmp_path_factory):
+    yield from one_server_per_country(rgw.Rgw, tmp_path_factory)
 
 
 def fs_sites(folder):
@@ -27,24 +49,43 @@ def fs_sites(folder):
 
 
 @pytest.fixture
-def gateway(tmp_path):
-    """A gateway of the test's own over two folders."""
-    running = Gateway(tmp_path / "gateway", fs_sites(tmp_path / "sites")).start()
-    yield running
-    running.stop()
+def make_gateway(tmp_path):
+    """Starts gateways over two folders, with settings of the test's own; stops them after it."""
+    running = []
+
+    def make(start=True, **settings):
+        folder = tmp_path / f"gateway-{len(running)}"
+        gateway = Gateway(folder, fs_sites(folder / "sites"), **settings)
+        running.append(gateway)
+        return gateway.start() if start else gateway
+
+    yield make
+    for gateway in running:
+        gateway.stop()
 
 
-@pytest.fixture(scope="module", params=["fs", "seaweed"])
+@pytest.fixture
+def gateway(make_gateway):
+    """A gateway of the test's own over two folders, with one bucket."""
+    running = make_gateway()
+    running.client().create_bucket(Bucket="media")
+    return running
+
+
+@pytest.fixture(scope="module")
 def anywhere(request, tmp_path_factory):
-    """A gateway over folders, then one over real S3 servers; shared by the tests of a module."""
+    """A gateway with one bucket over folders, then over real S3 servers; shared by the tests of a module."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "fs":
         sites = fs_sites(folder)
     else:
-        servers = request.getfixturevalue("seaweeds")
-        unique = folder.name[-6:].replace("_", "").lower()
-        sites = [S3Site(f"pk-{unique}", "PK", servers["PK"]), S3Site(f"sg-{unique}", "SG", servers["SG"])]
-    running = Gateway(folder / "gateway", sites).start()
-    running.client().create_bucket(Bucket="media-files")
-    yield running
-    running.stop()
+        servers = request.getfixturevalue(f"{request.param}s")
+        unique = f"{abs(hash(folder)) % 10**8:08}"
+        sites = [S3Site(f"{country.lower()}-{unique}", country, servers[country]) for country in ("PK", "SG")]
+    running = Gateway(folder / "gateway", sites)
+    try:
+        running.start()
+        running.client().create_bucket(Bucket="media")
+        yield running
+    finally:
+        running.stop()

@@ -14,7 +14,8 @@ import boto3
 from botocore.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", ROOT / "target/debug/domicile"))
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", TARGET / "debug/domicile"))
 ACCESS_KEY = "DOMICILETESTKEY00001"
 SECRET_KEY = "a-secret-for-tests-of-forty-characters-x"
 TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
@@ -46,6 +47,10 @@ class FsSite:
             for path in sorted(self.folder.rglob("*"))
             if path.is_file()
         }
+
+    def raw(self):
+        """Every byte that the storage behind the site holds, file by file."""
+        return self.blobs()
 
     def write(self, name, data):
         (self.folder / name).write_bytes(data)
@@ -88,20 +93,27 @@ class S3Site:
                 found[item["Key"]] = self.client.get_object(Bucket=self.bucket, Key=item["Key"])["Body"].read()
         return found
 
+    def raw(self):
+        """Every byte that the storage behind the site holds, file by file."""
+        return self.server.raw() or self.blobs()
+
     def write(self, name, data):
         self.client.put_object(Bucket=self.bucket, Key=name, Body=data)
 
     def stop(self):
-        self.server.stop()
+        self.server.stop_server()
 
     def start(self):
         self.server.start()
 
 
 class Gateway:
-    """One `domicile serve` over the given sites."""
+    """One `domicile serve` over the given sites.
 
-    def __init__(self, folder, sites, memory="256MiB", extra="", policies=None, gc_grace="1h"):
+    `s3` and `admin` are more lines of those tables, `extra` is more tables.
+    """
+
+    def __init__(self, folder, sites, memory="256MiB", s3="", admin="", extra="", policies=None, gc_grace="1h"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sites = {site.name: site for site in sites}
@@ -137,8 +149,10 @@ grace = "{gc_grace}"
 [s3]
 listen = "127.0.0.1:{self.s3_port}"
 region = "us-east-1"
+{s3}
 [admin]
 listen = "127.0.0.1:{self.admin_port}"
+{admin}
 {extra}
 [index]
 engine = "sled"
@@ -172,6 +186,7 @@ country = "SG"
             stderr=log,
             stdin=subprocess.DEVNULL,
         )
+        log.close()
         if wait:
             self.wait()
         return self
@@ -206,27 +221,48 @@ country = "SG"
         self.process.kill()
         self.process.wait()
 
-    def rss(self):
-        """Resident memory in bytes."""
+    def peak_memory(self):
+        """The most resident memory that the process ever had, in bytes."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError("no VmRSS")
+        raise RuntimeError("no VmHWM")
 
-    def client(self, **config):
-        config.setdefault("retries", {"max_attempts": 1})
+    def client(self, access_key=ACCESS_KEY, secret=SECRET_KEY, **config):
+        config.setdefault("retries", {"max_attempts": 0})
         config.setdefault("s3", {"addressing_style": "path"})
+        config.setdefault("max_pool_connections", 64)
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret,
             config=Config(**config),
         )
 
+    def aws_environment(self):
+        """What the AWS command line needs to reach the gateway with the tests' key pair."""
+        return {
+            **self.environment(),
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
     def admin(self, method, path, body=None, role="operator"):
         """One request to the admin API: status and parsed body."""
+        status, data = self.admin_raw(method, path, body, role)
+        try:
+            return status, json.loads(data) if data else None
+        except ValueError:
+            return status, data.decode(errors="replace")
+
+    def admin_raw(self, method, path, body=None, role="operator"):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=60)
         headers = {"Authorization": f"Bearer {TOKENS[role]}"} if role else {}
         if isinstance(body, (dict, list)):
@@ -236,10 +272,18 @@ country = "SG"
         answer = connection.getresponse()
         data = answer.read()
         connection.close()
-        try:
-            return answer.status, json.loads(data) if data else None
-        except ValueError:
-            return answer.status, data.decode(errors="replace")
+        return answer.status, data
+
+    def ledger(self):
+        """Every ledger entry, parsed."""
+        entries = []
+        while True:
+            status, body = self.admin_raw("GET", f"/v1/ledger/entries?from={len(entries)}&limit=1000")
+            assert status == 200, body
+            page = [json.loads(line) for line in body.decode().splitlines()]
+            entries += page
+            if len(page) < 1000:
+                return entries
 
     def cli(self, *arguments, role="operator", check=True):
         """Runs a command of the binary against this gateway's admin API."""

@@ -66,6 +66,7 @@ class Seaweed:
             [weed(), "-logtostderr=true", "-v=0", *arguments],
             cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ},
         )  # fmt: skip
+        log.close()
         self._wait()
 
     def _wait(self):
@@ -95,6 +96,13 @@ class Seaweed:
         except client.exceptions.ClientError:
             return False
         return True
+
+    def raw(self):
+        """Every byte of its volumes, file by file."""
+        return {str(path): path.read_bytes() for path in (self.folder / "data").rglob("*") if path.is_file()}
+
+    def stop_server(self):
+        self.stop()
 
     def stop(self):
         if self.process.poll() is None:
