@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::views::{
-    ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordFilter, RecordView, RecordsPage, SiteView, SubjectView,
-    SummaryView,
+    ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordFilter, RecordView, RecordsPage, SiteView,
+    SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;

@@ -2,15 +2,17 @@
 
 use axum::{
     Extension, Json,
-    extract::{Query as Parameters, State, rejection::{JsonRejection, QueryRejection}},
+    extract::{
+        Query as Parameters, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Problem, Query,
-    openapi,
+    Problem, Query, openapi,
     query::{EntriesQuery, RecordQuery, RecordsQuery},
     router::Api,
     views::{ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},

@@ -12,8 +12,8 @@ mod handlers;
 mod openapi;
 mod problem;
 mod query;
-mod routes;
 mod router;
+mod routes;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -24,6 +24,6 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    ComponentView, CopyView, CounterView, ExplainRequest, KeyView, KeyVersionView, LedgerHeadView, PoliciesView, Readiness,
+    ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness,
     RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };

@@ -56,9 +56,9 @@ fn operation(route: &Route) -> Value {
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
-    let in_path = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } })
-    });
+    let in_path = route.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(
+        |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
+    );
     let in_query = route.parameters.iter().map(|name| {
         let required = route.path == "/v1/record" && matches!(*name, "bucket" | "key");
         let schema = match *name {
@@ -162,6 +162,7 @@ fn schemas() -> Value {
 /// An object with all of these properties.
 fn object(properties: &[(&str, &Value)]) -> Value {
     let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
-    let properties: Map<String, Value> = properties.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect();
+    let properties: Map<String, Value> =
+        properties.iter().map(|(name, schema)| ((*name).to_owned(), (*schema).clone())).collect();
     json!({ "type": "object", "required": names, "properties": properties })
 }

@@ -77,8 +77,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
-const RECORDS: [&str; 10] =
-    ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
+const RECORDS: [&str; 10] = ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
 
 impl Route {
     /// The route that a request matched.

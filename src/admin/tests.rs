@@ -93,11 +93,8 @@ impl Gateway for Fake {
 const ROLES: [Role; 4] = [Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal];
 
 fn api(fake: Fake) -> (Arc<Fake>, Router) {
-    let token = |role: Role| Token {
-        id: PrincipalId::new(role.as_str()).unwrap(),
-        role,
-        hash: TokenHash::of(&format!("token-{role}")),
-    };
+    let token =
+        |role: Role| Token { id: PrincipalId::new(role.as_str()).unwrap(), role, hash: TokenHash::of(&format!("token-{role}")) };
     let fake = Arc::new(fake);
     (Arc::clone(&fake), router(fake, Arc::new(Tokens::new(ROLES.map(token).to_vec()))))
 }
@@ -152,7 +149,10 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
                 }
                 _ if route.built => {
                     assert!(!matches!(status.as_u16(), 401 | 403 | 405 | 501), "{what}");
-                    assert!(status != StatusCode::NOT_FOUND || text.contains("no such record") || text.contains("nothing"), "{what}");
+                    assert!(
+                        status != StatusCode::NOT_FOUND || text.contains("no such record") || text.contains("nothing"),
+                        "{what}"
+                    );
                 }
                 _ => assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{what}"),
             }
@@ -214,7 +214,8 @@ async fn subjects_are_set_read_and_forgotten() {
     assert_eq!((&subject["id"], &subject["attributes"]["residence"]), (&json!("a/b c"), &json!("PK")));
     assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NO_CONTENT);
     assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NOT_FOUND);
-    for wrong in [r#"{"attributes":{"residence":"Pakistan"}}"#, r#"{"attributes":{"A":"b"}}"#, r#"{"attributes":{},"x":1}"#, "{"] {
+    for wrong in [r#"{"attributes":{"residence":"Pakistan"}}"#, r#"{"attributes":{"A":"b"}}"#, r#"{"attributes":{},"x":1}"#, "{"]
+    {
         let (status, _) = ask(&router, "PUT", path, operator, wrong).await;
         assert!(status.is_client_error(), "{wrong}: {status}");
     }

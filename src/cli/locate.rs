@@ -77,8 +77,7 @@ fn many(client: &Client, filter: &str, limit: usize, out: &mut Output<'_>) -> Re
     }
     let mut table = Table::new(["OBJECT", "COUNTRIES", "SITES", "BYTES", "INSTRUMENTS"]);
     for record in &records {
-        let sites: Vec<String> =
-            record["copies"].as_array().into_iter().flatten().map(|copy| text(&copy["site"])).collect();
+        let sites: Vec<String> = record["copies"].as_array().into_iter().flatten().map(|copy| text(&copy["site"])).collect();
         table.row([
             format!("s3://{}/{}", text(&record["bucket"]), text(&record["key"])),
             text(&record["countries"]),

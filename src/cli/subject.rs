@@ -16,12 +16,7 @@ use super::{
 const BATCH: usize = 10_000;
 
 /// Replaces what is known of a subject.
-pub(super) fn set(
-    id: &str,
-    attributes: &[(String, String)],
-    remote: &RemoteArgs,
-    out: &mut Output<'_>,
-) -> Result<(), Failure> {
+pub(super) fn set(id: &str, attributes: &[(String, String)], remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let attributes: BTreeMap<_, _> = attributes.iter().cloned().collect();
     let body = json!({ "attributes": attributes });
     let answer = Client::new(remote)?.json(Method::PUT, &format!("/v1/subjects/{}", encode(id)), Some(&body))?;

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use crate::authn::{Principal, Token};
+use crate::telemetry::LogFormat;
 use crate::types::{Country, KeyId, SiteId};
 
 /// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
@@ -58,15 +59,6 @@ pub struct Log {
     pub format: LogFormat,
     /// A `tracing` filter such as `info` or `info,domicile=debug`.
     pub level: String,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One readable line an event.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 /// `[limits]`
@@ -166,6 +158,8 @@ pub struct Site {
     pub key: KeyId,
     /// What it is.
     pub backend: Backend,
+    /// Operations in flight at a time.
+    pub concurrency: usize,
 }
 
 /// What a site is.
@@ -192,17 +186,13 @@ pub struct S3Backend {
     /// How the bucket is named in a URL.
     pub addressing: Addressing,
     /// PEM of a private certificate authority.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<String>,
     /// The key pair.
     pub credentials: Credentials,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-    /// How long one attempt at one request may take.
+    /// How long one attempt at a request may take until the answer's headers, sending the body included.
     pub attempt_timeout: Duration,
-    /// How long one request may take, all attempts together.
-    pub operation_timeout: Duration,
-    /// Requests at a time.
-    pub concurrency: usize,
+    /// How long the body of an answer may pause.
+    pub stall_timeout: Duration,
 }
 
 /// How a URL names a bucket.

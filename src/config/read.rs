@@ -9,17 +9,20 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, LogFormat, PolicySource,
-    Provider, S3, S3Backend, Site, Size, Span, Tls,
+    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
+    S3Backend, Site, Size, Span, Tls,
     check::{self, Places},
 };
 use crate::authn::{Permissions, Principal, Token, TokenHash};
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
+use crate::telemetry::LogFormat;
 use crate::types::{Attributes, Country};
 
 impl Config {
     /// The only version of the file there is.
     pub const VERSION: u64 = 1;
+    /// How long garbage stays when nothing else is said.
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(3600);
 
     /// Reads a file and everything it refers to.
     ///
@@ -27,9 +30,9 @@ impl Config {
     /// Every mistake of the file, in the order of its lines.
     pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
         let name = path.display().to_string();
-        let text = environment.file(path).map_err(|error| {
-            vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)]
-        })?;
+        let text = environment
+            .file(path)
+            .map_err(|error| vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)])?;
         Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)
     }
 
@@ -37,12 +40,7 @@ impl Config {
     ///
     /// # Errors
     /// Every mistake of the text, in the order of its lines.
-    pub fn parse(
-        file: &str,
-        text: &str,
-        folder: &Path,
-        environment: &dyn Environment,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    pub fn parse(file: &str, text: &str, folder: &Path, environment: &dyn Environment) -> Result<Self, Vec<Diagnostic>> {
         let document = Document::parse(file, text).map_err(|diagnostic| vec![diagnostic])?;
         let sink = Diagnostics::new();
         let config = Reader { folder, environment }.config(document.root(&sink));
@@ -88,8 +86,35 @@ impl Admin {
     pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9001));
 }
 
-/// How long garbage stays when nothing else is said.
-pub(super) const DEFAULT_GRACE: Duration = Duration::from_secs(3600);
+impl Site {
+    /// Operations at one site at a time when nothing else is said.
+    pub const DEFAULT_CONCURRENCY: usize = 256;
+}
+
+impl Default for S3 {
+    fn default() -> Self {
+        Self {
+            listen: Self::DEFAULT_LISTEN,
+            region: Self::DEFAULT_REGION.to_owned(),
+            base_domains: Vec::new(),
+            external_hosts: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: Self::DEFAULT_LISTEN, tls: None }
+    }
+}
+
+impl Keyring {
+    /// The keyring of an installation that does not say where its keyring is.
+    pub fn in_folder(data_dir: &Path) -> Self {
+        Self { path: data_dir.join("keyring.age"), identity_file: data_dir.join("operator.identity") }
+    }
+}
 
 struct Reader<'e> {
     folder: &'e Path,
@@ -106,12 +131,12 @@ impl Reader<'_> {
         let gateway_country = section(&root, "gateway", |table| table.parsed::<Country>("country")).flatten();
         let log = section(&root, "log", log).unwrap_or_default();
         let limits = section(&root, "limits", limits).unwrap_or_default();
-        let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(DEFAULT_GRACE);
-        let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_else(default_s3);
-        let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_else(default_admin);
+        let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
+        let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
+        let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
-        let keyring = section(&root, "keyring", |table| self.keyring(table, &data_dir))
-            .unwrap_or_else(|| Keyring { path: data_dir.join("keyring"), identity_file: data_dir.join("keyring.identity") });
+        let keyring =
+            section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
 
         let mut places = Places::default();
         let keys = each(&root, "key", &mut places.keys, key);
@@ -172,8 +197,9 @@ impl Reader<'_> {
     }
 
     fn keyring(&self, table: &Table<'_>, data_dir: &Path) -> Keyring {
-        let path = |name, default: &str| table.str(name).map_or_else(|| data_dir.join(default), |path| self.folder.join(path));
-        Keyring { path: path("path", "keyring"), identity_file: path("identity-file", "keyring.identity") }
+        let path = table.str("path").map_or_else(|| Keyring::in_folder(data_dir).path, |path| self.folder.join(path));
+        let identity_file = table.str("identity-file").map(|path| self.folder.join(path));
+        Keyring { identity_file: identity_file.unwrap_or_else(|| path.with_file_name("operator.identity")), path }
     }
 
     fn site(&self, table: &Table<'_>) -> Option<Site> {
@@ -189,7 +215,8 @@ impl Reader<'_> {
                 None
             }
         };
-        Some(Site { id: id?, country: country?, key: key?, backend: backend? })
+        let concurrency = table.optional("concurrency").and_then(at_least_one).unwrap_or(Site::DEFAULT_CONCURRENCY);
+        Some(Site { id: id?, country: country?, key: key?, backend: backend?, concurrency })
     }
 
     fn s3_backend(&self, table: &Table<'_>) -> Option<S3Backend> {
@@ -199,23 +226,19 @@ impl Reader<'_> {
         let addressing = table
             .optional("addressing")
             .and_then(|item| item.one_of(&[("path", Addressing::Path), ("virtual", Addressing::Virtual)]));
-        let ca = table.str("ca").map(|path| self.folder.join(path));
+        let ca = table.optional("ca").map(|item| self.secret_file(item));
         let credentials = self.credentials(table);
-        let connect_timeout = span(table, "connect-timeout").unwrap_or(Duration::from_secs(3));
         let attempt_timeout = span(table, "attempt-timeout").unwrap_or(Duration::from_secs(30));
-        let operation_timeout = span(table, "operation-timeout").unwrap_or(Duration::from_secs(90));
-        let concurrency = table.optional("concurrency").and_then(at_least_one).unwrap_or(64);
+        let stall_timeout = span(table, "stall-timeout").unwrap_or(Duration::from_secs(15));
         Some(S3Backend {
             endpoint: endpoint?,
             region: region?.to_owned(),
             bucket: bucket?.to_owned(),
             addressing: addressing.unwrap_or(Addressing::Path),
-            ca,
+            ca: ca.map(|pem| pem.map(|pem| pem.expose_secret().to_owned())).map_or(Some(None), |pem| pem.map(Some))?,
             credentials: credentials?,
-            connect_timeout,
             attempt_timeout,
-            operation_timeout,
-            concurrency,
+            stall_timeout,
         })
     }
 
@@ -231,9 +254,7 @@ impl Reader<'_> {
                 let secret = self.variable(prefix, &format!("{name}_SECRET_ACCESS_KEY"));
                 Some(Credentials { access_key_id: id?, secret: secret?.into() })
             }
-            (None, Some(id), Some(file)) => {
-                Some(Credentials { access_key_id: id.to_owned(), secret: self.secret_file(file)? })
-            }
+            (None, Some(id), Some(file)) => Some(Credentials { access_key_id: id.to_owned(), secret: self.secret_file(file)? }),
             _ => {
                 let message = "give either `credentials-env`, or `access-key-id` and `secret-file`";
                 table.error(message, Some("secrets come from files or environment variables, never from this file".to_owned()));
@@ -386,20 +407,6 @@ fn attributes(table: &Table<'_>) -> Attributes {
         }
     };
     table.entries().filter_map(value).collect()
-}
-
-fn default_s3() -> S3 {
-    S3 {
-        listen: S3::DEFAULT_LISTEN,
-        region: S3::DEFAULT_REGION.to_owned(),
-        base_domains: Vec::new(),
-        external_hosts: Vec::new(),
-        tls: None,
-    }
-}
-
-fn default_admin() -> Admin {
-    Admin { listen: Admin::DEFAULT_LISTEN, tls: None }
 }
 
 /// Reads an optional table and reports the keys in it that nobody knows.

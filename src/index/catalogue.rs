@@ -111,7 +111,7 @@ impl Index {
         let (frontier, head) = ledger::load(engine.as_ref(), keys.ledger_key.expose())?;
         let tables = moka::sync::Cache::builder()
             .max_capacity(PART_TABLE_CACHE)
-            .weigher(|_, table: &Arc<[PartEntry]>| u32::try_from(std::mem::size_of_val(&table[..])).unwrap_or(u32::MAX))
+            .weigher(|_, table: &Arc<[PartEntry]>| u32::try_from(size_of_val(&table[..])).unwrap_or(u32::MAX))
             .build();
         let inner = Inner {
             engine,
@@ -442,7 +442,9 @@ impl Inner {
                     let same = kept.binary_search_by_key(&part.number, |entry| entry.number);
                     same.ok().and_then(|n| kept.get(n)).is_none_or(|entry| entry.attempt != part.attempt)
                 });
-                let of = |part: PartEntry| at.iter().flat_map(move |at| run(at.clone(), *record, part.number, part.attempt, part.size));
+                let of = |part: PartEntry| {
+                    at.iter().flat_map(move |at| run(at.clone(), *record, part.number, part.attempt, part.size))
+                };
                 Ok(dropped.flat_map(of).collect())
             }
         }

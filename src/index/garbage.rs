@@ -105,9 +105,10 @@ impl Waste {
     /// The record whose readers must be gone before the blobs are.
     pub const fn record(&self) -> RecordId {
         match self {
-            Self::Blobs { record, .. } | Self::Record { record, .. } | Self::Part { record, .. } | Self::Upload { record, .. } => {
-                *record
-            }
+            Self::Blobs { record, .. }
+            | Self::Record { record, .. }
+            | Self::Part { record, .. }
+            | Self::Upload { record, .. } => *record,
         }
     }
 }
@@ -118,13 +119,7 @@ pub(super) fn extents(size: u64) -> u32 {
 }
 
 /// The extents of one run: names and stored lengths.
-pub(super) fn run(
-    at: StoredAt,
-    record: RecordId,
-    part: u32,
-    attempt: AttemptId,
-    size: u64,
-) -> impl Iterator<Item = Blob> + Send {
+pub(super) fn run(at: StoredAt, record: RecordId, part: u32, attempt: AttemptId, size: u64) -> impl Iterator<Item = Blob> + Send {
     (0..extents(size)).map(move |extent| {
         let plain = size.saturating_sub(u64::from(extent) * EXTENT_SIZE as u64).min(EXTENT_SIZE as u64);
         let name = BlobName::of(at.country, &ExtentId { record, part, attempt, extent });

@@ -16,7 +16,6 @@ pub(super) mod kind {
     pub(in crate::index) const INTENT: u8 = b'i';
     pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
     pub(in crate::index) const LEDGER: u8 = b'l';
-    pub(in crate::index) const META: u8 = b'm';
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
@@ -29,6 +28,7 @@ pub(super) mod kind {
     pub(in crate::index) const BY_INSTRUMENT: u8 = b'z';
 }
 
+// Single rows, all of kind `m`, in the clear but for the policy.
 pub(super) const FORMAT: &[u8] = b"mformat";
 pub(super) const LEDGER_HEAD: &[u8] = b"mledger";
 pub(super) const POLICY: &[u8] = b"mpolicy";
@@ -231,7 +231,8 @@ mod tests {
         fn rows_sort_as_their_keys_do(a in nasty(), b in nasty()) {
             let row = |key: &str| record(BucketId(7), key);
             prop_assert_eq!(a.as_bytes().cmp(b.as_bytes()), row(&a).cmp(&row(&b)));
-            let (key, rest) = unescape(&row(&a)[9..]).unwrap();
+            let whole = row(&a);
+            let (key, rest) = unescape(&whole[9..]).unwrap();
             prop_assert_eq!((key, rest.len()), (a.clone(), 0));
             let prefix = under(kind::RECORD, BucketId(7), &a);
             prop_assert_eq!(b.starts_with(&a), row(&b).starts_with(&prefix));

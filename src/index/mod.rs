@@ -19,8 +19,10 @@ mod keys;
 mod ledger;
 mod list;
 mod rows;
-mod search;
 mod sealing;
+mod search;
+#[cfg(test)]
+mod tests;
 mod uploads;
 
 pub use catalogue::{Index, IndexKeys};

@@ -49,10 +49,12 @@ impl Index {
                 return Ok(page);
             }
             let delimiter = query.delimiter.as_deref();
-            let start = query.key_marker.as_deref().and_then(|key| match (&query.id_marker, common_prefix(key, &query.prefix, delimiter)) {
-                (Some(id), _) => Some([keys::upload(query.bucket, key, id).as_slice(), &[0]].concat()),
-                (None, Some(common)) if common == key => successor(&keys::under(kind::UPLOAD, query.bucket, common)),
-                (None, _) => Some(keys::after_key(kind::UPLOAD, query.bucket, key)),
+            let start = query.key_marker.as_deref().and_then(|key| {
+                match (&query.id_marker, common_prefix(key, &query.prefix, delimiter)) {
+                    (Some(id), _) => Some([keys::upload(query.bucket, key, id).as_slice(), &[0]].concat()),
+                    (None, Some(common)) if common == key => successor(&keys::under(kind::UPLOAD, query.bucket, common)),
+                    (None, _) => Some(keys::after_key(kind::UPLOAD, query.bucket, key)),
+                }
             });
             let under = keys::under(kind::UPLOAD, query.bucket, &query.prefix);
             inner.walk(&under, start, |row, sealed| {

@@ -12,7 +12,8 @@ use super::plan::Draft;
 use crate::{
     audit::{self, Event, Frontier, LedgerHead, Outcome},
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally, Waste,
+        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
+        Waste,
         catalogue::Inner,
         codec::{decode, decode_record, encode},
         counters::count,
@@ -192,9 +193,8 @@ impl<'a> Group<'a> {
         let intents = self.inner.ongoing.intents.lock();
         let room = super::GROUP_OPERATIONS;
         let old = |started: Timestamp| self.now.millis().saturating_sub(started.millis()) >= INTENT_AGE_MILLIS;
-        let lasting = intents.iter().filter(|(id, state)| {
-            !state.durable && old(state.intent.started) && !self.resolved.contains(id)
-        });
+        let lasting =
+            intents.iter().filter(|(id, state)| !state.durable && old(state.intent.started) && !self.resolved.contains(id));
         for (id, state) in lasting.take(room) {
             if let Ok(body) = encode(&state.intent) {
                 self.overlay.insert(keys::intent(&id.0, &id.1), Some(Body::Sealed(body)));

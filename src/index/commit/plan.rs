@@ -13,9 +13,9 @@ use super::{
 use crate::{
     backend::Receipt,
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage, GarbageKey, GarbageReason,
-        IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale, SubjectRow, Upload, UploadState,
-        Waste, WriteCondition,
+        Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage, GarbageKey,
+        GarbageReason, IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale, SubjectRow, Upload,
+        UploadState, Waste, WriteCondition,
         codec::encode_record,
         counters::counters_of,
         garbage::run,
@@ -25,7 +25,10 @@ use crate::{
     policy::Role,
     residency::Basis,
     seal::BlobName,
-    types::{AttemptId, Attributes, BucketName, Generation, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId},
+    types::{
+        AttemptId, Attributes, BucketName, Generation, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId,
+        Ticket, UploadId,
+    },
 };
 
 /// A planned change.
@@ -246,10 +249,10 @@ impl Group<'_> {
 
     fn subject_key(&self, key: WrappedSubjectKey, rewrap: bool) -> Planned {
         let row = keys::subject_key(&key.key, &key.owner);
-        if let Some(old) = self.row::<WrappedSubjectKey>(&row)? {
-            if old.generation > key.generation || (old.generation == key.generation && !rewrap) {
-                return Err(CommitError::KeyExists(Box::new(old)));
-            }
+        if let Some(old) = self.row::<WrappedSubjectKey>(&row)?
+            && (old.generation > key.generation || (old.generation == key.generation && !rewrap))
+        {
+            return Err(CommitError::KeyExists(Box::new(old)));
         }
         let mut draft = Draft::default();
         draft.put(row, sealed(&key)?);
@@ -412,9 +415,8 @@ fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<(), CommitErr
     let detail = &record.detail;
     let missing = |copy: &&CopyRow| {
         let name = BlobName::of(copy.country, &copy.manifest(record.summary.id, detail.layout));
-        let proven = |receipt: &Receipt| {
-            receipt.site() == &copy.site && receipt.country() == copy.country && *receipt.name() == name
-        };
+        let proven =
+            |receipt: &Receipt| receipt.site() == &copy.site && receipt.country() == copy.country && *receipt.name() == name;
         let stored = matches!(copy.state, CopyState::Stored { .. });
         (copy.role != Role::Queued || stored) && !(stored && receipts.iter().any(proven))
     };

@@ -33,7 +33,7 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Opt
 /// A header's value as text. Clients send UTF-8 where HTTP means Latin-1, and S3 takes it so.
 fn utf8<'a>(value: &'a HeaderValue, name: &str) -> Result<&'a str, S3Error> {
     let text = std::str::from_utf8(value.as_bytes());
-    text.map(str::trim)
+    text.map(|text| text.trim_matches([' ', '\t']))
         .map_err(|_| S3Error::with(Code::InvalidArgument, "A header's value is not UTF-8.").detail("ArgumentName", name))
 }
 

@@ -7,6 +7,7 @@ use super::upload::version_header;
 use crate::objects::{Found, GetRequest};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
+use crate::s3::query::Query;
 use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_residence};
 use crate::s3::{conditions, ranges};
 use crate::types::VersionId;
@@ -24,7 +25,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (found, body) = context.objects.get(&context.request, read_request(context)?).await?;
     let mut response = Response::new(ResponseBody::stream(body, found.length, context.request.id.clone()));
-    describe(context, &mut response, &found)?;
+    describe(&context.query, context.headers(), &mut response, &found)?;
     Ok(response)
 }
 
@@ -59,7 +60,12 @@ pub(super) fn version(context: &Context<'_>) -> Result<Option<VersionId>, S3Erro
 }
 
 /// Status and headers of an answer about an object.
-pub(super) fn describe(context: &Context<'_>, response: &mut Response<ResponseBody>, found: &Found) -> Result<(), S3Error> {
+pub(super) fn describe(
+    query: &Query<'_>,
+    request: &HeaderMap,
+    response: &mut Response<ResponseBody>,
+    found: &Found,
+) -> Result<(), S3Error> {
     let record = &found.record;
     if let Some(range) = &found.range {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -89,23 +95,23 @@ pub(super) fn describe(context: &Context<'_>, response: &mut Response<ResponseBo
     if !record.detail.tags.is_empty() {
         set(headers, "x-amz-tagging-count", &record.detail.tags.len().to_string());
     }
-    if let Some(parts) = found.parts.filter(|_| context.query.contains("partNumber")) {
+    if let Some(parts) = found.parts.filter(|_| query.contains("partNumber")) {
         set(headers, "x-amz-mp-parts-count", &parts.to_string());
     }
-    let wants_checksum = text(context.headers(), "x-amz-checksum-mode")?.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
+    let wants_checksum = text(request, "x-amz-checksum-mode")?.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
     // The checksum is that of the whole object; S3 does not send it with a part of one.
     if let Some(checksum) = record.detail.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
         set_checksum(headers, checksum);
     }
     set_encryption(headers);
     set_residence(headers, &found.residence);
-    override_headers(context, headers);
+    override_headers(query, headers);
     Ok(())
 }
 
-fn override_headers(context: &Context<'_>, headers: &mut HeaderMap) {
+fn override_headers(query: &Query<'_>, headers: &mut HeaderMap) {
     for (parameter, header) in OVERRIDES {
-        if let Some(value) = context.query.get_filled(parameter) {
+        if let Some(value) = query.get_filled(parameter) {
             set(headers, header, value);
         }
     }
@@ -114,4 +120,100 @@ fn override_headers(context: &Context<'_>, headers: &mut HeaderMap) {
 /// The name of a content header that an object may carry; anything else in the row is not for HTTP.
 fn content_header(name: &str) -> Option<&'static str> {
     OVERRIDES.iter().map(|(_, header)| *header).find(|header| *header == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Checksum, ChecksumAlgorithm};
+    use crate::index::{Detail, Layout, Record, Summary};
+    use crate::objects::Residence;
+    use crate::policy::DecisionSource;
+    use crate::residency::PlacementRecord;
+    use crate::types::{AttemptId, Generation, PolicyRevision, PrincipalId, RecordId, Ticket, Timestamp};
+
+    fn found() -> Found {
+        let principal = PrincipalId::new("feed").unwrap();
+        let placement = PlacementRecord {
+            subject: None,
+            attributes: Default::default(),
+            principal: principal.clone(),
+            origins: Vec::new(),
+            copies: Vec::new(),
+            instruments: Vec::new(),
+            shadow: Vec::new(),
+            revision: PolicyRevision::from_bytes([0; 32]),
+            subject_generation: Generation(0),
+            decided_at: Timestamp::from_seconds(0),
+            source: DecisionSource::Default,
+        };
+        let summary = Summary {
+            id: RecordId::from_bytes([1; 16]),
+            version: VersionId::Null,
+            ticket: Ticket(1),
+            modified: Timestamp::from_millis(1_999),
+            size: 10,
+            etag: "900150983cd24fb0d6963f7d28e17f72".parse().unwrap(),
+            checksum_algorithm: None,
+            owner: principal,
+            delete_marker: false,
+        };
+        let detail = Detail {
+            content: [("content-type", "text/plain"), ("x-odd", "1")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            metadata: [("who".to_owned(), "پاک".to_owned())].into(),
+            tags: vec![("a".to_owned(), "b".to_owned())],
+            checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
+            placement,
+            copies: Vec::new(),
+            layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
+        };
+        let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
+        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), residence }
+    }
+
+    fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {
+        let mut response = crate::s3::response::ok();
+        describe(&Query::parse(Some(query)).unwrap(), request, &mut response, found).unwrap();
+        response
+    }
+
+    #[test]
+    fn a_whole_object_is_described_by_what_was_kept() {
+        let response = described("", &HeaderMap::new(), &found());
+        let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+        assert_eq!(response.status(), 200);
+        for (name, expected) in [
+            ("content-length", Some("10")),
+            ("content-type", Some("text/plain")),
+            ("etag", Some("\"900150983cd24fb0d6963f7d28e17f72\"")),
+            ("last-modified", Some("Thu, 01 Jan 1970 00:00:01 GMT")),
+            ("accept-ranges", Some("bytes")),
+            ("x-amz-meta-who", Some("=?UTF-8?B?2b7Yp9qp?=")),
+            ("x-amz-tagging-count", Some("1")),
+            ("x-amz-server-side-encryption", Some("AES256")),
+            ("x-domicile-country", Some("PK, SG")),
+            ("x-odd", None),
+            ("x-amz-version-id", None),
+            ("x-amz-mp-parts-count", None),
+            ("x-amz-checksum-crc32", None),
+            ("content-range", None),
+        ] {
+            assert_eq!(header(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_partial_and_overrides_replace_headers() {
+        let partial = Found { range: Some(2..5), length: 3, ..found() };
+        let mode = HeaderMap::from_iter([("x-amz-checksum-mode".parse().unwrap(), http::HeaderValue::from_static("ENABLED"))]);
+        let response = described("partNumber=1&response-content-type=text%2Fcsv", &mode, &partial);
+        assert_eq!(response.status(), 206);
+        assert_eq!(response.headers()["content-range"], "bytes 2-4/10");
+        assert_eq!(response.headers()["content-type"], "text/csv");
+        assert_eq!(response.headers()["x-amz-mp-parts-count"], "3");
+        assert!(!response.headers().contains_key("x-amz-checksum-crc32"));
+        assert_eq!(described("", &mode, &found()).headers()["x-amz-checksum-crc32"], "y/Q5Jg==");
+    }
 }

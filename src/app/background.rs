@@ -1,0 +1,42 @@
+//! What a gateway does beside answering requests: probing sites and collecting garbage.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::backend::Probe;
+use crate::objects::{GarbagePolicy, Objects};
+
+/// Pause between two rounds of garbage collection.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// The background tasks of one gateway. They end when this is dropped.
+pub(super) struct Background {
+    tasks: JoinSet<()>,
+    _probe: Probe,
+}
+
+impl Background {
+    pub(super) fn start(objects: &Objects, probe: Probe, grace: Duration, stopped: watch::Receiver<bool>) -> Self {
+        let mut tasks = JoinSet::new();
+        let collector = objects.clone();
+        let pause = PAUSE.min(grace.max(Duration::from_secs(1)));
+        spawn(&mut tasks, stopped, async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
+        Self { tasks, _probe: probe }
+    }
+
+    /// Waits until every task has ended; the stop signal has been given before.
+    pub(super) async fn stop(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Runs `work` until it ends or the gateway stops. Work is cancelled at its next wait: every step of it can be repeated.
+fn spawn(tasks: &mut JoinSet<()>, mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(async move {
+        tokio::select! {
+            () = work => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    });
+}

@@ -1,0 +1,298 @@
+//! The gateway as the admin API sees it: the index, residency, keys and sites behind one trait.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::{open, policies};
+use crate::admin::{
+    ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Query, Readiness, RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+};
+use crate::audit::{Actor, Event, Kind};
+use crate::authn::{Principals, TokenIdentity};
+use crate::backend::SiteState;
+use crate::config::PolicySource;
+use crate::index::{Change, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
+use crate::kms::KeyState;
+use crate::objects::{ObjectError, Objects};
+use crate::policy::{Available, Role};
+use crate::residency::{PrincipalFacts, Signals};
+use crate::telemetry::Metrics;
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
+
+/// A running gateway's parts.
+pub(super) struct AppGateway {
+    objects: Objects,
+    principals: Arc<ArcSwap<Principals>>,
+    source: PolicySource,
+    available: Available,
+    metrics: Option<Metrics>,
+    /// One reload at a time, so that the set in force is the one recorded last.
+    reloading: Mutex<()>,
+}
+
+impl AppGateway {
+    pub(super) fn new(
+        objects: Objects,
+        principals: Arc<ArcSwap<Principals>>,
+        (source, available): (PolicySource, Available),
+        metrics: Option<Metrics>,
+    ) -> Self {
+        Self { objects, principals, source, available, metrics, reloading: Mutex::new(()) }
+    }
+
+    /// Reads the policies and puts them in force. The index learns of the revision first: from then on, decisions under the old set
+    /// do not commit.
+    pub(super) async fn reload(&self, actor: Actor, request: Option<RequestId>) -> Result<PolicyRevision, GatewayError> {
+        let _turn = self.reloading.lock().await;
+        let (source, available) = (self.source.clone(), self.available.clone());
+        let set = tokio::task::spawn_blocking(move || open::policy_set(&source, &available))
+            .await
+            .map_err(|error| GatewayError::Internal(error.to_string()))?
+            .map_err(GatewayError::Policies)?;
+        let revision = set.revision();
+        let event = Event { request, revision: Some(revision), ..Event::new(Kind::PolicyActivated, actor) };
+        self.objects.index.commit(Change::Policy { revision }, event).await.map_err(internal)?;
+        self.objects.policies.store(Arc::new(set));
+        Ok(revision)
+    }
+}
+
+#[async_trait]
+impl Gateway for AppGateway {
+    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query, found: u64) -> Result<(), GatewayError> {
+        tracing::info!(%request, actor = %who.id, query = query.as_str(), found, "queried");
+        self.objects.record_admin(request, actor(who), Kind::AuditQuery, None).await?;
+        Ok(())
+    }
+
+    async fn records(&self, filter: RecordFilter) -> Result<RecordsPage, GatewayError> {
+        let RecordFilter { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor } = filter;
+        let query = RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor };
+        let page = self.objects.index.search(query).await?;
+        let records = page.records.iter().map(|found| view(&found.bucket, &found.key, &found.record)).collect();
+        Ok(RecordsPage { records, cursor: page.next })
+    }
+
+    async fn record(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Vec<RecordView>, GatewayError> {
+        let index = &self.objects.index;
+        let Some(row) = index.bucket(bucket)? else { return Err(GatewayError::NotFound("there is no such bucket")) };
+        let found = match version {
+            Some(version) => index.version(&row, key, version)?,
+            None => index.current(&row, key)?,
+        };
+        Ok(found.iter().map(|record| view(bucket, key, record)).collect())
+    }
+
+    async fn summary(&self) -> Result<SummaryView, GatewayError> {
+        let buckets: std::collections::BTreeMap<_, _> =
+            self.objects.index.buckets()?.iter().map(|bucket| (bucket.id, bucket.name.to_string())).collect();
+        let mut summary = SummaryView::default();
+        for (counter, tally) in self.objects.index.summary() {
+            match counter {
+                Counter::Site(country, site, bucket) => {
+                    let bucket = buckets.get(&bucket).cloned().unwrap_or_else(|| "(deleted)".to_owned());
+                    add(summary.countries.entry(country.to_string()).or_default(), &tally);
+                    add(summary.sites.entry(site.to_string()).or_default(), &tally);
+                    add(summary.buckets.entry(bucket).or_default(), &tally);
+                }
+                Counter::Instrument(instrument) => add(summary.instruments.entry(instrument.to_string()).or_default(), &tally),
+            }
+        }
+        Ok(summary)
+    }
+
+    async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
+        let principals = self.principals.load();
+        let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
+        let principal = match (candidates.next(), candidates.next()) {
+            (Some(principal), None) => principal,
+            (None, _) => return Err(GatewayError::NotFound("there is no such principal")),
+            _ => return Err(GatewayError::Invalid("say which principal writes".to_owned())),
+        };
+        let tags: Vec<(String, String)> = request.tags.into_iter().collect();
+        let signals =
+            Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags: &tags, sources: &[] };
+        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals);
+        serde_json::to_value(explanation).map_err(internal)
+    }
+
+    fn policies(&self) -> PoliciesView {
+        let set = self.objects.policies.load();
+        PoliciesView { revision: set.revision(), source: policies::describe(&self.source), warnings: set.warnings().to_vec() }
+    }
+
+    async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
+        self.reload(actor(who), Some(request.clone())).await?;
+        Ok(self.policies())
+    }
+
+    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
+        let row = self.objects.index.subject(subject)?;
+        Ok(row.map(|row| SubjectView {
+            id: subject.clone(),
+            attributes: row.attributes,
+            generation: row.generation.0,
+            updated: row.updated.to_rfc3339(),
+        }))
+    }
+
+    async fn set_subject(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+        attributes: Option<Attributes>,
+    ) -> Result<(), GatewayError> {
+        self.objects.set_subject(request, &actor(who), subject, attributes).await?;
+        Ok(())
+    }
+
+    fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
+        let head = self.objects.index.ledger_head();
+        Ok(LedgerHeadView { size: head.size, root: hex::encode(head.root), time: head.time.to_rfc3339() })
+    }
+
+    async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError> {
+        let entries = self.objects.index.ledger_entries(from, limit).await?;
+        entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
+    }
+
+    async fn sites(&self) -> Vec<SiteView> {
+        let view = |site: &Arc<crate::backend::Site>| {
+            let (spec, state) = (site.spec(), site.state());
+            SiteView {
+                id: spec.id.clone(),
+                country: spec.country,
+                key: spec.key.clone(),
+                up: state == SiteState::Up,
+                detail: detail(&state),
+            }
+        };
+        self.objects.sites.iter().map(view).collect()
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
+        let mut keys = Vec::new();
+        for (id, country) in self.objects.hierarchy.countries() {
+            let provider = self.objects.hierarchy.provider(id).map_err(internal)?;
+            let described = provider.describe().await;
+            let up = described.is_ok() && self.objects.hierarchy.health(id).await.is_ok();
+            let versions = described.unwrap_or_default().into_iter().rev().map(|version| KeyVersionView {
+                id: version.version.to_string(),
+                state: match version.state {
+                    KeyState::Primary => "primary",
+                    KeyState::DecryptOnly => "decrypt-only",
+                    KeyState::Destroyed => "destroyed",
+                }
+                .to_owned(),
+                created: version.created.to_rfc3339(),
+            });
+            keys.push(KeyView { id: id.clone(), country, up, versions: versions.collect() });
+        }
+        Ok(keys)
+    }
+
+    async fn readiness(&self) -> Readiness {
+        let healthy = self.objects.index.is_healthy();
+        let index = if healthy { "commits" } else { "stopped after a failure" };
+        let mut components = vec![ComponentView { name: "index".to_owned(), up: healthy, detail: index.to_owned() }];
+        for site in self.sites().await {
+            components.push(ComponentView { name: format!("site:{}", site.id), up: site.up, detail: site.detail });
+        }
+        let mut any_key = false;
+        for (id, _) in self.objects.hierarchy.countries() {
+            let health = self.objects.hierarchy.health(id).await;
+            any_key |= health.is_ok();
+            let detail = health.as_ref().err().map_or_else(|| "answers".to_owned(), ToString::to_string);
+            components.push(ComponentView { name: format!("key:{id}"), up: health.is_ok(), detail });
+        }
+        let any_site = components.iter().any(|part| part.up && part.name.starts_with("site:"));
+        Readiness { ready: healthy && any_site && any_key, components }
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
+    }
+}
+
+impl From<IndexError> for GatewayError {
+    fn from(error: IndexError) -> Self {
+        Self::Internal(format!("index: {error}"))
+    }
+}
+
+impl From<ObjectError> for GatewayError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Overloaded => Self::Unavailable("the gateway is busy"),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> GatewayError {
+    GatewayError::Internal(error.to_string())
+}
+
+fn actor(who: &TokenIdentity) -> Actor {
+    Actor::Token { role: who.role.as_str(), id: who.id.clone() }
+}
+
+fn add(counter: &mut CounterView, tally: &Tally) {
+    counter.objects = counter.objects.saturating_add(tally.objects);
+    counter.bytes = counter.bytes.saturating_add(tally.bytes);
+}
+
+fn detail(state: &SiteState) -> String {
+    match state {
+        SiteState::Refused { reason } => format!("refused: {reason}"),
+        other => other.label().to_owned(),
+    }
+}
+
+fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
+    let (summary, placement) = (&record.summary, &record.detail.placement);
+    let copy = |copy: &crate::index::CopyRow| CopyView {
+        site: copy.site.clone(),
+        country: copy.country,
+        key: copy.key.clone(),
+        role: match copy.role {
+            Role::Primary => "primary",
+            Role::Required => "required",
+            Role::Queued => "queued",
+        }
+        .to_owned(),
+        stored: match copy.state {
+            CopyState::Stored { at } => Some(at.to_rfc3339()),
+            CopyState::Pending => None,
+        },
+    };
+    RecordView {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        version: summary.version,
+        record: summary.id,
+        size: summary.size,
+        etag: summary.etag.to_string(),
+        modified: summary.modified.to_rfc3339(),
+        owner: summary.owner.clone(),
+        subject: placement.subject.clone(),
+        attributes: placement.attributes.clone(),
+        countries: record.detail.copies.iter().map(|copy| copy.country).collect(),
+        copies: record.detail.copies.iter().map(copy).collect(),
+        instruments: placement.instruments.clone(),
+        shadow: placement.shadow.clone(),
+        revision: placement.revision,
+        decided: placement.decided_at.to_rfc3339(),
+    }
+}

@@ -1,0 +1,15 @@
+//! Puts the modules together: from a checked configuration to a running gateway, and back down in order.
+//!
+//! Start: lock the data folder, open the keyring, open the index, take the sites into service, put the policies in force, serve. Stop: no new
+//! connections, requests under way finish, background work ends, the index closes last.
+
+mod background;
+mod gateway;
+pub mod install;
+mod known_sites;
+mod open;
+pub mod policies;
+mod start;
+
+pub use install::{Installation, OPERATOR_TOKEN_FILE};
+pub use start::{App, Running, StartError};

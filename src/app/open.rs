@@ -1,0 +1,133 @@
+//! Opens what a gateway stands on: lock, keyring, index, sites, policies.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, TryLockError},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{StartError, policies};
+use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteLimits};
+use crate::clock::Clock;
+use crate::config::{self, Config, Engine};
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::index::{Index, IndexKeys, SledEngine};
+use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
+use crate::policy::{Available, PolicySet};
+use crate::residency::SiteSpec;
+use crate::types::{Country, KeyId};
+
+/// Takes the data folder for this process alone. The lock ends with the process, however it ends.
+pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let path = data_dir.join("lock");
+    let file_error = |source| StartError::File { path: path.clone(), source };
+    fs::create_dir_all(data_dir).map_err(file_error)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(file_error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Locked { data_dir: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(file_error(source)),
+    }
+}
+
+/// Opens the keyring. Only an installation that has no index yet gets a new one: an index without its keyring is a loss to look into,
+/// not a reason to begin anew.
+pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring, StartError> {
+    let keys: Vec<(KeyId, Country)> = config.keys.iter().map(|key| (key.id.clone(), key.country)).collect();
+    let keyring = if config.keyring.path.exists() {
+        Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(clock))?
+    } else if index_folder(config).exists() {
+        return Err(StartError::KeyringMissing { path: config.keyring.path.clone() });
+    } else {
+        if let Some(folder) = config.keyring.path.parent() {
+            fs::create_dir_all(folder).map_err(|source| StartError::File { path: folder.to_owned(), source })?;
+        }
+        let created = Keyring::create(&config.keyring.path, &keys, Arc::clone(clock))?;
+        tracing::warn!(advice = created.advice, "keyring created");
+        created.keyring
+    };
+    for (key, country) in &keys {
+        keyring.ensure(key, *country)?;
+    }
+    Ok(keyring)
+}
+
+pub(super) fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hierarchy, StartError> {
+    let providers = config
+        .keys
+        .iter()
+        .map(|key| Ok((key.id.clone(), key.country, keyring.provider(&key.id, key.country)?)))
+        .collect::<Result<Vec<(KeyId, Country, Arc<dyn KeyProvider>)>, StartError>>()?;
+    Ok(Hierarchy::new(providers, keyring.installation_id()))
+}
+
+pub(super) fn index(
+    config: &Config,
+    keyring: &Keyring,
+    pseudonyms: &Arc<Pseudonyms>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Index, StartError> {
+    let engine = match config.engine {
+        Engine::Sled => SledEngine::open(&index_folder(config), SledEngine::DEFAULT_CACHE_BYTES)?,
+    };
+    let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
+    Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)
+}
+
+pub(super) fn specs(config: &Config) -> Vec<SiteSpec> {
+    let spec = |site: &config::Site| SiteSpec { id: site.id.clone(), country: site.country, key: site.key.clone() };
+    config.sites.iter().map(spec).collect()
+}
+
+pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
+    let site = |(site, spec): (&config::Site, SiteSpec)| {
+        let backend: Arc<dyn Backend> = match &site.backend {
+            config::Backend::Fs { path } => Arc::new(FsBackend::open(site.id.clone(), path)?),
+            config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(s3))?),
+        };
+        let limits = SiteLimits { concurrency: site.concurrency, ..SiteLimits::default() };
+        Ok(Site::new(spec, backend, limits))
+    };
+    config.sites.iter().zip(specs(config)).map(site).collect()
+}
+
+fn s3_config(s3: &config::S3Backend) -> S3Config {
+    let credentials =
+        S3Credentials { access_key_id: s3.credentials.access_key_id.clone(), secret_access_key: s3.credentials.secret.clone() };
+    S3Config {
+        addressing: match s3.addressing {
+            config::Addressing::Path => Addressing::Path,
+            config::Addressing::Virtual => Addressing::Virtual,
+        },
+        private_ca: s3.ca.clone().map(String::into_bytes),
+        attempt_timeout: s3.attempt_timeout,
+        stall_timeout: s3.stall_timeout,
+        ..S3Config::new(&s3.endpoint, &s3.region, &s3.bucket, credentials)
+    }
+}
+
+/// What the configuration can offer to policies.
+pub(super) fn available(config: &Config) -> Available {
+    Available {
+        countries_with_site: config.sites.iter().map(|site| site.country).collect::<BTreeSet<_>>(),
+        countries_with_key: config.keys.iter().map(|key| key.country).collect::<BTreeSet<_>>(),
+    }
+}
+
+/// Reads the policies and checks them against what there is. Warnings are logged.
+pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -> Result<PolicySet, Vec<Diagnostic>> {
+    let files = policies::files(source)
+        .map_err(|error| vec![Diagnostic::of_file(policies::describe(source), error.to_string(), None)])?;
+    let set = PolicySet::parse(&files)?;
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        set.check(available).into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+    for warning in set.warnings().iter().chain(&warnings) {
+        tracing::warn!(%warning, "policy");
+    }
+    if errors.is_empty() { Ok(set) } else { Err(errors) }
+}
+
+fn index_folder(config: &Config) -> std::path::PathBuf {
+    config.data_dir.join("index")
+}

@@ -1,0 +1,289 @@
+//! Starting and stopping.
+
+use std::{collections::BTreeMap, fs::File, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
+
+use super::{background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use crate::admin;
+use crate::audit::{Actor, Event, Kind};
+use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator, Tokens};
+use crate::backend::{BackendError, Installation, Sites};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Limits, Tls};
+use crate::diagnostics::Diagnostic;
+use crate::index::{Change, CommitError, EngineError, Index, IndexError};
+use crate::kms::{KmsError, Pseudonyms};
+use crate::objects::{MemoryBudget, Objects, ObjectsParts};
+use crate::residency::Residency;
+use crate::s3::{S3Parts, S3Service};
+use crate::server::{self, TlsError, TlsFiles};
+use crate::telemetry::Metrics;
+
+/// How often sites are probed.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// Starts gateways.
+#[derive(Debug)]
+pub struct App;
+
+/// A running gateway. Dropped without [`Running::shutdown`], it stops without draining.
+pub struct Running {
+    s3: SocketAddr,
+    admin: SocketAddr,
+    gateway: Arc<AppGateway>,
+    index: Index,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<server::Drained>>,
+    background: Background,
+    _lock: File,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file or folder.
+    #[error("cannot use `{}`: {source}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Two gateways, one data folder.
+    #[error("another gateway uses `{}`", data_dir.display())]
+    Locked {
+        /// The folder.
+        data_dir: PathBuf,
+    },
+    /// There is an index, but not the keyring that it was written with.
+    #[error("there is an index but no keyring at `{}`: put the keyring back; nothing can be read without it", path.display())]
+    KeyringMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The policies are wrong.
+    #[error("the policies cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policies(Vec<Diagnostic>),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Keys.
+    #[error(transparent)]
+    Keys(#[from] KmsError),
+    /// The index's engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A commit that has to precede service.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A site's settings.
+    #[error(transparent)]
+    Site(#[from] BackendError),
+    /// A listener's certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Principals.
+    #[error(transparent)]
+    Principals(#[from] DuplicateAccessKey),
+}
+
+impl App {
+    /// Starts a gateway. Port 0 means any free port. Sites that do not answer do not keep it from starting.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lock = open::lock(&config.data_dir)?;
+        let available = open::available(&config);
+        let set = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
+        let keyring = open::keyring(&config, &clock)?;
+        let hierarchy = Arc::new(open::hierarchy(&config, &keyring)?);
+        let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
+        let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
+
+        let known = IndexedSites {
+            index: index.clone(),
+            countries: config.sites.iter().map(|site| (site.id.clone(), site.country)).collect(),
+            clock: Arc::clone(&clock),
+            runtime: Handle::current(),
+        };
+        let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(known));
+        let sites = Arc::new(Sites::new(open::sites(&config)?, installation));
+        for (site, outcome) in sites.verify().await {
+            if let Err(error) = outcome {
+                tracing::error!(%site, %error, "site is not in service");
+            }
+        }
+
+        let revision = set.revision();
+        index
+            .commit(
+                Change::Policy { revision },
+                Event { revision: Some(revision), ..Event::new(Kind::PolicyActivated, Actor::System) },
+            )
+            .await?;
+        index.commit(Change::Note, Event::new(Kind::Started, Actor::System)).await?;
+        let policies = Arc::new(ArcSwap::from_pointee(set));
+        let keys: BTreeMap<_, _> = config.keys.iter().rev().map(|key| (key.country, key.id.clone())).collect();
+        let residency = Residency::new(
+            Arc::clone(&policies),
+            open::specs(&config),
+            config.sites_per_country,
+            Arc::new(index.clone()),
+            Arc::clone(&sites) as _,
+            Arc::clone(&clock),
+        )
+        .with_keys(keys);
+        let objects = Objects::new(ObjectsParts {
+            index: index.clone(),
+            residency: Arc::new(residency),
+            policies: Arc::clone(&policies),
+            hierarchy,
+            pseudonyms,
+            sites: Arc::clone(&sites),
+            clock: Arc::clone(&clock),
+            memory: MemoryBudget::new(config.limits.memory),
+        });
+        let principals = Arc::new(ArcSwap::from_pointee(Principals::new(config.principals.clone())?));
+        let gateway = Arc::new(AppGateway::new(
+            objects.clone(),
+            Arc::clone(&principals),
+            (config.policies.clone(), available),
+            Metrics::install().ok(),
+        ));
+
+        let (stop, stopped) = watch::channel(false);
+        let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
+        let s3 = S3Service::new(S3Parts {
+            objects: objects.clone(),
+            authenticator: Arc::new(S3Authenticator::new(principals, config.s3.region.clone(), hosts)),
+            clock,
+            body_patience: config.limits.body_timeout,
+        });
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));
+        let admin = TowerToHyperService::new(router);
+        let s3_listener = bind(config.s3.listen).await?;
+        let admin_listener = bind(config.admin.listen).await?;
+        let (s3_address, admin_address) = (local(&s3_listener)?, local(&admin_listener)?);
+        let (s3_tls, admin_tls) = (tls(config.s3.tls.as_ref())?, tls(config.admin.tls.as_ref())?);
+        let s3_task = tokio::spawn(server::serve(
+            s3_listener,
+            s3_tls,
+            limits("s3", &config.limits),
+            flagged(stopped.clone()),
+            move |request, _| {
+                let s3 = s3.clone();
+                async move { s3.handle(request).await }
+            },
+        ));
+        let admin_task = tokio::spawn(server::serve(
+            admin_listener,
+            admin_tls,
+            limits("admin", &config.limits),
+            flagged(stopped.clone()),
+            move |request, _| {
+                let answer = admin.call(request);
+                async move { answer.await.unwrap_or_else(|never| match never {}) }
+            },
+        ));
+        let background = Background::start(&objects, sites.watch(PROBE), config.gc_grace, stopped);
+        tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
+        Ok(Running {
+            s3: s3_address,
+            admin: admin_address,
+            gateway,
+            index,
+            stop,
+            listeners: vec![s3_task, admin_task],
+            background,
+            _lock: lock,
+        })
+    }
+}
+
+impl Running {
+    /// Where S3 is served.
+    pub const fn s3_addr(&self) -> SocketAddr {
+        self.s3
+    }
+
+    /// Where the admin API is served.
+    pub const fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Reads the policies again; those in force stay when the new ones are wrong, which is logged.
+    pub async fn reload(&self) {
+        match self.gateway.reload(Actor::System, None).await {
+            Ok(revision) => tracing::info!(%revision, "policies reloaded"),
+            Err(error) => tracing::error!(%error, "policies not reloaded"),
+        }
+    }
+
+    /// Waits until the index cannot go on. Nothing may be acknowledged after that.
+    pub async fn failed(&self) -> IndexError {
+        self.index.failed().await
+    }
+
+    /// Stops: no new connections, requests under way finish within the configured time, then background work ends.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        for listener in self.listeners {
+            if let Ok(drained) = listener.await
+                && drained.cut_off > 0
+            {
+                tracing::warn!(connections = drained.cut_off, "cut off unfinished requests");
+            }
+        }
+        self.background.stop().await;
+        if let Err(error) = self.index.commit(Change::Note, Event::new(Kind::Stopped, Actor::System)).await {
+            tracing::error!(%error, "the stop is not in the ledger");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    server::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    listener.local_addr().map_err(|source| StartError::Listen { address: unknown, source })
+}
+
+fn tls(tls: Option<&Tls>) -> Result<Option<server::Tls>, StartError> {
+    let load = |tls: &Tls| {
+        let files = TlsFiles { certificate: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone() };
+        server::Tls::load(files)
+    };
+    Ok(tls.map(load).transpose()?)
+}
+
+fn limits(name: &'static str, limits: &Limits) -> server::Limits {
+    server::Limits {
+        name,
+        max_connections: limits.connections,
+        max_head_bytes: limits.header_size,
+        head_timeout: limits.header_timeout,
+        drain_timeout: limits.drain,
+        ..server::Limits::default()
+    }
+}
+
+async fn flagged(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

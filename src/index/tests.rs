@@ -1,0 +1,486 @@
+//! The index against a plain map, on both engines.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use proptest::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::*;
+use crate::{
+    audit::{self, Actor, Event, Kind},
+    backend::Receipt,
+    clock::ManualClock,
+    digest::ETag,
+    kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
+    policy::{DecisionSource, Role},
+    residency::{Basis, Directory, PlacementRecord},
+    seal::BlobName,
+    types::*,
+};
+
+const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
+
+fn event() -> Event {
+    Event::new(Kind::PutObject, Actor::System)
+}
+
+fn index_keys() -> IndexKeys {
+    let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
+    IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) }
+}
+
+fn open(engine: Arc<dyn Engine>) -> Index {
+    Index::open(engine, index_keys(), Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)))).unwrap()
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::new(text).unwrap()
+}
+
+fn owner() -> KeyOwner {
+    KeyOwner::Subject(Pseudonym::from_bytes([5; 16]))
+}
+
+fn basis() -> Basis {
+    Basis { policy: POLICY, subject_generation: Generation(0) }
+}
+
+/// An index with a policy, a subject key and a bucket.
+async fn prepared(engine: Arc<dyn Engine>) -> (Index, Arc<Bucket>) {
+    let index = open(engine);
+    index.commit(Change::Policy { revision: POLICY }, event()).await.unwrap();
+    index.commit(Change::SubjectKey { key: Box::new(wrapped(1)), rewrap: false }, event()).await.unwrap();
+    let created = index.commit(create("bucket"), event()).await.unwrap();
+    (index, created.bucket.unwrap())
+}
+
+fn create(name: &str) -> Change {
+    Change::CreateBucket { name: BucketName::new(name).unwrap(), owner: PrincipalId::new("feed").unwrap(), region: None }
+}
+
+fn wrapped(generation: u64) -> WrappedSubjectKey {
+    WrappedSubjectKey {
+        owner: owner(),
+        key: KeyId::new("pk").unwrap(),
+        country: "PK".parse().unwrap(),
+        generation: Generation(generation),
+        wrapped: WrappedKey::new("a.b.c.d.e"),
+    }
+}
+
+fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
+    let ticket = index.ticket().unwrap();
+    let attempt = AttemptId::from_bytes(crate::digest::random());
+    let summary = Summary {
+        id: RecordId::from_bytes(crate::digest::random()),
+        version: VersionId::Null,
+        ticket,
+        modified: Timestamp::from_seconds(5),
+        size,
+        etag: ETag::single([u8::try_from(size % 256).unwrap(); 16]),
+        checksum_algorithm: None,
+        owner: PrincipalId::new("feed").unwrap(),
+        delete_marker: false,
+    };
+    let copy = CopyRow {
+        site: SiteId::new(site).unwrap(),
+        country: "PK".parse().unwrap(),
+        key: KeyId::new("pk").unwrap(),
+        owner: owner(),
+        sk_generation: Generation(1),
+        dek: WrappedDek::from_bytes([9; WrappedDek::LEN]),
+        role: Role::Primary,
+        state: CopyState::Stored { at: Timestamp::default() },
+        manifest_head_len: 300,
+        manifest_attempt: attempt,
+    };
+    let placement = PlacementRecord {
+        subject: Some(SubjectId::new(subject).unwrap()),
+        attributes: Attributes::new(),
+        principal: PrincipalId::new("feed").unwrap(),
+        origins: Vec::new(),
+        copies: Vec::new(),
+        instruments: vec![InstrumentId::new("pk-cpoh-2020").unwrap()],
+        shadow: Vec::new(),
+        revision: POLICY,
+        subject_generation: Generation(0),
+        decided_at: Timestamp::default(),
+        source: DecisionSource::Instruments,
+    };
+    let detail = Detail {
+        content: BTreeMap::new(),
+        metadata: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        tags: Vec::new(),
+        checksum: None,
+        placement,
+        copies: vec![copy],
+        layout: Layout::Whole { attempt },
+    };
+    Record { summary, detail }
+}
+
+fn receipts(record: &Record) -> Vec<Receipt> {
+    let of = |copy: &CopyRow| {
+        let name = BlobName::of(copy.country, &copy.manifest(record.summary.id, record.detail.layout));
+        Receipt::for_test(copy.site.clone(), copy.country, name, 1)
+    };
+    record.detail.copies.iter().map(of).collect()
+}
+
+fn put_change(bucket: &Bucket, at: &str, record: Record, condition: WriteCondition) -> PutChange {
+    PutChange { bucket: bucket.id, key: key(at), receipts: receipts(&record), record, basis: basis(), condition }
+}
+
+fn put(bucket: &Bucket, at: &str, record: Record) -> Change {
+    Change::Put(Box::new(put_change(bucket, at, record, WriteCondition::None)))
+}
+
+fn delete(bucket: &Bucket, at: &str, ticket: Ticket) -> Change {
+    Change::Delete { bucket: bucket.id, key: key(at), ticket, condition: WriteCondition::None }
+}
+
+/// Counters equal a recount and the ledger verifies against its head.
+async fn check_whole(index: &Index) {
+    assert_eq!(index.summary(), index.recount().await.unwrap());
+    let entries = index.ledger_entries(0, usize::MAX).await.unwrap();
+    let head = index.ledger_head();
+    assert_eq!(audit::verify(&entries, &[head]).unwrap().entries, head.size);
+}
+
+async fn list_all(index: &Index, bucket: &Bucket, prefix: &str, delimiter: Option<&str>, limit: usize) -> Vec<ListItem> {
+    let (mut items, mut after) = (Vec::new(), None);
+    loop {
+        let query =
+            ListQuery { bucket: bucket.id, prefix: prefix.to_owned(), delimiter: delimiter.map(str::to_owned), after, limit };
+        let page = index.list(query).await.unwrap();
+        assert!(page.items.len() <= limit);
+        assert_eq!(page.truncated, page.next.is_some());
+        items.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return items;
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Put(usize, u64, usize),
+    Delete(usize),
+    Upload(usize, u64, bool),
+    List(usize),
+    Reopen,
+}
+
+const NAMES: [&str; 8] = ["a", "a/", "a/b", "a//c", "a\0", "a\u{ffff}", "b/\u{10ffff}/x", "users/ayesha/cv"];
+const SITES: [&str; 2] = ["pk-khi", "pk-lhe"];
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        4 => (0..NAMES.len(), 0..100_000u64, 0..2usize).prop_map(|(key, size, site)| Op::Put(key, size, site)),
+        2 => (0..NAMES.len()).prop_map(Op::Delete),
+        2 => (0..NAMES.len(), 1..100_000u64, any::<bool>()).prop_map(|(key, size, complete)| Op::Upload(key, size, complete)),
+        1 => (1..4usize).prop_map(Op::List),
+        1 => Just(Op::Reopen),
+    ];
+    prop::collection::vec(op, 1..30)
+}
+
+fn upload_of(index: &Index, bucket: &Bucket, at: &str) -> Upload {
+    let template = record(index, 0, SITES[0], "ayesha");
+    Upload {
+        id: UploadId::from_bytes(crate::digest::random()),
+        bucket: bucket.id,
+        key: key(at),
+        initiated: Timestamp::default(),
+        owner: PrincipalId::new("feed").unwrap(),
+        record: template.summary.id,
+        content: BTreeMap::new(),
+        metadata: BTreeMap::new(),
+        tags: Vec::new(),
+        checksum: None,
+        placement: template.detail.placement,
+        copies: template.detail.copies,
+        state: UploadState::Open,
+    }
+}
+
+async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, size: u64) -> PartEntry {
+    let entry = PartEntry {
+        number,
+        attempt: AttemptId::from_bytes(crate::digest::random()),
+        size,
+        etag: ETag::single([1; 16]),
+        checksum: None,
+    };
+    let copy = &upload.copies[0];
+    let blobs = garbage::run(copy.stored_at(), upload.record, number, entry.attempt, size);
+    let change = PutPartChange {
+        bucket: bucket.id,
+        key: upload.key.clone(),
+        upload: upload.id,
+        part: Part { entry, modified: Timestamp::default() },
+        receipts: blobs.map(|blob| Receipt::for_test(blob.site, copy.country, blob.name, 1)).collect(),
+        basis: basis(),
+    };
+    index.commit(Change::PutPart(Box::new(change)), event()).await.unwrap();
+    entry
+}
+
+/// Uploads two parts, one of them twice, and completes with both or aborts.
+async fn multipart(index: &Index, bucket: &Bucket, at: &str, size: u64, complete: bool) -> Option<RecordId> {
+    let upload = upload_of(index, bucket, at);
+    let change = Change::CreateUpload { upload: Box::new(upload.clone()), basis: basis() };
+    index.commit(change, event()).await.unwrap();
+    put_part(index, bucket, &upload, 1, 5).await;
+    let parts = vec![put_part(index, bucket, &upload, 1, size).await, put_part(index, bucket, &upload, 2, 1).await];
+    put_part(index, bucket, &upload, 3, 9).await;
+    if !complete {
+        let abort = || Change::AbortUpload { bucket: bucket.id, key: key(at), upload: upload.id };
+        index.commit(abort(), event()).await.unwrap();
+        assert!(matches!(index.commit(abort(), event()).await, Err(CommitError::NoSuchUpload)));
+        return None;
+    }
+    let mut whole = record(index, size + 1, SITES[0], "ayesha");
+    whole.summary.id = upload.record;
+    whole.detail.layout = Layout::Parts { table: upload.id, count: 2 };
+    let change = || Change::CompleteUpload {
+        put: Box::new(put_change(bucket, at, whole.clone(), WriteCondition::None)),
+        upload: upload.id,
+        parts: parts.clone(),
+        parts_digest: [4; 32],
+    };
+    index.commit(change(), event()).await.unwrap();
+    assert!(matches!(index.commit(change(), event()).await, Err(CommitError::UploadCompleted(_))));
+    assert_eq!(index.parts_of(upload.id).unwrap().len(), 2);
+    Some(upload.record)
+}
+
+async fn run_model(reopen: &mut dyn FnMut(Option<Index>) -> Arc<dyn Engine>, ops: Vec<Op>) {
+    let (mut index, bucket) = prepared(reopen(None)).await;
+    let mut model: BTreeMap<&str, RecordId> = BTreeMap::new();
+    for op in ops {
+        match op {
+            Op::Put(at, size, site) => {
+                let record = record(&index, size, SITES[site], "ayesha");
+                let id = record.summary.id;
+                let committed = index.commit(put(&bucket, NAMES[at], record), event()).await.unwrap();
+                assert_eq!(committed.replaced.map(|old| old.id), model.insert(NAMES[at], id));
+            }
+            Op::Delete(at) => {
+                let ticket = index.ticket().unwrap();
+                let committed = index.commit(delete(&bucket, NAMES[at], ticket), event()).await.unwrap();
+                assert_eq!(committed.replaced.map(|old| old.id), model.remove(NAMES[at]));
+            }
+            Op::Upload(at, size, complete) => {
+                if let Some(id) = multipart(&index, &bucket, NAMES[at], size, complete).await {
+                    model.insert(NAMES[at], id);
+                }
+            }
+            Op::List(limit) => {
+                let items = list_all(&index, &bucket, "", None, limit).await;
+                let keys: Vec<&str> = items
+                    .iter()
+                    .map(|item| match item {
+                        ListItem::Object { key, .. } => key.as_str(),
+                        ListItem::Prefix(_) => panic!("no delimiter"),
+                    })
+                    .collect();
+                assert_eq!(keys, model.keys().copied().collect::<Vec<&str>>());
+            }
+            Op::Reopen => {
+                let before = index.ticket().unwrap();
+                index = open(reopen(Some(index)));
+                assert!(index.ticket().unwrap() > before);
+            }
+        }
+    }
+    for name in NAMES {
+        let found = index.current(&bucket, &key(name)).unwrap();
+        assert_eq!(found.map(|record| record.summary.id), model.get(name).copied());
+    }
+    let query = RecordsQuery { subject: Some(SubjectId::new("ayesha").unwrap()), limit: 100, ..RecordsQuery::default() };
+    let found: BTreeSet<_> =
+        index.search(query).await.unwrap().records.into_iter().map(|found| found.record.summary.id).collect();
+    assert_eq!(found, model.values().copied().collect());
+    check_whole(&index).await;
+    // Sweeping everything leaves only what the records need.
+    while let Some((row, garbage)) = index.garbage(Timestamp::from_millis(i64::MAX), 1).await.unwrap().pop() {
+        let blobs = index.garbage_blobs(&garbage).await.unwrap().unwrap();
+        for id in model.keys() {
+            let live = index.current(&bucket, &key(id)).unwrap().unwrap();
+            let parts = match live.detail.layout {
+                Layout::Parts { table, .. } => index.parts_of(table).unwrap(),
+                _ => Arc::default(),
+            };
+            assert!(
+                live.blobs(&parts).all(|needed| blobs.iter().all(|blob| blob.name != needed.name)),
+                "live data is no garbage"
+            );
+        }
+        index.commit(Change::Collected { garbage: vec![row] }, event()).await.unwrap();
+    }
+    for name in model.keys() {
+        let live = index.current(&bucket, &key(name)).unwrap().unwrap();
+        if let Layout::Parts { table, .. } = live.detail.layout {
+            assert_eq!(index.inner.part_table(&table).unwrap().unwrap().len(), 2, "the part table of a live record stays");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn behaves_as_a_map_in_memory(ops in ops()) {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+        Runtime::new().unwrap().block_on(run_model(&mut |old| { drop(old); Arc::clone(&engine) }, ops));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+    #[test]
+    fn behaves_as_a_map_on_sled(ops in ops()) {
+        let folder = tempfile::tempdir().unwrap();
+        Runtime::new().unwrap().block_on(run_model(
+            &mut |old| { drop(old); Arc::new(SledEngine::open(folder.path(), 8 << 20).unwrap()) },
+            ops,
+        ));
+    }
+
+    #[test]
+    fn delimiter_listings_equal_a_naive_one(
+        keys in prop::collection::btree_set("[a/\0\u{ffff}\u{10ffff}]{1,5}", 0..25),
+        prefix in "[a/\0\u{10ffff}]{0,2}",
+        delimiter in prop_oneof![Just(""), Just("/"), Just("//"), Just("\0"), Just("\u{10ffff}"), Just("a")],
+        limit in 1..5usize,
+    ) {
+        Runtime::new().unwrap().block_on(async {
+            let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+            for at in &keys {
+                index.commit(put(&bucket, at, record(&index, 1, SITES[0], "s")), event()).await.unwrap();
+            }
+            let mut expected: Vec<String> = Vec::new();
+            for at in keys.iter().filter(|at| at.starts_with(&prefix)) {
+                let cut = if delimiter.is_empty() { None } else { at[prefix.len()..].find(delimiter) };
+                let line = cut.map_or(at.clone(), |cut| at[..prefix.len() + cut + delimiter.len()].to_owned() + "|");
+                if expected.last() != Some(&line) {
+                    expected.push(line);
+                }
+            }
+            let items = list_all(&index, &bucket, &prefix, Some(delimiter), limit).await;
+            let found: Vec<String> = items.into_iter().map(|item| match item {
+                ListItem::Object { key, .. } => key,
+                ListItem::Prefix(prefix) => prefix + "|",
+            }).collect();
+            assert_eq!(found, expected);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_no_longer_stands_does_not_commit() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let stale = |result: Result<Committed, CommitError>| match result {
+        Err(CommitError::Stale(what)) => what,
+        other => panic!("{other:?}"),
+    };
+    let fresh = || record(&index, 1, SITES[0], "ayesha");
+    let subject = SubjectId::new("ayesha").unwrap();
+    index.commit(Change::Subject { id: subject.clone(), attributes: Some(Attributes::new()) }, event()).await.unwrap();
+    assert_eq!(stale(index.commit(put(&bucket, "k", fresh()), event()).await), Stale::Subject);
+    assert_eq!(index.lookup(&subject).unwrap().unwrap().generation, Generation(1));
+    let other = || record(&index, 1, SITES[0], "bilal");
+    index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), rewrap: false }, event()).await.unwrap();
+    assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Key);
+    index.commit(Change::Policy { revision: PolicyRevision::from_bytes([8; 32]) }, event()).await.unwrap();
+    assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Policy);
+    index.commit(Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id }, event()).await.unwrap();
+    index.commit(create("bucket"), event()).await.unwrap();
+    assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Bucket);
+    check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn conditions_order_and_receipts_are_checked() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let early = record(&index, 1, SITES[0], "s");
+    let late = record(&index, 2, SITES[0], "s");
+    let id = late.summary.id;
+    let mut unproven = put_change(&bucket, "k", late.clone(), WriteCondition::None);
+    unproven.receipts.clear();
+    assert!(matches!(index.commit(Change::Put(Box::new(unproven)), event()).await, Err(CommitError::NotStored { .. })));
+    let absent = put_change(&bucket, "k", late.clone(), WriteCondition::IfMatch(vec![]));
+    assert!(matches!(index.commit(Change::Put(Box::new(absent)), event()).await, Err(CommitError::NoSuchKey)));
+    let first = put_change(&bucket, "k", late, WriteCondition::IfAbsent);
+    index.commit(Change::Put(Box::new(first)), event()).await.unwrap();
+    let entries = index.ledger_head().size;
+    let again = put_change(&bucket, "k", record(&index, 3, SITES[0], "s"), WriteCondition::IfAbsent);
+    let mut recorded = event();
+    recorded.record_refusal = true;
+    assert!(matches!(index.commit(Change::Put(Box::new(again)), recorded).await, Err(CommitError::PreconditionFailed)));
+    assert_eq!(index.ledger_head().size, entries + 1, "the refusal is in the ledger");
+    let delete_early = delete(&bucket, "k", early.summary.ticket);
+    assert!(index.commit(delete_early, event()).await.unwrap().superseded);
+    assert!(index.commit(put(&bucket, "k", early), event()).await.unwrap().superseded);
+    assert_eq!(index.current(&bucket, &key("k")).unwrap().unwrap().summary.id, id);
+    let full = Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id };
+    assert!(matches!(index.commit(full, event()).await, Err(CommitError::BucketNotEmpty)));
+    check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn what_an_attempt_leaves_is_garbage_unless_it_committed() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    for commits in [true, false] {
+        let record = record(&index, 1, SITES[0], "s");
+        let attempt = record.detail.copies[0].manifest_attempt;
+        let intent = Intent { record: record.summary.id, attempt, sites: Vec::new(), started: Timestamp::default() };
+        let mut guard = index.intent(intent);
+        guard.add(&SiteId::new(SITES[0]).unwrap(), *receipts(&record)[0].name());
+        assert!(index.is_intended(record.summary.id, attempt));
+        let pin = index.pin(record.summary.id);
+        if commits {
+            index.commit(put(&bucket, "k", record), event()).await.unwrap();
+        }
+        drop(guard);
+        index.commit(Change::Note, event()).await.unwrap();
+        let garbage = index.garbage(Timestamp::from_millis(i64::MAX), 9).await.unwrap();
+        assert_eq!(garbage.len(), usize::from(!commits));
+        if let Some((_, garbage)) = garbage.first() {
+            assert_eq!(garbage.why, GarbageReason::Abandoned);
+            assert!(index.garbage_blobs(garbage).await.unwrap().is_none(), "pinned");
+            drop(pin);
+            assert_eq!(index.garbage_blobs(garbage).await.unwrap().unwrap().len(), 1);
+        }
+    }
+    let reserved = index.reserve(bucket.id, &key("k")).unwrap();
+    assert_eq!(index.reserve(bucket.id, &key("k")).unwrap_err(), Busy);
+    drop(reserved);
+    assert!(index.reserve(bucket.id, &key("k")).is_ok());
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_after_a_failure_and_a_changed_head_does_not_open() {
+    let engine = Arc::new(MemoryEngine::new());
+    let (index, bucket) = prepared(engine.clone()).await;
+    engine.fail_next_apply();
+    let failed = index.commit(put(&bucket, "k", record(&index, 1, SITES[0], "s")), event()).await;
+    assert!(matches!(failed, Err(CommitError::Fatal(_))));
+    index.failed().await;
+    assert!(!index.is_healthy());
+    assert!(matches!(index.commit(Change::Note, event()).await, Err(CommitError::Fatal(_))));
+
+    let engine = Arc::new(MemoryEngine::new());
+    drop(prepared(engine.clone()).await);
+    let stored = read_ledger(engine.as_ref()).unwrap();
+    assert_eq!(audit::verify(&stored.entries, &[stored.head.unwrap()]).unwrap().entries, 3);
+    let mut cut = engine::Batch::default();
+    cut.delete(keys::ledger(2));
+    engine.apply(cut).unwrap();
+    let reopened = Index::open(engine, index_keys(), Arc::new(ManualClock::default()));
+    assert!(matches!(reopened.err(), Some(IndexError::LedgerHead)));
+}
