@@ -2,9 +2,9 @@
 
 /// A path as the source spells it, grouped imports expanded: `use crate::{a::B, c}` gives `crate::a::B` and `crate::c`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NamedPath {
-    pub segments: Vec<String>,
-    pub line: usize,
+pub(crate) struct NamedPath {
+    pub(crate) segments: Vec<String>,
+    pub(crate) line: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ struct Placed {
 
 /// Every path of two segments or more that the code outside `#[cfg(test)]` items names, and every `use` and
 /// `extern crate` of one.
-pub fn named_paths(source: &str) -> Vec<NamedPath> {
+pub(crate) fn named_paths(source: &str) -> Vec<NamedPath> {
     let tokens = without_tests(tokens(source));
     let mut found = Vec::new();
     let mut at = 0;
@@ -53,7 +53,7 @@ pub fn named_paths(source: &str) -> Vec<NamedPath> {
 }
 
 /// The names of the modules that the source declares as `#[cfg(test)] mod name;`, each in a file of its own.
-pub fn test_modules(source: &str) -> Vec<String> {
+pub(crate) fn test_modules(source: &str) -> Vec<String> {
     let tokens = tokens(source);
     let mut names = Vec::new();
     for at in 0..tokens.len() {
@@ -72,7 +72,7 @@ pub fn test_modules(source: &str) -> Vec<String> {
 }
 
 /// The lines on which a macro of one of these names is called outside `#[cfg(test)]` items.
-pub fn macro_calls(source: &str, names: &[&str]) -> Vec<(usize, String)> {
+pub(crate) fn macro_calls(source: &str, names: &[&str]) -> Vec<(usize, String)> {
     let tokens = without_tests(tokens(source));
     tokens
         .windows(2)
