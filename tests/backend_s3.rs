@@ -3,6 +3,8 @@
 //! Runs when `DOMICILE_TEST_S3_ENDPOINT` is set, with `DOMICILE_TEST_S3_BUCKET`, `DOMICILE_TEST_S3_REGION`,
 //! `DOMICILE_TEST_S3_ACCESS_KEY_ID` and `DOMICILE_TEST_S3_SECRET_ACCESS_KEY`. The bucket must exist and be of no other use.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests, outside a test function")]
+
 use bytes::Bytes;
 use domicile::{
     backend::{Backend, BackendError, S3Backend, S3Config, S3Credentials, conformance},

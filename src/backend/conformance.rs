@@ -48,7 +48,7 @@ async fn whole_blobs_come_back(backend: &dyn Backend) -> Result<(), BackendError
 async fn ranges_are_half_open_and_cut(backend: &dyn Backend) -> Result<(), BackendError> {
     let len = 3 * 1024 * 1024 + 17_u64;
     let content = content(len as usize, 2);
-    backend.put(&name(2), &[content.clone()]).await?;
+    backend.put(&name(2), std::slice::from_ref(&content)).await?;
     let ranges: [Range<u64>; 8] =
         [0..1, 0..len, 0..len + 1, 1..65_537, len - 1..len, len - 1..u64::MAX, 1_000_000..1_300_000, 65_536..2_200_000];
     for asked in ranges {
@@ -134,7 +134,7 @@ async fn readers_see_whole_blobs_only(backend: &dyn Backend) -> Result<(), Backe
                 return backend.put(&name(6), &[versions[turn / 3 % 4].clone()]).await;
             }
             let (_, _, bytes) = read(backend, &name(6), None).await?;
-            assert!(versions.iter().any(|version| *version == bytes), "a reader beside writers sees one whole blob");
+            assert!(versions.contains(&bytes), "a reader beside writers sees one whole blob");
             Ok(())
         }
     });

@@ -43,6 +43,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// A receipt that no site gave.
+    #[cfg(test)]
+    pub(crate) fn for_test(site: SiteId, country: Country, name: BlobName, len: u64) -> Self {
+        Self { site, country, name, len }
+    }
+
     /// Where the blob is.
     pub fn site(&self) -> &SiteId {
         &self.site
@@ -66,14 +72,6 @@ impl Receipt {
     /// Whether the blob has no bytes. No sealed blob is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    /// A receipt for nothing, so that the stages behind can be tested alone.
-    #[cfg(test)]
-    #[expect(clippy::allow_attributes, reason = "used by the tests of later stages only")]
-    #[allow(dead_code)]
-    pub(crate) fn for_test(site: SiteId, country: Country, name: BlobName, len: u64) -> Self {
-        Self { site, country, name, len }
     }
 }
 
@@ -128,7 +126,7 @@ impl Site {
             Err(error) => Err(error),
         };
         self.conclude(measured, outcome, len)?;
-        Ok(Receipt { site: self.spec.id.clone(), country: self.spec.country, name: blob.name().clone(), len })
+        Ok(Receipt { site: self.spec.id.clone(), country: self.spec.country, name: *blob.name(), len })
     }
 
     /// Opens a blob, or a range of it, for reading. The turn is held until the stream is dropped.

@@ -37,7 +37,7 @@ impl Target {
             key: self.seal.key().clone(),
             owner: self.owner.clone(),
             sk_generation: self.sk_generation,
-            dek: self.key.wrapped().clone(),
+            dek: *self.key.wrapped(),
             role: self.role,
             state: CopyState::Pending,
             manifest_head_len: 0,
@@ -53,10 +53,12 @@ impl Target {
 
 /// One lock for each subject key that is being created, so that two first writes of a subject make one key.
 #[derive(Default)]
-pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), CreationLock>>);
+
+type CreationLock = Arc<tokio::sync::Mutex<()>>;
 
 impl CreationLocks {
-    fn of(&self, key: &KeyId, owner: &KeyOwner) -> Arc<tokio::sync::Mutex<()>> {
+    fn of(&self, key: &KeyId, owner: &KeyOwner) -> CreationLock {
         let mut locks = self.0.lock();
         // Locks that nobody holds are dropped here, so the map stays as small as the number of creations under way.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);

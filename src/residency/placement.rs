@@ -130,37 +130,3 @@ impl Placement {
         &self.record
     }
 }
-
-#[cfg(test)]
-impl Placement {
-    /// A placement at the given sites, for tests of the stages behind this one.
-    pub(crate) fn for_test(copies: Vec<PlannedCopy>, subject: Option<SubjectId>) -> Self {
-        let revision = PolicyRevision::from_bytes([0; 32]);
-        let placement =
-            copies.iter().map(|copy| crate::policy::PlannedCountry { country: copy.country, role: copy.role }).collect();
-        let decision = Decision {
-            placement,
-            allowed: None,
-            excluded: Default::default(),
-            keys: Vec::new(),
-            instruments: Vec::new(),
-            shadow: Vec::new(),
-            revision,
-            source: DecisionSource::Default,
-        };
-        let record = PlacementRecord {
-            subject,
-            attributes: Attributes::new(),
-            principal: PrincipalId::new("test").unwrap(),
-            origins: Vec::new(),
-            copies,
-            instruments: Vec::new(),
-            shadow: Vec::new(),
-            revision,
-            subject_generation: Generation::default(),
-            decided_at: Timestamp::default(),
-            source: DecisionSource::Default,
-        };
-        Self::new(record, decision)
-    }
-}
