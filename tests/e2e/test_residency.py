@@ -34,6 +34,10 @@ def person_of(number):
     return person(number % 90, UNNAMED if number % 2 else SUBJECT)
 
 
+# Three of them by name: two of Pakistan, one of Singapore.
+AMNA, BILAL, WEI = person(2)[0], person(4)[0], person(6)[0]
+
+
 def request(number):
     """Arguments of one record's PUT, and the country it must live in. Every way of saying so is used, by turns."""
     subject, residence = person_of(number)
@@ -117,9 +121,7 @@ def test_records_read_back(filled):
 
 
 def pk_arguments(name):
-    subject, residence = person(1)
-    assert residence == "PK"
-    return {"Bucket": "media", "Key": f"users/{subject}/{NAME}/{name}"}
+    return {"Bucket": "media", "Key": f"users/{AMNA}/{NAME}/{name}"}
 
 
 def test_overwrites_copies_and_multiparts_stay_in_the_country(filled):
@@ -204,14 +206,13 @@ def recorded(gateway, code):
 
 def test_what_is_unknown_or_contradictory_is_refused_and_recorded(filled):
     client = filled.client()
-    subject, _ = person(1)
     stranger = {"domicile-subject": "nobody-knows"}
     cases = [
         ("ResidencyUnknown", {"Key": "of-nobody"}),
         ("ResidencyUnknown", {"Key": "of-a-stranger", "Metadata": stranger}),
-        ("ResidencyConflict", {"Key": f"users/{subject}/x", "Metadata": {"domicile-subject": person(2)[0]}}),
-        ("ResidencyConflict", {"Key": f"users/{subject}/x", "Metadata": {"domicile-residence": "SG"}}),
-        ("ResidencyConflict", {"Key": f"users/{subject}/x", "Tagging": f"subject={person(2)[0]}"}),
+        ("ResidencyConflict", {"Key": f"users/{AMNA}/x", "Metadata": {"domicile-subject": BILAL}}),
+        ("ResidencyConflict", {"Key": f"users/{AMNA}/x", "Metadata": {"domicile-residence": "SG"}}),
+        ("ResidencyConflict", {"Key": f"users/{AMNA}/x", "Tagging": f"subject={BILAL}"}),
     ]
     blobs = {country: set(site.blobs()) for country, site in sites(filled).items()}
     for code, arguments in cases:
@@ -224,17 +225,15 @@ def test_what_is_unknown_or_contradictory_is_refused_and_recorded(filled):
 
 def test_a_copy_cannot_carry_a_record_to_another_country(filled):
     client, elsewhere = filled.client(), sites(filled)["SG"]
-    subject, _ = person(1)
     source = {"Bucket": "media", "Key": pk_arguments("laundered")["Key"]}
     client.put_object(Body=body("laundered", 5000), **pk_arguments("laundered"))
     before = set(elsewhere.blobs())
-    singaporean = next(person(number)[0] for number in range(90) if person(number)[1] == "SG")
     client.create_bucket(Bucket="static-site")
     attempts = [
-        {"Key": f"users/{singaporean}/stolen"},
-        {"Key": "stolen", "MetadataDirective": "REPLACE", "Metadata": {"domicile-subject": singaporean}},
+        {"Key": f"users/{WEI}/stolen"},
+        {"Key": "stolen", "MetadataDirective": "REPLACE", "Metadata": {"domicile-subject": WEI}},
         {"Key": "stolen", "MetadataDirective": "REPLACE", "Metadata": {"domicile-residence": "SG"}},
-        {"Key": "stolen", "TaggingDirective": "REPLACE", "Tagging": f"subject={singaporean}&residence=SG"},
+        {"Key": "stolen", "TaggingDirective": "REPLACE", "Tagging": f"subject={WEI}&residence=SG"},
     ]
     for attempt in attempts:
         assert refusal(client.copy_object, Bucket="media", CopySource=source, **attempt) == (403, "ResidencyConflict")
@@ -242,7 +241,7 @@ def test_a_copy_cannot_carry_a_record_to_another_country(filled):
     copied = client.copy_object(Bucket="static-site", Key="page", CopySource=source)
     assert copied["ResponseMetadata"]["HTTPHeaders"]["x-domicile-country"] == "PK"
     # By parts: the upload is Singapore's, the source is not.
-    target = {"Bucket": "media", "Key": f"users/{singaporean}/by-parts"}
+    target = {"Bucket": "media", "Key": f"users/{WEI}/by-parts"}
     upload = client.create_multipart_upload(**target)["UploadId"]
     during = set(elsewhere.blobs())
     outcome = refusal(client.upload_part_copy, UploadId=upload, PartNumber=1, CopySource=source, **target)
@@ -251,7 +250,7 @@ def test_a_copy_cannot_carry_a_record_to_another_country(filled):
     # The wrapped key of a person of Singapore may come into being with the upload; nothing of the source may.
     assert len(during - before) <= 1 and set(elsewhere.blobs()) == during
     status, answer = filled.admin("GET", "/v1/record?bucket=static-site&key=page")
-    assert status == 200 and answer["versions"][0]["subject"] == subject
+    assert status == 200 and answer["versions"][0]["subject"] == AMNA
 
 
 def records(gateway, query):
@@ -289,10 +288,9 @@ def test_the_audit_api_agrees_with_itself_and_with_the_listing(filled):
         assert len(records(filled, f"instrument={instrument}")) == len(page)
         assert len(records(filled, f"site={sites(filled)[country].name}")) == len(page)
 
-    subject, _ = person(1)
-    own = records(filled, f"subject={subject}")
-    assert own and {record["subject"] for record in own} == {subject}
-    assert len(own) == sum(record["subject"] == subject for page in by_country.values() for record in page)
+    own = records(filled, f"subject={AMNA}")
+    assert own and {record["subject"] for record in own} == {AMNA}
+    assert len(own) == sum(record["subject"] == AMNA for page in by_country.values() for record in page)
     for record in own[:5]:
         query = urllib.parse.urlencode({"bucket": record["bucket"], "key": record["key"]})
         status, answer = filled.admin("GET", f"/v1/record?{query}", role="auditor")
@@ -313,7 +311,7 @@ def test_an_auditor_reads_but_changes_nothing_and_is_recorded(filled):
     assert any(entry["kind"] == "audit-query" and "auditor" in str(entry["actor"]) for entry in asked), asked
     for method, path, text in [
         ("PUT", "/v1/subjects/somebody", {"attributes": {"residence": "PK"}}),
-        ("DELETE", f"/v1/subjects/{person(1)[0]}", None),
+        ("DELETE", f"/v1/subjects/{AMNA}", None),
         ("POST", "/v1/policies/reload", None),
     ]:
         assert filled.admin(method, path, text, role="auditor")[0] == 403
