@@ -5,17 +5,18 @@ use std::time::Duration;
 use aws_sdk_s3::{
     Client, Config,
     config::{
-        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient,
+        AsyncSleep, BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation, Sleep,
         StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
 use aws_smithy_http_client::{
-    Builder,
+    Connector,
     tls::{self, Provider, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
 use secrecy::ExposeSecret;
 
-use super::{Addressing, S3Config};
+use super::{Addressing, S3Config, direct::Direct};
 use crate::{backend::BackendError, types::SiteId};
 
 /// Attempts at one request, the first included.
@@ -28,15 +29,14 @@ const IDLE_CONNECTIONS: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// Builds the client of one site.
-pub(super) fn build(site: &SiteId, config: &S3Config) -> Result<Client, BackendError> {
+pub(super) fn build(config: &S3Config, connector: &SharedHttpConnector) -> Client {
     let credentials = &config.credentials;
     let secret = credentials.secret_access_key.expose_secret();
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(config.attempt_timeout).build();
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(config.attempt_timeout).build();
     let sdk = Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(http_client(site, config.private_ca.as_deref())?)
+        .http_client(Direct::sdk_client(connector))
         .endpoint_url(&config.endpoint)
         .region(Region::new(config.region.clone()))
         .credentials_provider(Credentials::new(&credentials.access_key_id, secret, None, None, "configuration"))
@@ -49,10 +49,11 @@ pub(super) fn build(site: &SiteId, config: &S3Config) -> Result<Client, BackendE
         .retry_config(retries)
         .timeout_config(timeouts)
         .build();
-    Ok(Client::from_conf(sdk))
+    Client::from_conf(sdk)
 }
 
-fn http_client(site: &SiteId, private_ca: Option<&[u8]>) -> Result<SharedHttpClient, BackendError> {
+/// The pooled connections of one site, which the SDK and the short way share.
+pub(super) fn connector(site: &SiteId, private_ca: Option<&[u8]>) -> Result<SharedHttpConnector, BackendError> {
     let trust = match private_ca {
         Some(pem) => TrustStore::empty().with_pem_certificate(pem),
         None => TrustStore::default(),
@@ -62,10 +63,24 @@ fn http_client(site: &SiteId, private_ca: Option<&[u8]>) -> Result<SharedHttpCli
         reason: "the private authority's certificates cannot be used".to_owned(),
         cause: Some(std::sync::Arc::new(error)),
     })?;
-    Ok(Builder::new()
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let connector = Connector::builder()
+        .connector_settings(settings)
+        .sleep_impl(TokioSleep)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_TIME)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)
-        .build_https())
+        .build();
+    Ok(SharedHttpConnector::new(connector))
+}
+
+/// Sleeps on tokio, for the connector's own timeout.
+#[derive(Debug)]
+struct TokioSleep;
+
+impl AsyncSleep for TokioSleep {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(tokio::time::sleep(duration))
+    }
 }
