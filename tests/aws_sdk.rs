@@ -125,7 +125,10 @@ allow = ["read", "write", "list"]
 
 /// Bytes of which no 8 in a row come twice.
 fn body(seed: u64, len: usize) -> Vec<u8> {
-    (0..len.div_ceil(8) as u64).flat_map(|n| (seed << 40 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()).take(len).collect()
+    (0..len.div_ceil(8) as u64)
+        .flat_map(|n| (seed << 40 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
+        .take(len)
+        .collect()
 }
 
 async fn read(stream: ByteStream) -> Vec<u8> {
