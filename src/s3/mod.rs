@@ -7,6 +7,8 @@ mod body;
 pub mod chunked;
 mod conditions;
 mod errors;
+#[cfg(feature = "test-util")]
+pub mod fuzzing;
 mod headers;
 mod operation;
 mod ops;

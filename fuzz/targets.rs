@@ -1,0 +1,103 @@
+//! What each fuzz target does with its input: read it as a stranger's, and never panic.
+
+use std::{io, path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use domicile::{
+    authn::{HostRules, Principals, S3Authenticator},
+    config::{Config, Environment},
+    policy::{PolicyFile, PolicySet},
+    s3::{
+        chunked::{Decoder, Framing},
+        fuzzing,
+    },
+    seal,
+    types::Timestamp,
+};
+
+/// A target: its name, which is that of its corpus, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const ALL: [Target; 6] =
+    [("config", config), ("policy", policy), ("blob_head", blob_head), ("request", request), ("chunked", chunked), ("xml", xml)];
+
+/// The text of a `domicile.toml`.
+pub fn config(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        let _ = Config::parse("domicile.toml", text, Path::new("/nowhere"), &NoEnvironment);
+    }
+}
+
+/// The files of a policy folder, each behind a line `=== path`.
+pub fn policy(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let files: Vec<PolicyFile> = text
+        .split("=== ")
+        .filter_map(|file| file.split_once('\n'))
+        .map(|(path, text)| PolicyFile { path: path.to_owned(), text: text.to_owned() })
+        .collect();
+    if let Ok(set) = PolicySet::parse(&files) {
+        let _ = set.run_cases();
+    }
+}
+
+/// The start of a blob as a site hands it out.
+pub fn blob_head(input: &[u8]) {
+    let _ = (seal::blob_kind(input), seal::head_len(input));
+    let _ = seal::parse_head(input);
+}
+
+/// The head of a request: a line `METHOD target`, then a header a line.
+pub fn request(input: &[u8]) {
+    let mut lines = input.split(|&byte| byte == b'\n');
+    let Some(line) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) else { return };
+    let (method, target) = line.split_once(' ').unwrap_or(("GET", line));
+    let mut request = http::Request::builder().method(method).uri(target);
+    for line in lines {
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+        request = request.header(&line[..colon], line[colon + 1..].trim_ascii());
+    }
+    let Ok(request) = request.body(()) else { return };
+    let parts = request.into_parts().0;
+    let hosts = || HostRules::new(["s3.example.com".to_owned()], []);
+    let principals = Arc::new(ArcSwap::from_pointee(Principals::default()));
+    let _ =
+        S3Authenticator::new(principals, "us-east-1".to_owned(), hosts()).verify(&parts, Timestamp::from_seconds(1_369_353_600));
+    fuzzing::read_request(&parts, &hosts());
+}
+
+/// A body in chunks. The first byte says how the input is cut.
+pub fn chunked(input: &[u8]) {
+    let Some((&cut, body)) = input.split_first() else { return };
+    let mut decoder = Decoder::new(Framing::UnsignedTrailer, 11, "x-amz-checksum-crc32");
+    let mut pieces = Vec::new();
+    for part in body.chunks(usize::from(cut).max(1)) {
+        if decoder.push(Bytes::copy_from_slice(part), &mut pieces).is_err() {
+            return;
+        }
+    }
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    if decoder.finish().is_ok() {
+        assert_eq!(length, 11, "a body of another length was accepted");
+    }
+}
+
+/// The document of a request.
+pub fn xml(input: &[u8]) {
+    fuzzing::read_document(input);
+}
+
+/// An environment in which every variable has a value and no file exists.
+struct NoEnvironment;
+
+impl Environment for NoEnvironment {
+    fn variable(&self, _: &str) -> Option<String> {
+        Some("value".to_owned())
+    }
+
+    fn file(&self, _: &Path) -> io::Result<String> {
+        Err(io::Error::from(io::ErrorKind::NotFound))
+    }
+}
