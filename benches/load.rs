@@ -36,12 +36,14 @@ struct Options {
     seconds: f64,
 }
 
+/// Makes a case's requests for a server and a bucket there.
+type Requests = Box<dyn Fn(&Endpoint, &str) -> Vec<Signed>>;
+
 /// One line of the report.
 struct Case {
     name: String,
     connections: usize,
-    /// The requests, for a server and its bucket.
-    requests: Box<dyn Fn(&Endpoint, &str) -> Vec<Signed>>,
+    requests: Requests,
 }
 
 fn main() -> io::Result<()> {

@@ -17,21 +17,21 @@ use domicile::{
 };
 
 /// A target: its name, which is that of its corpus, and what it does.
-pub type Target = (&'static str, fn(&[u8]));
+pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const ALL: [Target; 6] =
+pub(crate) const ALL: [Target; 6] =
     [("config", config), ("policy", policy), ("blob_head", blob_head), ("request", request), ("chunked", chunked), ("xml", xml)];
 
 /// The text of a `domicile.toml`.
-pub fn config(input: &[u8]) {
+pub(crate) fn config(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input) {
         let _ = Config::parse("domicile.toml", text, Path::new("/nowhere"), &NoEnvironment);
     }
 }
 
 /// The files of a policy folder, each behind a line `=== path`.
-pub fn policy(input: &[u8]) {
+pub(crate) fn policy(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let files: Vec<PolicyFile> = text
         .split("=== ")
@@ -44,13 +44,13 @@ pub fn policy(input: &[u8]) {
 }
 
 /// The start of a blob as a site hands it out.
-pub fn blob_head(input: &[u8]) {
+pub(crate) fn blob_head(input: &[u8]) {
     let _ = (seal::blob_kind(input), seal::head_len(input));
     let _ = seal::parse_head(input);
 }
 
 /// The head of a request: a line `METHOD target`, then a header a line.
-pub fn request(input: &[u8]) {
+pub(crate) fn request(input: &[u8]) {
     let mut lines = input.split(|&byte| byte == b'\n');
     let Some(line) = lines.next().and_then(|line| std::str::from_utf8(line).ok()) else { return };
     let (method, target) = line.split_once(' ').unwrap_or(("GET", line));
@@ -69,7 +69,7 @@ pub fn request(input: &[u8]) {
 }
 
 /// A body in chunks. The first byte says how the input is cut.
-pub fn chunked(input: &[u8]) {
+pub(crate) fn chunked(input: &[u8]) {
     let Some((&cut, body)) = input.split_first() else { return };
     let mut decoder = Decoder::new(Framing::UnsignedTrailer, 11, "x-amz-checksum-crc32");
     let mut pieces = Vec::new();
@@ -85,7 +85,7 @@ pub fn chunked(input: &[u8]) {
 }
 
 /// The document of a request.
-pub fn xml(input: &[u8]) {
+pub(crate) fn xml(input: &[u8]) {
     fuzzing::read_document(input);
 }
 

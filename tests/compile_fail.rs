@@ -2,7 +2,7 @@
 //!
 //! Each file under `tests/compile_fail` is compiled against the library; its first line says what the compiler must answer. One of
 //! them, the control, must compile, so that none of the others fails for want of the library.
-#![expect(clippy::panic, reason = "a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use std::{
     env, fs,

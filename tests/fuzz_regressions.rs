@@ -1,21 +1,24 @@
 //! Every fuzz target over its committed corpus and over a fixed number of changes to it: a panic that was found once stays found.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
+/// Changed inputs a target, unless `DOMICILE_FUZZ_CHANGES` says another number.
 const CHANGES: usize = 3000;
 
 #[test]
 fn no_input_panics() {
+    let changes = env::var("DOMICILE_FUZZ_CHANGES").map_or(CHANGES, |number| number.parse().unwrap());
     for (name, target) in targets::ALL {
         let corpus = corpus(name);
         for input in &corpus {
             target(input);
         }
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-        for round in 0..CHANGES {
+        for round in 0..changes {
             target(&changed(&corpus[round % corpus.len()], &corpus, &mut numbers));
         }
     }
