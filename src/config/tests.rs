@@ -105,13 +105,13 @@ hash-file = "missing"
         (10, "not built yet"),
         (13, "not an ISO 3166-1"),
         (14, "not built yet"),
-        (37, "`endpoint` must be"),
-        (40, "`NOT_SET_ACCESS_KEY_ID` is not set"),
-        (44, "unknown key `secret`"),
-        (45, "not a bucket pattern"),
-        (46, "not a permission"),
-        (49, "not a role"),
-        (50, "cannot read"),
+        (36, "`endpoint` must be"),
+        (39, "`NOT_SET_ACCESS_KEY_ID` is not set"),
+        (43, "unknown key `secret`"),
+        (44, "not a bucket pattern"),
+        (45, "not a permission"),
+        (48, "not a role"),
+        (49, "cannot read"),
     ] {
         let found = mistakes.iter().any(|mistake| mistake.line == line && mistake.message.contains(part));
         assert!(found, "line {line}, {part}:\n{all}");
