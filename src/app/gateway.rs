@@ -16,7 +16,7 @@ use crate::audit::{Actor, Event, Kind};
 use crate::authn::{Principals, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
+use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, Role};
@@ -32,7 +32,7 @@ pub(super) struct AppGateway {
     available: Available,
     metrics: Option<Metrics>,
     /// One reload at a time, so that the set in force is the one recorded last.
-    reloading: Mutex<()>,
+    reloading: Arc<Mutex<()>>,
 }
 
 impl AppGateway {
@@ -42,13 +42,14 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         metrics: Option<Metrics>,
     ) -> Self {
-        Self { objects, principals, source, available, metrics, reloading: Mutex::new(()) }
+        Self { objects, principals, source, available, metrics, reloading: Arc::default() }
     }
 
     /// Reads the policies and puts them in force. The index learns of the revision first: from then on, decisions under the old set
-    /// do not commit.
+    /// do not commit. Once begun, both steps happen also when the caller goes away: a revision in the index without its set here would
+    /// refuse every write.
     pub(super) async fn reload(&self, actor: Actor, request: Option<RequestId>) -> Result<PolicyRevision, GatewayError> {
-        let _turn = self.reloading.lock().await;
+        let turn = Arc::clone(&self.reloading).lock_owned().await;
         let (source, available) = (self.source.clone(), self.available.clone());
         let set = tokio::task::spawn_blocking(move || open::policy_set(&source, &available))
             .await
@@ -56,9 +57,14 @@ impl AppGateway {
             .map_err(GatewayError::Policies)?;
         let revision = set.revision();
         let event = Event { request, revision: Some(revision), ..Event::new(Kind::PolicyActivated, actor) };
-        self.objects.index.commit(Change::Policy { revision }, event).await.map_err(internal)?;
-        self.objects.policies.store(Arc::new(set));
-        Ok(revision)
+        let objects = self.objects.clone();
+        let activation = tokio::spawn(async move {
+            let _turn = turn;
+            objects.index.commit(Change::Policy { revision }, event).await?;
+            objects.policies.store(Arc::new(set));
+            Ok::<_, CommitError>(revision)
+        });
+        activation.await.map_err(internal)?.map_err(internal)
     }
 }
 

@@ -29,6 +29,9 @@ pub enum IndexError {
     /// The committer's thread could not be started.
     #[error("cannot start the committer: {0}")]
     Thread(String),
+    /// The committer's thread met a defect of this program.
+    #[error("the committer has ended by a panic")]
+    Panicked,
     /// A commit failed earlier, or the index is shutting down.
     #[error("the index is stopped; restart the gateway")]
     Stopped,

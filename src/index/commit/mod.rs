@@ -96,8 +96,6 @@ impl Committer {
                 break;
             }
         }
-        self.inner.stopped.store(true, Ordering::Release);
-        self.inner.tickets.extended.notify_all();
     }
 
     /// One batch: plan, apply, publish, answer.
@@ -162,5 +160,79 @@ impl Committer {
         tracing::error!(%error, "the index failed; nothing is committed any more");
         self.inner.stopped.store(true, Ordering::Release);
         self.inner.failure.send_replace(Some(error));
+    }
+}
+
+/// However the thread ends, a panic included, nobody may take the index for one that still commits.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail(IndexError::Panicked);
+        }
+        self.inner.stopped.store(true, Ordering::Release);
+        self.inner.tickets.extended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound;
+
+    use super::*;
+    use crate::{
+        audit::{Actor, Kind},
+        clock::ManualClock,
+        index::{
+            Engine, EngineError, EngineStats, Index, IndexKeys, MemoryEngine,
+            engine::{Value, Visit},
+        },
+        kms::{Pseudonyms, SecretKey},
+        types::Timestamp,
+    };
+
+    /// Breaks like a defect in the engine's own code, once told to.
+    #[derive(Default)]
+    struct Panicking {
+        inner: MemoryEngine,
+        armed: std::sync::atomic::AtomicBool,
+    }
+
+    impl Engine for Panicking {
+        fn get(&self, key: &[u8]) -> Result<Option<Value>, EngineError> {
+            self.inner.get(key)
+        }
+        fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: Visit<'_>) -> Result<(), EngineError> {
+            self.inner.scan(from, to, visit)
+        }
+        fn scan_back(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: Visit<'_>) -> Result<(), EngineError> {
+            self.inner.scan_back(from, to, visit)
+        }
+        fn apply(&self, batch: Batch) -> Result<(), EngineError> {
+            assert!(!self.armed.load(Ordering::SeqCst), "a defect");
+            self.inner.apply(batch)
+        }
+        fn is_resident(&self) -> bool {
+            self.inner.is_resident()
+        }
+        fn stats(&self) -> EngineStats {
+            self.inner.stats()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_committer_is_a_failure_of_the_index() {
+        let engine = Arc::new(Panicking::default());
+        let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
+        let keys = IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) };
+        let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)));
+        let index = Index::open(Arc::clone(&engine) as _, keys, clock).unwrap();
+        let note = || index.commit(Change::Note, Event::new(Kind::Started, Actor::System));
+        note().await.unwrap();
+        engine.armed.store(true, Ordering::SeqCst);
+        assert!(matches!(note().await, Err(CommitError::Fatal(_))));
+        let failure = tokio::time::timeout(Duration::from_secs(60), index.failed()).await;
+        assert!(matches!(failure, Ok(IndexError::Panicked)));
+        assert!(!index.is_healthy());
+        assert!(matches!(note().await, Err(CommitError::Fatal(_))));
     }
 }
