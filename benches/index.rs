@@ -81,6 +81,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
     let placement = PlacementRecord {
         subject: None,
         attributes: Attributes::new(),
+        assumed: Default::default(),
         principal,
         origins: Vec::new(),
         copies: Vec::new(),

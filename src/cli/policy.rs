@@ -14,16 +14,21 @@ use super::{
 };
 use crate::app::policies;
 use crate::config::PolicySource;
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Severity};
 use crate::policy::PolicySet;
 
 /// Reports every mistake and warning of a policy folder.
 pub(super) fn check(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Failure> {
     let set = read(folder, out)?;
-    report(set.warnings(), out)?;
+    let diagnostics = [set.warnings(), &set.unsupported()].concat();
+    report(&diagnostics, out)?;
+    let mistakes = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     out.value(&json!({
-        "ok": true, "revision": set.revision(), "instruments": set.instruments().len(), "diagnostics": set.warnings(),
+        "ok": mistakes == 0, "revision": set.revision(), "instruments": set.instruments().len(), "diagnostics": diagnostics,
     }))?;
+    if mistakes > 0 {
+        return Err(Failure::Check(format!("{mistakes} mistakes")));
+    }
     out.line(format!("ok: {} instruments, revision {}", set.instruments().len(), set.revision()))
 }
 

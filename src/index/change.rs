@@ -7,7 +7,7 @@ use crate::{
     backend::Receipt,
     digest::ETag,
     kms::WrappedSubjectKey,
-    residency::Basis,
+    residency::{Basis, Origin},
     types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId},
 };
 
@@ -122,7 +122,7 @@ pub struct PutChange {
 }
 
 /// A part to be stored.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PutPartChange {
     /// The bucket.
     pub bucket: BucketId,
@@ -134,6 +134,8 @@ pub struct PutPartChange {
     pub part: Part,
     /// Proof for the part's extents at every primary and required copy.
     pub receipts: Vec<Receipt>,
+    /// Where the part's bytes have been: the upload keeps it, so that whatever is decided about it later counts it.
+    pub origins: Vec<Origin>,
     /// What the placement depended on.
     pub basis: Basis,
 }
@@ -193,6 +195,8 @@ pub enum Stale {
     Bucket,
     /// A subject key.
     Key,
+    /// Where the parts of an upload come from.
+    Upload,
 }
 
 /// Why a change was not committed. Nothing of it is in the catalogue, but for [`CommitError::Fatal`], where it is unknown.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::Event,
     digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag},
     kms::{KeyOwner, WrappedDek},
     policy::Role,
@@ -59,6 +60,13 @@ pub struct Summary {
     /// Whether it says that the key is deleted.
     #[serde(default)]
     pub delete_marker: bool,
+}
+
+impl Summary {
+    /// The event, with which record it is about.
+    pub fn describe(&self, event: Event) -> Event {
+        Event { record: Some(self.id), version: Some(self.version), ticket: Some(self.ticket), size: Some(self.size), ..event }
+    }
 }
 
 /// One version of one key.

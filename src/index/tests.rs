@@ -16,7 +16,7 @@ use crate::{
     digest::ETag,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
     policy::{DecisionSource, Role},
-    residency::{Basis, Directory, PlacementRecord},
+    residency::{Basis, Directory, Origin, PlacementRecord},
     seal::BlobName,
     types::*,
 };
@@ -100,6 +100,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
     let placement = PlacementRecord {
         subject: Some(SubjectId::new(subject).unwrap()),
         attributes: Attributes::new(),
+        assumed: Default::default(),
         principal: PrincipalId::new("feed").unwrap(),
         origins: Vec::new(),
         copies: Vec::new(),
@@ -208,7 +209,7 @@ fn upload_of(index: &Index, bucket: &Bucket, at: &str) -> Upload {
     }
 }
 
-async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, size: u64) -> PartEntry {
+async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, size: u64, origins: &[Origin]) -> PartEntry {
     let entry = PartEntry {
         number,
         attempt: AttemptId::from_bytes(crate::digest::random()),
@@ -225,6 +226,7 @@ async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, 
         part: Part { entry, modified: Timestamp::default() },
         receipts: blobs.map(|blob| Receipt::for_test(blob.site, copy.country, blob.name, 1)).collect(),
         basis: basis(),
+        origins: origins.to_vec(),
     };
     index.commit(Change::PutPart(Box::new(change)), event()).await.unwrap();
     entry
@@ -235,9 +237,9 @@ async fn multipart(index: &Index, bucket: &Bucket, at: &str, size: u64, complete
     let upload = upload_of(index, bucket, at);
     let change = Change::CreateUpload { upload: Box::new(upload.clone()), basis: basis() };
     index.commit(change, event()).await.unwrap();
-    put_part(index, bucket, &upload, 1, 5).await;
-    let parts = vec![put_part(index, bucket, &upload, 1, size).await, put_part(index, bucket, &upload, 2, 1).await];
-    put_part(index, bucket, &upload, 3, 9).await;
+    put_part(index, bucket, &upload, 1, 5, &[]).await;
+    let parts = vec![put_part(index, bucket, &upload, 1, size, &[]).await, put_part(index, bucket, &upload, 2, 1, &[]).await];
+    put_part(index, bucket, &upload, 3, 9, &[]).await;
     if !complete {
         let abort = || Change::AbortUpload { bucket: bucket.id, key: key(at), upload: upload.id };
         index.commit(abort(), event()).await.unwrap();
@@ -402,6 +404,53 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     index.commit(create("bucket"), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Bucket);
     check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn an_upload_keeps_where_its_parts_come_from_and_completes_only_under_a_decision_that_counts_it() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let upload = upload_of(&index, &bucket, "k");
+    index.commit(Change::CreateUpload { upload: Box::new(upload.clone()), basis: basis() }, event()).await.unwrap();
+    let origin = Origin {
+        has_subject: false,
+        attributes: Attributes::new(),
+        bucket: BucketName::new("clinic").unwrap(),
+        principal: PrincipalId::new("feed").unwrap(),
+    };
+    let origins = [origin.clone(), origin];
+    let part = put_part(&index, &bucket, &upload, 1, 5, &origins).await;
+    assert_eq!(put_part(&index, &bucket, &upload, 2, 5, &origins).await.number, 2);
+    let kept = index.upload(bucket.id, &key("k"), &upload.id).unwrap().unwrap().placement.origins;
+    assert_eq!(kept, origins[..1]);
+
+    let mut whole = record(&index, 5, SITES[0], "ayesha");
+    whole.summary.id = upload.record;
+    whole.detail.layout = Layout::Parts { table: upload.id, count: 1 };
+    let complete = |record: &Record| Change::CompleteUpload {
+        put: Box::new(put_change(&bucket, "k", record.clone(), WriteCondition::None)),
+        upload: upload.id,
+        parts: vec![part],
+        parts_digest: [4; 32],
+    };
+    let refused = index.commit(complete(&whole), event()).await;
+    assert!(matches!(refused, Err(CommitError::Stale(Stale::Upload))), "{refused:?}");
+    whole.detail.placement.origins = kept;
+    index.commit(complete(&whole), event()).await.unwrap();
+    check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn the_entry_of_a_delete_names_the_record_it_removed() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let record = record(&index, 7, SITES[0], "ayesha");
+    index.commit(put(&bucket, "k", record.clone()), event()).await.unwrap();
+    for (size, entry) in [(Some(7), Some(record.summary.id.to_string())), (None, None)] {
+        let event = Event::new(Kind::DeleteObject, Actor::System);
+        let committed = index.commit(delete(&bucket, "k", index.ticket().unwrap()), event).await.unwrap();
+        let leaf = index.ledger_entries(committed.ledger, 1).await.unwrap().remove(0);
+        let leaf: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
+        assert_eq!((leaf["size"].as_u64(), leaf["record"].as_str().map(str::to_owned)), (size, entry));
+    }
 }
 
 #[tokio::test]

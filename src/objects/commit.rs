@@ -3,18 +3,57 @@
 //! The committer holds a change against the policy revision, subject and bucket of its decision. When one of them moved on meanwhile
 //! the decision is taken again: the same placement commits, another one is refused and its blobs are garbage.
 
+use std::time::Duration;
+
 use crate::audit::Event;
 use crate::backend::Receipt;
-use crate::index::{Bucket, Change, CommitError, Committed, CopyRow, CopyState, PutChange, Record, WriteCondition};
+use crate::index::{Bucket, Change, CommitError, Committed, CopyRow, CopyState, PutChange, Record, Stale, WriteCondition};
 use crate::objects::put::manifest_receipts;
 use crate::objects::record_keys::Target;
 use crate::objects::{ObjectError, Objects, Request, Residence, Stored};
 use crate::policy::Role;
-use crate::residency::{Basis, Placement, Refusal};
+use crate::residency::{Placement, PlacementRecord, Refusal, SourceFacts};
 use crate::types::{AttemptId, ObjectKey};
 
 /// How often a write decides again before it gives up. Each turn needs a change of policy, subject or keys in between.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
+
+/// How long and how often a write waits until the gateway decides by the policy set that the index has in force.
+const WAIT: Duration = Duration::from_millis(10);
+const WAITS: usize = 100;
+
+/// What a change was decided on.
+#[derive(Clone, Copy)]
+pub(super) struct Decided<'a> {
+    pub(super) bucket: &'a Bucket,
+    pub(super) key: &'a ObjectKey,
+    pub(super) placement: &'a Placement,
+    /// The records whose bytes were found to satisfy the placement.
+    pub(super) sources: &'a [SourceFacts],
+}
+
+/// Why a change that depends on a placement did not commit.
+pub(super) enum NotCommitted {
+    /// The placement does not stand any more; the refusal is recorded.
+    Refused(ObjectError),
+    /// The committer's answer.
+    Commit(CommitError),
+}
+
+impl From<ObjectError> for NotCommitted {
+    fn from(error: ObjectError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<NotCommitted> for ObjectError {
+    fn from(error: NotCommitted) -> Self {
+        match error {
+            NotCommitted::Refused(error) => error,
+            NotCommitted::Commit(error) => error.into(),
+        }
+    }
+}
 
 /// A record whose blobs are all durable.
 pub(super) struct NewRecord {
@@ -51,6 +90,7 @@ impl Objects {
         event: Event,
     ) -> Result<Stored, ObjectError> {
         let stored = stored(&new.row);
+        let event = new.row.summary.describe(event);
         let put = PutChange {
             bucket: bucket.id,
             key: key.clone(),
@@ -59,42 +99,64 @@ impl Objects {
             basis: placement.basis(),
             condition,
         };
-        self.commit_decided(request, bucket, key, placement, event, |basis| {
-            Change::Put(Box::new(PutChange { basis, ..put.clone() }))
-        })
-        .await?;
+        let decided = Decided { bucket, key, placement, sources: &[] };
+        self.commit_decided(request, decided, event, |placement| Change::Put(Box::new(put.decided(placement)))).await?;
         Ok(stored)
     }
 
-    /// Commits a change that depends on `placement`, deciding again when what it was based on moved on.
+    /// Commits a change that depends on a placement, deciding again when what it was based on moved on. `change` makes the change
+    /// under the placement that is given to it, so that the rows and the ledger carry the decision that let them commit.
     pub(super) async fn commit_decided(
         &self,
         request: &Request<'_>,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        placement: &Placement,
+        decided: Decided<'_>,
         event: Event,
-        change: impl Fn(Basis) -> Change,
-    ) -> Result<Committed, ObjectError> {
-        let event = self.with_placement(event, placement.record());
-        let mut basis = placement.basis();
-        for _ in 0..ATTEMPTS {
-            match self.index.commit(change(basis), event.clone()).await {
+        change: impl Fn(&Placement) -> Change,
+    ) -> Result<Committed, NotCommitted> {
+        let kind = event.kind;
+        let mut placement = decided.placement.clone();
+        let (mut decisions, mut waits) = (0, 0);
+        let refusal = loop {
+            let event = self.with_placement(event.clone(), placement.record());
+            let stale = match self.index.commit(change(&placement), event).await {
                 Ok(committed) => return Ok(committed),
-                Err(CommitError::Stale(what)) => {
-                    tracing::debug!(request = %request.id, stale = ?what, "deciding again");
-                    basis = match self.residency.resume(request.auth, placement.record(), &bucket.name, key) {
-                        Ok(again) => again.basis(),
-                        Err(refusal) => {
-                            self.record_refusal(request, event.kind, &bucket.name, Some(key), refusal.code()).await?;
-                            return Err(refusal.into());
-                        }
-                    };
-                }
-                Err(other) => return Err(other.into()),
+                Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
+                Err(other) => return Err(NotCommitted::Commit(other)),
+            };
+            tracing::debug!(request = %request.id, ?stale, "deciding again");
+            let again = match self.decide_again(request, decided, placement.record()) {
+                Ok(again) => again,
+                Err(refusal) => break refusal,
+            };
+            // The index learns of a policy set a moment before the gateway decides by it.
+            if again.basis() == placement.basis() {
+                waits += 1;
+                tokio::time::sleep(WAIT).await;
+            } else {
+                decisions += 1;
             }
-        }
-        Err(Refusal::Stale { reason: "what the decision rests on changes too fast".to_owned() }.into())
+            placement = again;
+            if decisions == ATTEMPTS || waits == WAITS {
+                break Refusal::Stale { reason: "what the decision rests on changes too fast".to_owned() };
+            }
+        };
+        self.record_refusal(request, kind, &decided.bucket.name, Some(decided.key), refusal.code()).await?;
+        Err(NotCommitted::Refused(refusal.into()))
+    }
+
+    fn decide_again(&self, request: &Request<'_>, decided: Decided<'_>, earlier: &PlacementRecord) -> Result<Placement, Refusal> {
+        let again = self.residency.resume(request.auth, earlier, &decided.bucket.name, decided.key)?;
+        self.residency.satisfies(again.record(), decided.sources)?;
+        Ok(again)
+    }
+}
+
+impl PutChange {
+    /// The same under a decision of now.
+    pub(super) fn decided(&self, placement: &Placement) -> Self {
+        let mut put = Self { basis: placement.basis(), ..self.clone() };
+        put.record.detail.placement = placement.record().clone();
+        put
     }
 }
 

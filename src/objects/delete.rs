@@ -58,10 +58,9 @@ impl Objects {
         if matches!(version, Some(VersionId::Id(_))) {
             return Ok(Deleted { version, delete_marker: false });
         }
-        // Reading the row first finds it hot for the committer, and a key that is not there costs no fsync.
-        if self.index.current(bucket, key)?.is_none() && matches!(condition, WriteCondition::None) {
-            return Ok(Deleted { version, delete_marker: false });
-        }
+        // Reading the row first finds it hot for the committer. A key that is not there goes to the committer, too: what this read
+        // does not see may be a delete that is not synced yet, and the answer promises that the key stays gone.
+        self.index.current(bucket, key)?;
         let change = Change::Delete { bucket: bucket.id, key: key.clone(), ticket: self.index.ticket()?, condition };
         let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(key));
         match self.index.commit(change, event).await {

@@ -2,7 +2,7 @@
 
 use crate::backend::BackendError;
 use crate::digest::ETag;
-use crate::index::{CommitError, IndexError};
+use crate::index::{CommitError, IndexError, Stale};
 use crate::kms::KmsError;
 use crate::objects::BodyError;
 use crate::residency::Refusal;
@@ -181,10 +181,14 @@ impl From<CommitError> for ObjectError {
         match error {
             CommitError::PreconditionFailed => Self::PreconditionFailed { condition: "If-Match or If-None-Match" },
             CommitError::Conflict => Self::ConditionalConflict,
-            CommitError::NoSuchBucket => Self::NoSuchBucket,
+            CommitError::NoSuchBucket | CommitError::Stale(Stale::Bucket) => Self::NoSuchBucket,
+            CommitError::Stale(what) => {
+                Refusal::Stale { reason: format!("the {what:?} it rests on has changed").to_lowercase() }.into()
+            }
             CommitError::BucketNotEmpty => Self::BucketNotEmpty,
             CommitError::BucketExists { .. } => Self::BucketExists,
-            CommitError::NoSuchUpload => Self::NoSuchUpload,
+            CommitError::NoSuchUpload | CommitError::UploadCompleted(_) => Self::NoSuchUpload,
+            CommitError::InvalidPart(number) => Self::InvalidPart { number },
             CommitError::NoSuchKey => Self::NoSuchKey,
             other => Self::Internal(format!("commit: {other}")),
         }

@@ -23,18 +23,12 @@ pub struct Available {
 impl PolicySet {
     /// What the set asks of a configuration that does not provide it. An error means that matching records would always be refused.
     pub fn check(&self, available: &Available) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
+        let mut found = self.unsupported();
         for instrument in self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off) {
             check_instrument(instrument, available, &mut found);
         }
         let gateway = &self.gateway;
-        let otherwise = match &gateway.no_subject.otherwise {
-            Otherwise::Reject => &[],
-            Otherwise::Countries(countries) => countries.as_slice(),
-        };
-        let buckets = gateway.no_subject.buckets.iter().flat_map(|(_, countries)| countries);
-        let named: BTreeSet<Country> = gateway.default.iter().chain(otherwise).chain(buckets).copied().collect();
-        for country in named.difference(&available.countries_with_site) {
+        for country in self.base_countries().difference(&available.countries_with_site) {
             let message = format!("`[default]` or `[no-subject]` names {country}, where no site is");
             found.push(Diagnostic::of_file("gateway.toml", message, Some("add a site there or take the country out".to_owned())));
         }
@@ -48,10 +42,59 @@ impl PolicySet {
         }
         found
     }
+
+    /// What the set asks that no configuration can provide yet: a copy under the key of another country than its own. Bound by such an
+    /// instrument, every write would fail when it is sealed.
+    pub fn unsupported(&self) -> Vec<Diagnostic> {
+        let bound = || self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off);
+        let mut anywhere = self.base_countries();
+        anywhere.extend(bound().flat_map(|instrument| &instrument.require.countries));
+        bound().filter_map(|instrument| foreign_keys(instrument, &anywhere)).collect()
+    }
+
+    /// The countries that `[default]` and `[no-subject]` name.
+    fn base_countries(&self) -> BTreeSet<Country> {
+        let gateway = &self.gateway;
+        let otherwise = match &gateway.no_subject.otherwise {
+            Otherwise::Reject => &[],
+            Otherwise::Countries(countries) => countries.as_slice(),
+        };
+        let buckets = gateway.no_subject.buckets.iter().flat_map(|(_, countries)| countries);
+        gateway.default.iter().chain(otherwise).chain(buckets).copied().collect()
+    }
+}
+
+/// The mistake of an instrument whose `keys` leave out a country where a copy that they bind can be. `anywhere` are the countries of all
+/// copies, for `keys` that bind every copy.
+fn foreign_keys(instrument: &Instrument, anywhere: &BTreeSet<Country>) -> Option<Diagnostic> {
+    let require = &instrument.require;
+    let own = |country: &&Country| require.keys.contains(country) || require.not_countries.contains(country);
+    let country = match require.copies {
+        _ if require.keys.is_empty() => None,
+        Some(_) => require.countries.iter().find(|country| !own(country)),
+        None => anywhere.iter().find(|country| !own(country)),
+    }?;
+    let message = format!(
+        "`{}` leaves {country} out of `keys`, so a copy in {country} would need the key of another country, which is not supported yet",
+        instrument.id
+    );
+    let hint = match require.copies {
+        Some(_) => format!("add {country} to `keys` or take it out of `countries`"),
+        None => format!("add {country} to `keys`, or say with `copies` and `countries` which copies they bind"),
+    };
+    Some(instrument.origin.diagnostic(severity(instrument), message, Some(hint)))
+}
+
+/// What does not bind can only be warned of.
+const fn severity(instrument: &Instrument) -> Severity {
+    match instrument.enforcement {
+        Enforcement::On => Severity::Error,
+        Enforcement::Shadow | Enforcement::Off => Severity::Warning,
+    }
 }
 
 fn check_instrument(instrument: &Instrument, available: &Available, found: &mut Vec<Diagnostic>) {
-    let severity = if instrument.enforcement == Enforcement::On { Severity::Error } else { Severity::Warning };
+    let severity = severity(instrument);
     let mut report = |message: String, hint: &str| {
         found.push(instrument.origin.diagnostic(severity, message, Some(hint.to_owned())));
     };

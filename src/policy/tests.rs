@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
 use super::*;
+use crate::diagnostics::Severity;
 use crate::types::{Attributes, BucketName, Country, ObjectKey, PrincipalId};
 
 const COUNTRIES: [&str; 5] = ["DE", "IN", "PK", "SG", "US"];
@@ -167,7 +168,7 @@ proptest! {
         let tail = characters.iter().skip(at + cut);
         files[file].text = characters.iter().take(at).chain(put.chars().collect::<Vec<_>>().iter()).chain(tail).collect();
         if let Err(found) = PolicySet::parse(&files) {
-            prop_assert!(found.iter().any(|d| d.severity == crate::diagnostics::Severity::Error));
+            prop_assert!(found.iter().any(|d| d.severity == Severity::Error));
         }
     }
 
@@ -290,4 +291,27 @@ fn a_failing_case_says_what_is_different() {
     let report = PolicySet::parse(&files).unwrap().run_cases();
     assert!(!report.passed());
     assert_eq!(report.cases[0].problem.as_deref(), Some("`countries` is [PK], not [SG]"));
+}
+
+#[test]
+fn a_key_of_another_country_than_the_copys_is_not_supported_yet() {
+    let asking = |enforcement, copies, countries: &[&'static str], keys: &[&'static str]| {
+        let model =
+            Model { enforcement, residence: None, copies, countries: countries.to_vec(), keys: keys.to_vec(), not: vec![] };
+        PolicySet::parse(&files(&[model])).unwrap().unsupported().into_iter().map(|mistake| mistake.severity).collect::<Vec<_>>()
+    };
+    assert_eq!(asking("on", "only", &["PK"], &["SG"]), [Severity::Error]);
+    assert_eq!(asking("on", "also", &["PK", "SG"], &["PK"]), [Severity::Error]);
+    assert_eq!(asking("shadow", "only", &["PK"], &["SG"]), [Severity::Warning]);
+    for (copies, keys) in [("only", vec!["PK"]), ("first", vec!["PK", "SG"]), ("also", vec![])] {
+        assert_eq!(asking("on", copies, &["PK"], &keys), []);
+    }
+    let alone = |keys: &str| {
+        let text =
+            Model { enforcement: "on", residence: None, copies: "only", countries: vec![], keys: vec![], not: vec![] }.text("i");
+        let text = text.replace("copies = \"only\"\ncountries = []\n", &format!("keys = [{keys}]\n"));
+        let file = |path: &str, text: &str| PolicyFile { path: path.to_owned(), text: text.to_owned() };
+        PolicySet::parse(&[file("gateway.toml", GATEWAY), file("i/policy.toml", &text)]).unwrap().unsupported().len()
+    };
+    assert_eq!((alone("\"SG\""), alone("\"SG\", \"PK\"")), (1, 0));
 }

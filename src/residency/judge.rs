@@ -1,5 +1,7 @@
 //! From what is known to a decision, also when two sources of an attribute differ.
 
+use std::collections::BTreeSet;
+
 use super::{Origin, PrincipalFacts, Refusal, Signals, SourceFacts, collect::Collected};
 use crate::{
     policy::{Decision, Denial, DenialKind, Facts, OnConflict, PolicySet},
@@ -15,6 +17,8 @@ const MAX_ORIGINS: usize = 64;
 /// What is decided, and on which attributes.
 pub(super) struct Judgement {
     pub attributes: Attributes,
+    /// Those of `attributes` that no source gave.
+    pub assumed: BTreeSet<String>,
     pub decision: Decision,
 }
 
@@ -29,7 +33,8 @@ pub(super) fn judge(
 ) -> Result<Judgement, Refusal> {
     let candidates = candidates(set, collected)?;
     let mut judged: Vec<Result<Judgement, Refusal>> = Vec::with_capacity(candidates.len());
-    for mut attributes in candidates {
+    for given in candidates {
+        let mut attributes = given.clone();
         if collected.subject.is_some() {
             set.complete(&mut attributes)
                 .map_err(|name| Refusal::Unknown { reason: format!("`{name}` of the subject is not known from any source") })?;
@@ -44,7 +49,8 @@ pub(super) fn judge(
         };
         let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
         let decision = set.decide_copy(&facts, &sources).map_err(refused);
-        judged.push(decision.map(|decision| Judgement { attributes, decision }));
+        let assumed = attributes.keys().filter(|name| !given.contains_key(*name)).cloned().collect();
+        judged.push(decision.map(|decision| Judgement { attributes, assumed, decision }));
     }
     strictest(judged)
 }
@@ -119,10 +125,16 @@ pub(super) fn origins(sources: &[SourceFacts], principal: PrincipalFacts<'_>) ->
             }
         }
     }
+    not_too_many(&origins)?;
+    Ok(origins)
+}
+
+/// Refuses bytes that have been in more places than are kept.
+pub(super) fn not_too_many(origins: &[Origin]) -> Result<(), Refusal> {
     if origins.len() > MAX_ORIGINS {
         return Err(Refusal::Conflict {
             reason: format!("the bytes have been in more than {MAX_ORIGINS} places; write them anew"),
         });
     }
-    Ok(origins)
+    Ok(())
 }

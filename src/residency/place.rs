@@ -8,7 +8,7 @@ use super::{
     Availability, Directory, Placement, PlacementRecord, PlannedCopy, PrincipalFacts, Refusal, Signals, SiteSpec, SourceFacts,
     choose::Sites,
     collect::Collected,
-    judge::{judge, origins},
+    judge::{judge, not_too_many, origins},
     placement::Origin,
 };
 use crate::{
@@ -103,13 +103,9 @@ impl Residency {
         let collected = self.refreshed(set.gateway(), earlier)?;
         let mut origins = earlier.origins.clone();
         // Whoever goes on with an upload, what bound the one who began it binds still.
-        if earlier.principal != *principal.id {
-            origins.push(Origin {
-                has_subject: earlier.subject.is_some(),
-                attributes: earlier.attributes.clone(),
-                bucket: bucket.clone(),
-                principal: earlier.principal.clone(),
-            });
+        let began = earlier.as_origin(bucket);
+        if earlier.principal != *principal.id && !origins.contains(&began) {
+            origins.push(began);
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources };
@@ -119,8 +115,9 @@ impl Residency {
     }
 
     /// Whether bytes of `sources` may become part of a record placed as `placed` (just made by `place` or `resume`): the subject is the
-    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record.
-    pub fn satisfies(&self, placed: &PlacementRecord, sources: &[SourceFacts]) -> Result<(), Refusal> {
+    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record. Answers with
+    /// every place that the bytes have been: the record has to keep them, for what is decided about it later.
+    pub fn satisfies(&self, placed: &PlacementRecord, sources: &[SourceFacts]) -> Result<Vec<Origin>, Refusal> {
         let set = self.policies.load();
         let today = today(self.clock.now());
         let principal = PrincipalFacts { id: &placed.principal, attributes: &placed.attributes };
@@ -130,7 +127,7 @@ impl Residency {
             }
             let (metadata, tags) = (BTreeMap::new(), []);
             let signals = Signals { bucket: &source.bucket, key: &source.key, metadata: &metadata, tags: &tags, sources: &[] };
-            for origin in origins(std::slice::from_ref(source), principal)? {
+            for origin in &origins(std::slice::from_ref(source), principal)? {
                 let facts = origin.facts(&signals, today);
                 let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));
                 if let Some(instrument) = missing {
@@ -138,7 +135,11 @@ impl Residency {
                 }
             }
         }
-        Ok(())
+        let added = origins(sources, principal)?;
+        let mut together = placed.clone();
+        together.add_origins(&added);
+        not_too_many(&together.origins)?;
+        Ok(added)
     }
 
     /// Whether the tags of a stored record may become those in `signals`, whose metadata are the record's own. Refuses a change of the tags that
@@ -199,6 +200,7 @@ impl Residency {
         let record = PlacementRecord {
             subject: collected.subject,
             attributes: judged.attributes,
+            assumed: judged.assumed,
             principal: principal.id.clone(),
             origins,
             copies,
@@ -212,10 +214,11 @@ impl Residency {
         Ok(Placement::new(record, decision))
     }
 
-    /// What an earlier decision knew, with the directory's word of today.
+    /// What an earlier decision knew, with the directory's word of today. What it only assumed, it did not know.
     fn refreshed(&self, gateway: &Gateway, earlier: &PlacementRecord) -> Result<Collected, Refusal> {
-        let mut collected =
-            Collected { subject: earlier.subject.clone(), attributes: earlier.attributes.clone(), ..Collected::default() };
+        let mut attributes = earlier.attributes.clone();
+        attributes.retain(|name, _| !earlier.assumed.contains(name));
+        let mut collected = Collected { subject: earlier.subject.clone(), attributes, ..Collected::default() };
         let Some(subject) = &earlier.subject else {
             return Ok(collected);
         };

@@ -1,5 +1,7 @@
 //! The proof that a record may be stored at certain sites, and what is kept of it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::SourceFacts;
@@ -53,6 +55,9 @@ pub struct PlacementRecord {
     pub subject: Option<SubjectId>,
     /// What was known of the subject.
     pub attributes: Attributes,
+    /// Which of `attributes` no source gave: the gateway's rules of that time assumed them, and another set may not.
+    #[serde(default)]
+    pub assumed: BTreeSet<String>,
     /// Who wrote it.
     pub principal: PrincipalId,
     /// Where its bytes had been before, when it is a copy.
@@ -85,6 +90,27 @@ impl PlacementRecord {
             principal: Some(self.principal.clone()),
             origins: self.origins.clone(),
         }
+    }
+
+    /// The record's own place, as an origin of whatever its bytes become part of.
+    pub fn as_origin(&self, bucket: &BucketName) -> Origin {
+        Origin {
+            has_subject: self.subject.is_some(),
+            attributes: self.attributes.clone(),
+            bucket: bucket.clone(),
+            principal: self.principal.clone(),
+        }
+    }
+
+    /// Adds places where its bytes have been; tells whether any was new.
+    pub fn add_origins<'o>(&mut self, origins: impl IntoIterator<Item = &'o Origin>) -> bool {
+        let before = self.origins.len();
+        for origin in origins {
+            if !self.origins.contains(origin) {
+                self.origins.push(origin.clone());
+            }
+        }
+        self.origins.len() > before
     }
 }
 

@@ -297,7 +297,7 @@ fn part_copies_need_an_upload_that_is_bound_as_their_source() {
     let bo = fixture.place(&request("media", "users/bo/x")).unwrap();
     let nobody = fixture.place(&request("static-x", "x")).unwrap();
     let check = |upload: &Placement, from: &Placement, bucket| {
-        fixture.residency.satisfies(upload.record(), &[source(from, bucket)]).map_err(|refusal| refusal.code())
+        fixture.residency.satisfies(upload.record(), &[source(from, bucket)]).map(drop).map_err(|refusal| refusal.code())
     };
     assert_eq!(check(&ayesha, &ayesha, "media"), Ok(()));
     assert_eq!(check(&ayesha, &nobody, "static-x"), Ok(()));
@@ -373,4 +373,39 @@ fn a_placement_record_keeps_its_form() {
     assert_eq!(rmp_serde::from_slice::<PlacementRecord>(&bytes).unwrap(), record);
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<PlacementRecord>(&json).unwrap(), record);
+}
+
+#[test]
+fn what_a_part_was_copied_from_binds_its_upload_under_later_policies() {
+    let fixture = fixture_of(GATEWAY, &[("pk", PK_ONLY)], &["pk-khi", "sg-sin"], 1);
+    let upload = fixture.place(&request("static-x", "x")).unwrap();
+    let clinic = fixture.place(&request("static-clinic", "x")).unwrap();
+    let origins = fixture.residency.satisfies(upload.record(), &[source(&clinic, "static-clinic")]).unwrap();
+    let mut kept = upload.record().clone();
+    assert!(kept.add_origins(&origins));
+    assert!(!kept.add_origins(&origins));
+    let resume = |earlier| {
+        let (bucket, key) = (BucketName::new("static-x").unwrap(), ObjectKey::new("x").unwrap());
+        fixture.residency.resume_for(fixture.who(), earlier, &bucket, &key)
+    };
+    assert_eq!(resume(&kept).unwrap().record().origins, origins);
+
+    let clinic = PK_ONLY.replace("\"pk\"", "\"clinic\"").replace("residence = [\"PK\"]", "bucket = [\"static-clinic\"]");
+    fixture.policies.store(policies(GATEWAY, &[("pk", PK_ONLY), ("clinic", &clinic)]));
+    assert_eq!(resume(&kept).unwrap_err().code(), "ResidencyUnavailable");
+    assert!(resume(upload.record()).is_ok());
+}
+
+#[test]
+fn what_was_assumed_is_assumed_again_under_the_policy_in_force() {
+    let assuming = |value: &str| {
+        format!("{GATEWAY}\n[attributes.citizenship]\nfrom = [\"directory\"]\nunknown = {{ assume = \"{value}\" }}")
+    };
+    let fixture = fixture_of(&assuming("SG"), &[("pk", PK_ONLY)], &["pk-khi", "sg-sin"], 1);
+    fixture.lives_in("ayesha", "PK");
+    let earlier = fixture.place(&request("media", "users/ayesha/x")).unwrap();
+    assert_eq!(earlier.record().assumed.iter().collect::<Vec<_>>(), ["citizenship"]);
+    fixture.policies.store(policies(&assuming("PK"), &[("pk", PK_ONLY)]));
+    let resumed = fixture.resume(earlier.record()).unwrap();
+    assert_eq!((resumed.attributes()["citizenship"].as_str(), resumed.attributes()["residence"].as_str()), ("PK", "PK"));
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::plan::Draft;
 use crate::{
-    audit::{self, Event, Frontier, LedgerHead, Outcome},
+    audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
         Waste,
@@ -102,6 +102,12 @@ impl<'a> Group<'a> {
     pub(super) fn change(&mut self, change: Change, mut event: Event) -> Result<Committed, CommitError> {
         match self.plan(change) {
             Ok(draft) => {
+                // Only here is it certain which record a delete removes.
+                if event.kind == Kind::DeleteObject
+                    && let Some(removed) = &draft.committed.replaced
+                {
+                    event = removed.describe(event);
+                }
                 let ledger = self.log(&event).map_err(CommitError::Fatal)?;
                 let mut committed = self.take(draft);
                 committed.ledger = ledger;

@@ -187,7 +187,7 @@ impl Group<'_> {
 
     fn put_part(&mut self, put: &PutPartChange) -> Planned {
         self.check_bucket(put.bucket)?;
-        let upload = self.open_upload(put.bucket, &put.key, &put.upload)?;
+        let mut upload = self.open_upload(put.bucket, &put.key, &put.upload)?;
         self.check_basis(put.basis, upload.placement.subject.as_ref())?;
         let part = put.part.entry;
         for copy in upload.copies.iter().filter(|copy| copy.role != Role::Queued) {
@@ -206,6 +206,9 @@ impl Group<'_> {
             self.queue(&mut draft, what, GarbageReason::Replaced)?;
         }
         draft.put(row, sealed(&put.part)?);
+        if upload.placement.add_origins(&put.origins) {
+            draft.put(keys::upload(put.bucket, put.key.as_str(), &put.upload), sealed(&upload)?);
+        }
         draft.resolved.push((upload.record, part.attempt));
         Ok(draft)
     }
@@ -217,6 +220,11 @@ impl Group<'_> {
             if part.is_none_or(|part| part.entry != *entry) {
                 return Err(CommitError::InvalidPart(entry.number));
             }
+        }
+        // A part that came after the decision may have brought bytes that are bound otherwise.
+        let decided = &put.record.detail.placement.origins;
+        if upload.placement.origins.iter().any(|origin| !decided.contains(origin)) {
+            return Err(CommitError::Stale(Stale::Upload));
         }
         let mut draft = self.put(put)?;
         let summary = &put.record.summary;

@@ -3,14 +3,16 @@
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
-    Change, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Summary, Upload, UploadState, WriteCondition,
+    Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
+    WriteCondition,
 };
-use crate::objects::commit::{NewRecord, residence, stored};
+use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
 use crate::objects::ingest::store_manifest;
 use crate::objects::limits::{MAX_OBJECT, MIN_PART};
 use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::{CompletePart, CompleteRequest, Manifest, ObjectError, Objects, Request, Stored};
+use crate::residency::Refusal;
 use crate::types::VersionId;
 
 impl Objects {
@@ -21,10 +23,30 @@ impl Objects {
     /// [`ObjectError::InvalidPart`], [`ObjectError::InvalidPartOrder`], [`ObjectError::EntityTooSmall`], [`ObjectError::BadDigest`],
     /// and those of a write.
     pub async fn complete_upload(&self, request: &Request<'_>, complete: CompleteRequest) -> Result<Stored, ObjectError> {
-        if let Some(again) = self.completed_before(request, &complete).await? {
-            return Ok(again);
+        for _ in 0..ATTEMPTS {
+            if let Some(again) = self.completed_before(request, &complete).await? {
+                return Ok(again);
+            }
+            match self.complete_open(request, &complete).await {
+                Ok(stored) => return Ok(stored),
+                // A part came in between from somewhere the decision did not count: decide with it.
+                Err(NotCommitted::Commit(CommitError::Stale(Stale::Upload))) => {}
+                // The same request at the same time was first.
+                Err(NotCommitted::Commit(CommitError::UploadCompleted(_))) => {
+                    return self.completed_before(request, &complete).await?.ok_or(ObjectError::NoSuchUpload);
+                }
+                Err(other) => return Err(other.into()),
+            }
         }
-        let open = self.resume_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
+        let refusal = Refusal::Stale { reason: "its parts change too fast".to_owned() };
+        self.record_refusal(request, Kind::CompleteUpload, &complete.bucket, Some(&complete.key), refusal.code()).await?;
+        Err(refusal.into())
+    }
+
+    /// Decides for the upload as it is now, stores the manifest and commits.
+    async fn complete_open(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Stored, NotCommitted> {
+        let kind = Kind::CompleteUpload;
+        let open = self.resume_upload(request, kind, &complete.bucket, &complete.key, complete.upload).await?;
         let _reservation = match complete.condition {
             WriteCondition::None => None,
             _ => Some(self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?),
@@ -32,7 +54,7 @@ impl Objects {
         self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
 
         let parts = self.chosen_parts(&open.upload, &complete.parts).await?;
-        let row = self.completed_row(&open, &complete, &parts)?;
+        let row = self.completed_row(&open, complete, &parts)?;
         let manifest = Manifest::new(&open.bucket.name, open.bucket.id, &complete.key, &row, &parts).encode()?;
         let attempt = new_attempt_id();
         let mut intent = self.index.intent(Intent {
@@ -44,16 +66,18 @@ impl Objects {
         let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, Some(&mut intent)).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
         let answer = stored(&new.row);
-        let event = self.event(request, Kind::CompleteUpload, &open.bucket.name, Some(&complete.key));
-        self.commit_decided(request, &open.bucket, &complete.key, &open.placement, event, |basis| Change::CompleteUpload {
-            put: Box::new(PutChange {
-                bucket: open.bucket.id,
-                key: complete.key.clone(),
-                record: new.row.clone(),
-                receipts: new.receipts.clone(),
-                basis,
-                condition: complete.condition.clone(),
-            }),
+        let event = new.row.summary.describe(self.event(request, kind, &open.bucket.name, Some(&complete.key)));
+        let put = PutChange {
+            bucket: open.bucket.id,
+            key: complete.key.clone(),
+            record: new.row,
+            receipts: new.receipts,
+            basis: open.placement.basis(),
+            condition: complete.condition.clone(),
+        };
+        let decided = Decided { bucket: &open.bucket, key: &complete.key, placement: &open.placement, sources: &[] };
+        self.commit_decided(request, decided, event, |placement| Change::CompleteUpload {
+            put: Box::new(put.decided(placement)),
             upload: open.upload.id,
             parts: parts.clone(),
             parts_digest: asked_parts(&complete.parts),
@@ -70,6 +94,9 @@ impl Objects {
         let current = self.index.current(&bucket, &complete.key)?;
         match current {
             Some(record) if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
+                // What was read may not be synced yet; an entry of its own is not answered before it is.
+                let event = self.event(request, Kind::CompleteUpload, &bucket.name, Some(&complete.key));
+                self.index.commit(Change::Note, record.summary.describe(event)).await?;
                 Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
@@ -144,7 +171,7 @@ impl Objects {
             metadata: open.upload.metadata.clone(),
             tags: open.upload.tags.clone(),
             checksum,
-            placement: open.upload.placement.clone(),
+            placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
         };

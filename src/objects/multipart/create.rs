@@ -3,6 +3,7 @@
 use crate::audit::Kind;
 use crate::digest;
 use crate::index::{Change, Upload, UploadState};
+use crate::objects::commit::Decided;
 use crate::objects::limits::{check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_record_id};
 use crate::objects::{CreateUpload, ObjectError, Objects, Request, Residence};
@@ -38,9 +39,10 @@ impl Objects {
             state: UploadState::Open,
         };
         let event = self.event(request, Kind::CreateUpload, &bucket.name, Some(&create.key));
-        self.commit_decided(request, &bucket, &create.key, &placement, event, |basis| Change::CreateUpload {
-            upload: Box::new(upload.clone()),
-            basis,
+        let decided = Decided { bucket: &bucket, key: &create.key, placement: &placement, sources: &[] };
+        self.commit_decided(request, decided, event, |placement| Change::CreateUpload {
+            upload: Box::new(Upload { placement: placement.record().clone(), ..upload.clone() }),
+            basis: placement.basis(),
         })
         .await?;
         let stored = placement.copies().iter().filter(|copy| copy.role != Role::Queued);

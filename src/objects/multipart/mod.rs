@@ -8,6 +8,7 @@ mod list;
 mod part;
 mod part_copy;
 
+use crate::audit::Kind;
 use crate::authn::Action;
 use crate::index::{Bucket, Upload, UploadState};
 use crate::objects::record_keys::Target;
@@ -40,10 +41,11 @@ impl Objects {
         Ok((bucket, upload))
     }
 
-    /// Finds an open upload and decides again whether its placement stands.
+    /// Finds an open upload and decides again whether its placement stands. A refusal is recorded as one of `kind`.
     async fn resume_upload(
         &self,
         request: &Request<'_>,
+        kind: Kind,
         bucket: &BucketName,
         key: &ObjectKey,
         id: UploadId,
@@ -55,7 +57,6 @@ impl Objects {
         let placement = match self.residency.resume(request.auth, &upload.placement, &bucket.name, key) {
             Ok(placement) => placement,
             Err(refusal) => {
-                let kind = crate::audit::Kind::UploadPart;
                 self.record_refusal(request, kind, &bucket.name, Some(key), refusal.code()).await?;
                 return Err(refusal.into());
             }

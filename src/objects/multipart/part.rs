@@ -2,11 +2,13 @@
 
 use crate::audit::Kind;
 use crate::index::{Change, Intent, Part, PartEntry, PutPartChange};
+use crate::objects::commit::Decided;
 use crate::objects::ingest::Ingest;
 use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::{Body, ExpectedChecksum, ObjectError, Objects, PartRequest, Request, StoredPart};
+use crate::residency::{Origin, SourceFacts};
 
 /// The bytes of a part and what the client says of them.
 pub(super) struct NewPart {
@@ -14,7 +16,9 @@ pub(super) struct NewPart {
     pub(super) length: u64,
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
-    pub(super) kind: Kind,
+    /// The records the bytes come from, and every place that they have been.
+    pub(super) sources: Vec<SourceFacts>,
+    pub(super) origins: Vec<Origin>,
 }
 
 impl Objects {
@@ -25,13 +29,14 @@ impl Objects {
     pub async fn upload_part(&self, request: &Request<'_>, part: PartRequest, body: Body) -> Result<StoredPart, ObjectError> {
         check_part_number(part.number)?;
         check_length(part.length)?;
-        let open = self.resume_upload(request, &part.bucket, &part.key, part.upload).await?;
+        let open = self.resume_upload(request, Kind::UploadPart, &part.bucket, &part.key, part.upload).await?;
         let new = NewPart {
             number: part.number,
             length: part.length,
             content_md5: part.content_md5,
             checksum: part.checksum,
-            kind: Kind::UploadPart,
+            sources: Vec::new(),
+            origins: Vec::new(),
         };
         self.store_part(request, &open, new, body).await
     }
@@ -74,16 +79,24 @@ impl Objects {
         let (hashes, receipts) = ingest.extents(body, Some(&mut intent)).await?;
         let entry = PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
         let part = Part { entry, modified: self.clock.now() };
-        let event = self.event(request, new.kind, &open.bucket.name, Some(&open.upload.key));
-        self.commit_decided(request, &open.bucket, &open.upload.key, &open.placement, event, |basis| {
-            Change::PutPart(Box::new(PutPartChange {
-                bucket: open.bucket.id,
-                key: open.upload.key.clone(),
-                upload: open.upload.id,
-                part,
-                receipts: receipts.clone(),
-                basis,
-            }))
+        let event = self.event(request, Kind::UploadPart, &open.bucket.name, Some(&open.upload.key));
+        let put = PutPartChange {
+            bucket: open.bucket.id,
+            key: open.upload.key.clone(),
+            upload: open.upload.id,
+            part,
+            receipts,
+            basis: open.placement.basis(),
+            origins: new.origins,
+        };
+        let decided = Decided { bucket: &open.bucket, key: &open.upload.key, placement: &open.placement, sources: &new.sources };
+        self.commit_decided(request, decided, event, |placement| {
+            let mut put = PutPartChange { basis: placement.basis(), ..put.clone() };
+            // What binds this caller binds the whole, also when another one completes it.
+            if placement.record().principal != open.upload.placement.principal {
+                put.origins.push(placement.record().as_origin(&open.bucket.name));
+            }
+            Change::PutPart(Box::new(put))
         })
         .await?;
         drop(intent);

@@ -14,13 +14,17 @@ impl Objects {
     /// the source.
     pub async fn upload_part_copy(&self, request: &Request<'_>, copy: PartCopyRequest) -> Result<StoredPart, ObjectError> {
         check_part_number(copy.number)?;
-        let open = self.resume_upload(request, &copy.bucket, &copy.key, copy.upload).await?;
+        let open = self.resume_upload(request, Kind::UploadPart, &copy.bucket, &copy.key, copy.upload).await?;
         let (record, facts) = self.copy_source(request, &copy.source).await?;
-        if let Err(refusal) = self.residency.satisfies(open.placement.record(), std::slice::from_ref(&facts)) {
-            let kind = Kind::UploadPart;
-            self.record_refusal(request, kind, &open.bucket.name, Some(&copy.key), refusal.code()).await?;
-            return Err(refusal.into());
-        }
+        let sources = vec![facts];
+        let origins = match self.residency.satisfies(open.placement.record(), &sources) {
+            Ok(origins) => origins,
+            Err(refusal) => {
+                let kind = Kind::UploadPart;
+                self.record_refusal(request, kind, &open.bucket.name, Some(&copy.key), refusal.code()).await?;
+                return Err(refusal.into());
+            }
+        };
         let size = record.summary.size;
         let range = match copy.range {
             None => 0..size,
@@ -32,7 +36,7 @@ impl Objects {
         let length = range.end - range.start;
         check_length(length)?;
         let body = body_of(self.open_record(&record, range).await?);
-        let new = NewPart { number: copy.number, length, content_md5: None, checksum: None, kind: Kind::UploadPart };
+        let new = NewPart { number: copy.number, length, content_md5: None, checksum: None, sources, origins };
         self.store_part(request, &open, new, body).await
     }
 }

@@ -137,6 +137,7 @@ mod tests {
         let placement = PlacementRecord {
             subject: None,
             attributes: Default::default(),
+            assumed: Default::default(),
             principal: principal.clone(),
             origins: Vec::new(),
             copies: Vec::new(),
