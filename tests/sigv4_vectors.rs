@@ -271,6 +271,29 @@ fn everything_the_gateway_acts_on_must_be_signed() {
     assert!(matches!(verify(no_host).unwrap_err(), AuthnError::HeaderNotSigned { name, .. } if name == "host"));
 }
 
+/// The signature is that of the values joined and collapsed, so only the shape can be refused.
+#[test]
+fn headers_that_are_signed_like_others_are_refused() {
+    let refused = |name: &'static str, values: [&'static str; 2]| {
+        let mut request = get_object();
+        for value in values {
+            request.headers_mut().append(name, HeaderValue::from_static(value));
+        }
+        let list = format!("host;range;x-amz-content-sha256;x-amz-date;{name}");
+        let error = verify(header(request, "authorization", &authorization(&list, EMPTY))).unwrap_err();
+        assert!(matches!(&error, AuthnError::AmbiguousHeader { name: found, .. } if found == name), "{error:?}");
+        assert_eq!((error.status(), error.access_key_id()), (400, Some("AKIAIOSFODNN7EXAMPLE")));
+    };
+    refused("x-amz-tagging", ["purpose=demo", "domicile-subject=PK"]);
+    refused("x-amz-meta-a", ["=?UTF-8?Q?a?=", "b"]);
+    let spaced = |value| {
+        let list = "host;range;x-amz-content-sha256;x-amz-date;x-amz-meta-a";
+        verify(header(header(get_object(), "authorization", &authorization(list, EMPTY)), "x-amz-meta-a", value)).unwrap_err()
+    };
+    assert!(matches!(spaced("a  b"), AuthnError::AmbiguousHeader { .. }));
+    assert_eq!(spaced("a b").code(), "SignatureDoesNotMatch");
+}
+
 #[test]
 fn time_is_bounded() {
     for (request, seconds, code) in [

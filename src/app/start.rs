@@ -184,9 +184,9 @@ impl App {
             s3_tls,
             limits("s3", &config.limits),
             flagged(stopped.clone()),
-            move |request, _| {
+            move |request, peer| {
                 let s3 = s3.clone();
-                async move { s3.handle(request).await }
+                async move { s3.handle(request, peer.tls).await }
             },
         ));
         let admin_task = tokio::spawn(server::serve(

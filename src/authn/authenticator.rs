@@ -236,6 +236,9 @@ impl Signed<'_> {
             if must_be_signed(name) && !self.signed_headers.split(';').any(|signed| signed == name) {
                 return Err(AuthnError::HeaderNotSigned { access_key_id: access_key_id(), name: name.to_owned() });
             }
+            if name.starts_with("x-amz-") && is_ambiguous(&self.parts.headers, name) {
+                return Err(AuthnError::AmbiguousHeader { access_key_id: access_key_id(), name: name.to_owned() });
+            }
         }
         Ok(())
     }
@@ -292,6 +295,14 @@ impl PayloadKind {
             }
         }
     }
+}
+
+/// Whether other values of the header would be signed alike: the canonical request joins several by commas and makes runs of spaces
+/// one, so what is served would not be what was signed.
+fn is_ambiguous(headers: &HeaderMap, name: &str) -> bool {
+    let mut values = headers.get_all(name).iter();
+    let spaced = values.next().is_some_and(|value| value.as_bytes().trim_ascii().windows(2).any(|pair| pair == b"  "));
+    spaced || values.next().is_some()
 }
 
 fn single_host(headers: &HeaderMap) -> Result<&str, AuthnError> {

@@ -30,6 +30,14 @@ pub enum AuthnError {
         /// The header's name.
         name: String,
     },
+    /// Other values of the header would have the same signature.
+    #[error("`{name}` must be there once and without two spaces in a row, since a signature cannot tell these apart")]
+    AmbiguousHeader {
+        /// The access key id as sent.
+        access_key_id: String,
+        /// The header's name.
+        name: String,
+    },
     /// The signed headers name one that is not there.
     #[error("`{name}` is among the signed headers but not in the request")]
     SignedHeaderAbsent {
@@ -107,7 +115,7 @@ impl AuthnError {
             Self::RequestTimeTooSkewed { .. } => "RequestTimeTooSkewed",
             Self::AuthorizationHeaderMalformed { .. } => "AuthorizationHeaderMalformed",
             Self::AuthorizationQueryParametersError { .. } => "AuthorizationQueryParametersError",
-            Self::SeveralMechanisms | Self::InvalidContentSha256 => "InvalidArgument",
+            Self::SeveralMechanisms | Self::InvalidContentSha256 | Self::AmbiguousHeader { .. } => "InvalidArgument",
             Self::UnsupportedMethod | Self::InvalidHost | Self::MissingContentSha256 => "InvalidRequest",
             Self::InvalidToken => "InvalidToken",
         }
@@ -119,6 +127,7 @@ impl AuthnError {
             Self::AuthorizationHeaderMalformed { .. }
             | Self::AuthorizationQueryParametersError { .. }
             | Self::SeveralMechanisms
+            | Self::AmbiguousHeader { .. }
             | Self::UnsupportedMethod
             | Self::InvalidToken
             | Self::InvalidHost
@@ -135,6 +144,7 @@ impl AuthnError {
             | Self::SignatureDoesNotMatch { access_key_id }
             | Self::HeaderNotSigned { access_key_id, .. }
             | Self::SignedHeaderAbsent { access_key_id, .. }
+            | Self::AmbiguousHeader { access_key_id, .. }
             | Self::RequestTimeTooSkewed { access_key_id }
             | Self::ExpiredPresignedUrl { access_key_id }
             | Self::PresignedUrlNotYetValid { access_key_id } => Some(access_key_id),

@@ -121,15 +121,15 @@ impl RequestBody {
         Ok((length, self.pieces(headers, length)?))
     }
 
-    /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body.
+    /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body and the
+    /// signature promises none: a body that was stripped on the way fails like one that was changed.
     pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Bytes, S3Error> {
-        if matches!(*self.shared.0.lock(), Slot::Done) {
-            return Ok(Bytes::new());
-        }
+        let absent = matches!(*self.shared.0.lock(), Slot::Done);
         let md5 = headers::content_md5(headers)?;
         let mut expected: Vec<Checksum> =
             headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
-        let (length, mut pieces) = self.upload(headers)?;
+        // Without a body there need not be a length.
+        let (length, mut pieces) = if absent { (0, self.pieces(headers, 0)?) } else { self.upload(headers)? };
         let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
         if length > max as u64 {
             return Err(too_long());
@@ -410,6 +410,18 @@ mod tests {
         assert_eq!(body.document(&sent, 4).await.unwrap_err().code(), Code::MaxMessageLengthExceeded);
         let (_, body) = request("hellO", Payload::Unsigned);
         assert_eq!(body.document(&sent, 5).await.unwrap_err().code(), Code::BadDigest);
+    }
+
+    #[tokio::test]
+    async fn a_document_that_was_stripped_is_refused() {
+        let document = async |payload, sent: &[_]| request("", payload).1.document(&headers(sent), 5).await;
+        assert_eq!(document(Payload::Unsigned, &[]).await.unwrap(), "");
+        assert_eq!(document(Payload::Sha256(crate::digest::sha256(b"")), &[("content-length", "0")]).await.unwrap(), "");
+        let hello = Payload::Sha256(crate::digest::sha256(b"hello"));
+        assert_eq!(document(hello, &[("content-length", "0")]).await.unwrap_err().code(), Code::ContentSha256Mismatch);
+        assert_eq!(document(Payload::UnsignedTrailer, &[]).await.unwrap_err().code(), Code::IncompleteBody);
+        let md5 = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
+        assert_eq!(document(Payload::Unsigned, &md5).await.unwrap_err().code(), Code::BadDigest);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The query string, decoded once.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::errors::{Code, S3Error};
@@ -20,6 +21,20 @@ impl<'a> Query<'a> {
         });
         let invalid = || S3Error::with(Code::InvalidUri, "the query string is not percent-encoded UTF-8");
         pairs.collect::<Option<Vec<_>>>().map(Self).ok_or_else(invalid)
+    }
+
+    /// Decodes the query of a request.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a parameter is there twice: what is signed is sorted, so the order cannot say which is meant.
+    pub(super) fn of_request(query: Option<&'a str>) -> Result<Self, S3Error> {
+        let query = Self::parse(query)?;
+        let mut seen = HashSet::with_capacity(query.0.len());
+        if query.names().all(|name| seen.insert(name)) {
+            drop(seen);
+            return Ok(query);
+        }
+        Err(S3Error::with(Code::InvalidArgument, "A query parameter is there more than once."))
     }
 
     /// The first value of `name`.
@@ -72,6 +87,15 @@ mod tests {
         assert_eq!(query.get("a"), Some("é"));
         assert_eq!(query.get_filled("uploads"), None);
         assert!(!query.contains("y"));
+    }
+
+    #[test]
+    fn a_request_has_each_parameter_once() {
+        for wrong in ["partNumber=1&uploadId=u&partNumber=2", "a&a=", "prefix=x&%70refix=x"] {
+            assert_eq!(Query::of_request(Some(wrong)).unwrap_err().code(), Code::InvalidArgument, "{wrong}");
+        }
+        assert!(Query::of_request(Some("a=1&A=1&b=a")).is_ok());
+        assert!(Query::of_request(None).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The `Range` header (RFC 9110 section 14.2) and the range of a part to copy.
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
 use super::errors::{Code, S3Error};
 use super::headers::text;
@@ -8,8 +8,14 @@ use crate::objects::ByteRange;
 
 /// The range a GET or HEAD asks for. `None` means the whole object: no header, one that is not a byte range, or several ranges,
 /// which S3 does not serve.
-pub(super) fn range(headers: &HeaderMap) -> Option<ByteRange> {
-    let value = headers.get(header::RANGE)?.to_str().ok()?;
+///
+/// # Errors
+/// `InvalidArgument` when the header is there more than once.
+pub(super) fn range(headers: &HeaderMap) -> Result<Option<ByteRange>, S3Error> {
+    Ok(text(headers, "range")?.and_then(parse_range))
+}
+
+fn parse_range(value: &str) -> Option<ByteRange> {
     let (unit, set) = value.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") || set.contains(',') {
         return None;
@@ -49,12 +55,12 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, header};
 
     use super::*;
 
     fn parsed(value: &str) -> Option<ByteRange> {
-        range(&HeaderMap::from_iter([(header::RANGE, HeaderValue::from_str(value).unwrap())]))
+        range(&HeaderMap::from_iter([(header::RANGE, HeaderValue::from_str(value).unwrap())])).unwrap()
     }
 
     #[test]
@@ -73,7 +79,15 @@ mod tests {
         {
             assert_eq!(parsed(value), None, "{value}");
         }
-        assert_eq!(range(&HeaderMap::new()), None);
+        assert_eq!(range(&HeaderMap::new()).unwrap(), None);
+    }
+
+    #[test]
+    fn several_range_headers_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::RANGE, HeaderValue::from_static("bytes=0-1"));
+        headers.append(header::RANGE, HeaderValue::from_static("3-4"));
+        assert_eq!(range(&headers).unwrap_err().code(), Code::InvalidArgument);
     }
 
     #[test]

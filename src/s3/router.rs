@@ -5,6 +5,7 @@
 
 use http::{HeaderMap, Method, header::HeaderName};
 
+use super::errors::{Code, S3Error};
 use super::operation::Operation;
 use super::query::Query;
 use super::target::Scope;
@@ -12,17 +13,25 @@ use super::target::Scope;
 /// The header that turns a PUT into a copy.
 pub(super) const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
-/// The operation a request means, or `None` when S3 has none for this method there.
-pub(super) fn route(method: &Method, scope: Scope, query: &Query, headers: &HeaderMap) -> Option<Operation> {
-    let by_subresource = match scope {
+/// The operation a request means.
+///
+/// # Errors
+/// `MethodNotAllowed` when S3 has none for this method there; `InvalidArgument` when the query names several sub-resources, whose
+/// order is not signed.
+pub(super) fn route(method: &Method, scope: Scope, query: &Query, headers: &HeaderMap) -> Result<Operation, S3Error> {
+    let mut subresources = query.names().filter_map(|name| match scope {
         Scope::Service => None,
-        Scope::Bucket => query.names().find_map(|name| bucket_subresource(method, name, query)),
-        Scope::Object => query.names().find_map(|name| object_subresource(method, name, query, headers)),
+        Scope::Bucket => bucket_subresource(method, name, query),
+        Scope::Object => object_subresource(method, name, query, headers),
+    });
+    let found = match (subresources.next(), subresources.next()) {
+        (None, _) => plain(method, scope, query, headers),
+        (Some(found), None) => found,
+        (Some(_), Some(_)) => {
+            return Err(S3Error::with(Code::InvalidArgument, "The query names more than one sub-resource."));
+        }
     };
-    match by_subresource {
-        Some(found) => found,
-        None => plain(method, scope, query, headers),
-    }
+    found.ok_or_else(|| S3Error::new(Code::MethodNotAllowed).detail("Method", method.as_str()))
 }
 
 /// The operation of a request without a sub-resource.
@@ -185,7 +194,19 @@ mod tests {
 
     fn routed(method: Method, scope: Scope, query: &str) -> Option<&'static str> {
         let query = Query::parse(Some(query)).unwrap();
-        route(&method, scope, &query, &HeaderMap::new()).map(Operation::name)
+        route(&method, scope, &query, &HeaderMap::new()).ok().map(Operation::name)
+    }
+
+    #[test]
+    fn several_subresources_are_refused() {
+        for (method, scope, query) in [
+            (Method::PUT, Scope::Bucket, "acl&policy"),
+            (Method::DELETE, Scope::Object, "uploadId=u&tagging"),
+            (Method::POST, Scope::Object, "uploads&uploadId=u"),
+        ] {
+            let error = route(&method, scope, &Query::parse(Some(query)).unwrap(), &HeaderMap::new()).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidArgument, "{query}");
+        }
     }
 
     #[test]
@@ -242,8 +263,8 @@ mod tests {
     fn a_copy_source_makes_a_copy() {
         let headers = HeaderMap::from_iter([(COPY_SOURCE, http::HeaderValue::from_static("/a/b"))]);
         let plain = Query::parse(None).unwrap();
-        assert_eq!(route(&Method::PUT, Scope::Object, &plain, &headers), Some(Operation::CopyObject));
+        assert_eq!(route(&Method::PUT, Scope::Object, &plain, &headers), Ok(Operation::CopyObject));
         let part = Query::parse(Some("uploadId=u&partNumber=1")).unwrap();
-        assert_eq!(route(&Method::PUT, Scope::Object, &part, &headers), Some(Operation::UploadPartCopy));
+        assert_eq!(route(&Method::PUT, Scope::Object, &part, &headers), Ok(Operation::UploadPartCopy));
     }
 }

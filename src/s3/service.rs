@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::body::{RequestBody, SharedBody};
@@ -51,11 +52,11 @@ impl S3Service {
         Self(Arc::new(parts))
     }
 
-    /// Answers one request. Never fails: what goes wrong is an answer too.
+    /// Answers one request, which came over TLS when `tls` is set. Never fails: what goes wrong is an answer too.
     ///
     /// The answer to a request whose body was not read has either taken a bounded rest of it off the wire, or carries
     /// `connection: close`; whoever owns the connection should then linger before it closes the socket.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<ResponseBody>
+    pub async fn handle<B>(&self, request: Request<B>, tls: bool) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -65,7 +66,8 @@ impl S3Service {
         let (mut parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut seen = Seen::default();
-        let outcome = self.answer(&id, &mut parts, body.clone(), &mut seen).await;
+        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let outcome = self.answer(&id, &mut parts, scheme, body.clone(), &mut seen).await;
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -87,6 +89,7 @@ impl S3Service {
         &self,
         id: &RequestId,
         parts: &mut Parts,
+        scheme: Scheme,
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
@@ -94,15 +97,14 @@ impl S3Service {
         let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, now).await?;
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
-            add_hoisted(&Query::parse(uri.query())?, headers)?;
+            add_hoisted(&Query::of_request(uri.query())?, headers)?;
         }
         check_guards(headers)?;
-        let query = Query::parse(parts.uri.query())?;
+        let query = Query::of_request(parts.uri.query())?;
         let target = Target::of(parts, self.0.authenticator.hosts())?;
         seen.bucket = target.bucket_name().cloned();
-        let operation = router::route(&parts.method, target.scope(), &query, &parts.headers);
-        seen.operation = operation;
-        let operation = operation.ok_or_else(|| S3Error::new(Code::MethodNotAllowed).detail("Method", parts.method.as_str()))?;
+        let operation = router::route(&parts.method, target.scope(), &query, &parts.headers)?;
+        seen.operation = Some(operation);
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
@@ -112,6 +114,7 @@ impl S3Service {
             parts,
             query,
             target,
+            scheme,
             region: self.0.authenticator.region(),
         };
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
@@ -179,7 +182,7 @@ mod tests {
     #[expect(dead_code, reason = "it is enough that it compiles")]
     fn an_answer_can_be_spawned(service: S3Service, request: Request<Full<Bytes>>) {
         fn spawn(_: impl Future<Output = Response<ResponseBody>> + Send + 'static) {}
-        spawn(async move { service.handle(request).await });
+        spawn(async move { service.handle(request, false).await });
     }
 
     #[test]

@@ -1,14 +1,26 @@
 //! The accept loop and what happens on each connection.
 
-use std::{convert::Infallible, error::Error, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use http::{Request, Response};
+use http::{Request, Response, header::CONNECTION};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
@@ -18,6 +30,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::tls::Tls;
 use crate::telemetry::metric;
+
+/// How long a connection is read on after its last answer.
+const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// What a stranger may hold open.
 #[derive(Debug, Clone)]
@@ -81,7 +96,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves HTTP/1.1 until `shutdown` completes. Then stops accepting, closes idle connections, lets requests in flight finish for
 /// [`Limits::drain_timeout`], and cuts off the rest. Certificates that change on disk are taken for new connections.
 ///
-/// A panic in `service` ends its connection and no other.
+/// A panic in `service` ends its connection and no other. An answer with `connection: close` may leave the request's body unread: the
+/// client gets the answer before the socket is closed.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -229,7 +245,7 @@ async fn connection<S, F, B>(
     }
 }
 
-async fn http1<I, S, F, B>(io: I, peer: Peer, mut context: Context, service: S)
+async fn http1<I, S, F, B>(mut io: I, peer: Peer, mut context: Context, service: S)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Fn(Request<Incoming>, Peer) -> F,
@@ -239,9 +255,14 @@ where
 {
     let address = peer.address;
     let limits = &context.limits;
+    let closes = AtomicBool::new(false);
     let answer = service_fn(|request| {
         let answer = service(request, peer.clone());
-        async move { Ok::<_, Infallible>(answer.await) }
+        async {
+            let answer = answer.await;
+            closes.fetch_or(closes_connection(&answer), Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -249,18 +270,38 @@ where
         .header_read_timeout(limits.head_timeout)
         .max_headers(limits.max_headers)
         .max_header_size(limits.max_head_bytes);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), answer));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drained(&mut context.draining) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let ended = {
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(&mut io), answer));
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = drained(&mut context.draining) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = &ended {
         count_error(limits.name, "http");
         tracing::debug!(listener = limits.name, %address, %error, "connection broke");
     }
+    if ended.is_err() || closes.load(Relaxed) {
+        linger(io).await;
+    }
+}
+
+/// Ends our side, then takes what the client still sends until it has ended its own: closing a socket with unread bytes resets it,
+/// and the answer may be lost with it (RFC 9112 section 9.6).
+async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+    let rest = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io, &mut tokio::io::sink()).await
+    };
+    // Whatever goes wrong here, the socket is closed next.
+    let _ = timeout(LINGER_TIME, rest).await;
+}
+
+fn closes_connection<B>(answer: &Response<B>) -> bool {
+    answer.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 /// Completes when the drain begins.

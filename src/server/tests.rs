@@ -47,7 +47,11 @@ async fn start(tls: Option<Tls>, limits: Limits) -> Running {
             }
             assert_ne!(request.uri().path(), "/panic");
             let text = format!("tls={} certificate={}", peer.tls, peer.certificate.is_some());
-            Response::new(Full::new(Bytes::from(text)))
+            let mut answer = Response::new(Full::new(Bytes::from(text)));
+            if request.uri().path() == "/refused" {
+                answer.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+            }
+            answer
         }
     };
     let shutdown_signal = async {
@@ -118,6 +122,35 @@ async fn serves_plain_http_and_drains_at_once_when_idle() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("tls=false certificate=false"), "{answer}");
     assert_eq!(running.stop().await, Drained { cut_off: 0 });
     drop(idle);
+}
+
+/// Without lingering the client's writes fail, and its unread answer is gone with the connection.
+#[tokio::test]
+async fn an_answer_that_comes_before_the_body_is_read_arrives() {
+    const BODY: usize = 16 * 1024 * 1024;
+    let folder = TempDir::new().unwrap();
+    let pair = self_signed();
+    write_pair(folder.path(), &pair);
+    let plain = start(None, Limits::default()).await;
+    let encrypted = start(Some(Tls::load(files(&folder, false)).unwrap()), Limits::default()).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector(&pair, None).connect(name, encrypted.connect().await).await.unwrap();
+    for answer in [put(plain.connect().await, BODY).await, put(stream, BODY).await] {
+        assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
+    }
+    plain.stop().await;
+    encrypted.stop().await;
+}
+
+/// Sends all of a body that the server does not read, then reads the answer.
+async fn put(mut io: impl AsyncRead + AsyncWrite + Unpin, length: usize) -> std::io::Result<String> {
+    let head = format!("PUT /refused HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    io.write_all(head.as_bytes()).await?;
+    io.write_all(&vec![0; length]).await?;
+    io.shutdown().await?;
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue};
 
-use super::utf8;
+use super::{invalid, utf8};
 use crate::s3::errors::S3Error;
 
 const PREFIX: &str = "x-amz-meta-";
@@ -13,19 +13,18 @@ const PREFIX: &str = "x-amz-meta-";
 /// Bytes of UTF-8 in one encoded word: with its frame no longer than the 75 characters of RFC 2047 section 2.
 const WORD: usize = 45;
 
-/// User metadata by lower-case name without its prefix. A name sent twice has its values joined by a comma, as S3 does.
+/// User metadata by lower-case name without its prefix.
+///
+/// # Errors
+/// `InvalidArgument` when a value is not UTF-8 or a name is there twice: values that are decoded first and joined then are not those
+/// that were signed.
 pub(crate) fn user_metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, S3Error> {
     let mut metadata = BTreeMap::<String, String>::new();
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix(PREFIX).filter(|name| !name.is_empty()) else { continue };
-        let value = decode_words(utf8(value, PREFIX)?);
-        metadata
-            .entry(name.to_owned())
-            .and_modify(|first| {
-                first.push(',');
-                first.push_str(&value);
-            })
-            .or_insert(value);
+        if metadata.insert(name.to_owned(), decode_words(utf8(value, PREFIX)?)).is_some() {
+            return Err(invalid(PREFIX, "A header is there more than once."));
+        }
     }
     Ok(metadata)
 }
@@ -105,17 +104,22 @@ mod tests {
     use super::*;
 
     fn sent(pairs: &[(&'static str, &[u8])]) -> BTreeMap<String, String> {
+        read(pairs).unwrap()
+    }
+
+    fn read(pairs: &[(&'static str, &[u8])]) -> Result<BTreeMap<String, String>, S3Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
-        user_metadata(&headers).unwrap()
+        user_metadata(&headers)
     }
 
     #[test]
-    fn names_lose_their_prefix_and_doubles_are_joined() {
-        let metadata = sent(&[("x-amz-meta-a", b"1"), ("x-amz-meta-a", b"2"), ("x-amz-acl", b"private"), ("x-amz-meta-b", b"")]);
+    fn names_lose_their_prefix_and_doubles_are_refused() {
+        let metadata = sent(&[("x-amz-meta-a", b"1,2"), ("x-amz-acl", b"private"), ("x-amz-meta-b", b"")]);
         assert_eq!(metadata.into_iter().collect::<Vec<_>>(), [("a".into(), "1,2".into()), ("b".into(), String::new())]);
+        assert!(read(&[("x-amz-meta-a", b"1"), ("x-amz-meta-a", b"2")]).is_err());
     }
 
     #[test]

@@ -25,9 +25,15 @@ use crate::objects::Description;
 /// The value of a header as text; `None` when it is absent.
 ///
 /// # Errors
-/// `InvalidArgument` when it is not UTF-8.
+/// `InvalidArgument` when it is not UTF-8, or there more than once: the signature covers the values joined, so none of them may be
+/// taken for the whole.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, S3Error> {
-    headers.get(name).map(|value| utf8(value, name)).transpose()
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => utf8(value, name).map(Some),
+        (Some(_), Some(_)) => Err(invalid(name, "A header is there more than once.")),
+    }
 }
 
 /// A header's value as text. Clients send UTF-8 where HTTP means Latin-1, and S3 takes it so.
@@ -45,4 +51,20 @@ fn invalid(name: &'static str, message: impl Into<String>) -> S3Error {
 /// Everything a client says of a new object besides its bytes.
 pub(super) fn description(headers: &HeaderMap) -> Result<Description, S3Error> {
     Ok(Description { content: content_headers(headers)?, metadata: user_metadata(headers)?, tags: tags(headers)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_has_one_value_or_none() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(text(&headers, "content-type").unwrap(), None);
+        headers.append("content-type", HeaderValue::from_static(" text/plain\t"));
+        assert_eq!(text(&headers, "content-type").unwrap(), Some("text/plain"));
+        headers.append("content-type", HeaderValue::from_static("text/html"));
+        assert_eq!(text(&headers, "content-type").unwrap_err().code(), Code::InvalidArgument);
+        assert!(description(&headers).is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! CompleteMultipartUpload.
 
-use http::Response;
+use http::{HeaderMap, Response, uri::Scheme};
 
 use super::Context;
 use super::upload::{checksum_elements, upload_id, version_header};
@@ -35,7 +35,7 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let complete = CompleteRequest { bucket: bucket.clone(), key: key.clone(), upload, parts, condition, checksum, size };
     let stored = context.objects.complete_upload(&context.request, complete).await?;
     let mut xml = XmlWriter::document("CompleteMultipartUploadResult", Some(NAMESPACE));
-    xml.text("Location", &location(context, &format!("/{bucket}/{}", percent::encode(key.as_str()))));
+    xml.text("Location", &location(&context.scheme, headers, &format!("/{bucket}/{}", percent::encode(key.as_str()))));
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.etag("ETag", stored.etag);
@@ -50,9 +50,9 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
 }
 
 /// The object's address as the client would write it.
-fn location(context: &Context<'_>, path: &str) -> String {
-    let host = context.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("http://{host}{path}")
+fn location(scheme: &Scheme, headers: &HeaderMap, path: &str) -> String {
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn parts(body: &[u8]) -> Result<Vec<CompletePart>, S3Error> {
@@ -80,6 +80,13 @@ fn part(element: &Element) -> Result<CompletePart, S3Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_location_has_the_scheme_of_the_connection() {
+        let headers = HeaderMap::from_iter([(http::header::HOST, http::HeaderValue::from_static("s3.example.com:9000"))]);
+        assert_eq!(location(&Scheme::HTTPS, &headers, "/b/k"), "https://s3.example.com:9000/b/k");
+        assert_eq!(location(&Scheme::HTTP, &headers, "/b/k"), "http://s3.example.com:9000/b/k");
+    }
 
     #[test]
     fn parts_are_read_with_their_checksums() {

@@ -34,7 +34,7 @@ pub(super) fn read_request(context: &Context<'_>) -> Result<GetRequest, S3Error>
     let (bucket, key) = context.object()?;
     let headers = context.headers();
     check_read_features(headers)?;
-    let (range, part) = (ranges::range(headers), context.query.parsed("partNumber", "a number from 1 to 10000")?);
+    let (range, part) = (ranges::range(headers)?, context.query.parsed("partNumber", "a number from 1 to 10000")?);
     if range.is_some() && part.is_some() {
         return Err(S3Error::with(Code::InvalidRequest, "Cannot specify both Range header and partNumber query parameter."));
     }

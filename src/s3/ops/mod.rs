@@ -24,7 +24,7 @@ mod upload;
 mod upload_part;
 mod upload_part_copy;
 
-use http::{HeaderMap, Response, request::Parts};
+use http::{HeaderMap, Response, request::Parts, uri::Scheme};
 
 use super::body::RequestBody;
 use super::errors::S3Error;
@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     pub(super) parts: &'a Parts,
     pub(super) query: Query<'a>,
     pub(super) target: Target,
+    /// Of the connection that the request came over.
+    pub(super) scheme: Scheme,
     pub(super) region: &'a str,
 }
 
