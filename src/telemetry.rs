@@ -163,17 +163,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_rendered_and_a_second_recorder_is_refused() {
-        let metrics = Metrics::install().unwrap();
-        metrics::counter!(metric::REQUESTS, "operation" => "GetObject", "status" => "2xx").increment(3);
-        metrics::histogram!(metric::REQUEST_SECONDS, "operation" => "GetObject").record(0.003);
-        let text = metrics.render();
-        assert!(text.contains(r#"domicile_requests_total{operation="GetObject",status="2xx"} 3"#), "{text}");
-        assert!(text.contains(r#"le="0.005"} 1"#), "{text}");
-        assert!(matches!(Metrics::install(), Err(TelemetryError::MetricsTwice)));
-    }
-
-    #[test]
     fn a_wrong_filter_is_named() {
         let error = init_logging(LogFormat::Human, "domicile=loud").unwrap_err();
         assert!(error.to_string().contains("domicile=loud"));
