@@ -90,6 +90,8 @@ pub enum Kind {
     SiteSeen,
     KeyCreated,
     KeyRewrapped,
+    /// A queued copy has keys and names; its bytes follow.
+    CopyBegun,
     CopyStored,
     Collected,
     AuditQuery,

@@ -26,6 +26,7 @@ use super::{
     guards::Ongoing,
     keys::{self, kind, successor},
     ledger,
+    list::Step,
     sealing::Sealing,
 };
 use crate::{
@@ -150,7 +151,7 @@ impl Index {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Reads the row that the committer is going to read, so that it finds it in the cache.
+    /// Reads the rows that the committer is going to read, so that it finds them in the cache.
     async fn warm(&self, change: &Change) {
         let row = match change {
             Change::Put(put) | Change::CompleteUpload { put, .. } => keys::record(put.bucket, put.key.as_str()),
@@ -158,8 +159,16 @@ impl Index {
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
             _ => return,
         };
+        let parts = match change {
+            Change::CompleteUpload { upload, .. } => Some(keys::parts(upload)),
+            _ => None,
+        };
         let inner = Arc::clone(&self.inner);
-        let _ = tokio::task::spawn_blocking(move || inner.engine.get(&row).map(drop)).await;
+        let read = move || -> Result<(), IndexError> {
+            inner.engine.get(&row)?;
+            parts.map_or(Ok(()), |parts| inner.walk(&parts, None, |_, _| Ok(Step::Next)))
+        };
+        let _ = tokio::task::spawn_blocking(read).await;
     }
 
     /// Waits until the index fails. The process must end then: whether the last commits are durable is unknown.
@@ -194,12 +203,12 @@ impl Index {
         Ok(self.current(bucket, key)?.filter(|record| record.summary.version == version))
     }
 
-    /// The part table of a completed upload; empty when there is none.
+    /// The part table of a completed upload. A record that names one has one: its absence is corruption.
     pub fn parts_of(&self, table: UploadId) -> Result<Arc<[PartEntry]>, IndexError> {
         if let Some(parts) = self.inner.part_tables.get(&table) {
             return Ok(parts);
         }
-        let Some(parts) = self.inner.part_table(&table)? else { return Ok(Arc::default()) };
+        let Some(parts) = self.inner.part_table(&table)? else { return Err(IndexError::Corrupt { kind: 't' }) };
         let parts: Arc<[PartEntry]> = parts.into();
         self.inner.part_tables.insert(table, Arc::clone(&parts));
         Ok(parts)
@@ -273,11 +282,30 @@ impl Index {
         .await
     }
 
-    /// Garbage that has been so since `before` at the latest, the oldest first.
-    pub async fn garbage(&self, before: crate::types::Timestamp, limit: usize) -> Result<Vec<(GarbageKey, Garbage)>, IndexError> {
-        let rows = self.blocking(move |inner| inner.rows::<Garbage>(&[kind::GARBAGE], limit)).await?;
-        let due = rows.into_iter().take_while(|(_, garbage)| garbage.since <= before);
-        Ok(due.map(|(key, garbage)| (GarbageKey(key), garbage)).collect())
+    /// Garbage that has been so since `before` at the latest, the oldest first, from behind `after` on.
+    pub async fn garbage(
+        &self,
+        before: crate::types::Timestamp,
+        after: Option<GarbageKey>,
+        limit: usize,
+    ) -> Result<Vec<(GarbageKey, Garbage)>, IndexError> {
+        let start = after.map(|GarbageKey(row)| [row.as_slice(), &[0]].concat());
+        self.blocking(move |inner| {
+            let mut due = Vec::new();
+            inner.walk(&[kind::GARBAGE], start, |row, sealed| {
+                if due.len() >= limit {
+                    return Ok(Step::Stop);
+                }
+                let garbage: Garbage = inner.sealing.open(row, sealed, |body| decode('g', body))?;
+                if garbage.since > before {
+                    return Ok(Step::Stop);
+                }
+                due.push((GarbageKey(row.to_vec()), garbage));
+                Ok(Step::Next)
+            })?;
+            Ok(due)
+        })
+        .await
     }
 
     /// The blobs of one piece of garbage. `None` while a reader holds its record. Of a closed upload at most a bounded number of parts: after
@@ -426,7 +454,7 @@ impl Inner {
             }
             Waste::Record { record, size, copies, layout } => {
                 let parts = match layout {
-                    super::Layout::Parts { table, .. } => self.part_table(table)?.unwrap_or_default(),
+                    super::Layout::Parts { table, .. } => self.part_table(table)?.ok_or(IndexError::Corrupt { kind: 't' })?,
                     _ => Vec::new(),
                 };
                 Ok(blobs_of(*record, *size, *layout, copies, &parts).collect())

@@ -91,7 +91,7 @@ pub enum Change {
         /// The set.
         revision: PolicyRevision,
     },
-    /// Records that a pending copy is durable.
+    /// Records that a queued copy is begun or, once begun, that it is durable.
     AddCopy(Box<AddCopyChange>),
     /// Records a site's country and epoch.
     Site(SiteRow),
@@ -140,7 +140,8 @@ pub struct PutPartChange {
     pub basis: Basis,
 }
 
-/// A queued copy that is durable now.
+/// A step of a queued copy. A pending row goes before its first byte: whatever becomes of the record then, its blobs have a name. The
+/// stored row that follows has the same keys and attempts.
 #[derive(Debug)]
 pub struct AddCopyChange {
     /// The bucket.
@@ -149,9 +150,9 @@ pub struct AddCopyChange {
     pub key: ObjectKey,
     /// The record; when it is no longer current, the change is refused.
     pub record: RecordId,
-    /// The copy, stored.
+    /// The copy, pending or stored.
     pub copy: CopyRow,
-    /// Proof for its manifest blob.
+    /// Proof for its manifest blob; none for a pending copy.
     pub receipts: Vec<Receipt>,
     /// What its placement depended on.
     pub basis: Basis,

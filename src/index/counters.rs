@@ -23,7 +23,7 @@ pub type Counters = HashMap<Counter, Tally>;
 /// Everything that a record counts for.
 pub(super) fn counters_of(bucket: BucketId, record: &Record) -> impl Iterator<Item = Counter> + '_ {
     let live = !record.summary.delete_marker;
-    let sites = record.detail.copies.iter().filter(move |_| live);
+    let sites = record.detail.copies.iter().filter(move |copy| live && copy.is_stored());
     let instruments = record.detail.placement.instruments.iter().filter(move |_| live);
     sites
         .map(move |copy| Counter::Site(copy.country, copy.site.clone(), bucket))

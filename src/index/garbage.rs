@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CopyRow, Layout, PartEntry, Record};
+use super::{CopyRow, CopyState, Layout, PartEntry, Record};
 use crate::{
     policy::Role,
     residency::PlannedCopy,
@@ -22,7 +22,7 @@ pub struct Blob {
 }
 
 /// Names a row of garbage.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GarbageKey(pub(super) Vec<u8>);
 
 /// Blobs that nothing needs any more. One row for a record, however many blobs it has.
@@ -130,6 +130,11 @@ pub(super) fn run(at: StoredAt, record: RecordId, part: u32, attempt: AttemptId,
 }
 
 impl CopyRow {
+    /// Whether it is durable: only then it counts and can be read.
+    pub const fn is_stored(&self) -> bool {
+        matches!(self.state, CopyState::Stored { .. })
+    }
+
     /// Where the copy is.
     pub fn stored_at(&self) -> StoredAt {
         StoredAt { site: self.site.clone(), country: self.country }
@@ -157,7 +162,8 @@ pub(super) fn blobs_of<'a>(
         let manifest = Blob {
             site: copy.site.clone(),
             name: BlobName::of(copy.country, &copy.manifest(record, layout)),
-            len: matches!(layout, Layout::Whole { .. }).then(|| u64::from(copy.manifest_head_len) + stream_len(size)),
+            len: (copy.is_stored() && matches!(layout, Layout::Whole { .. }))
+                .then(|| u64::from(copy.manifest_head_len) + stream_len(size)),
         };
         let body = match layout {
             Layout::Extents { attempt } => Some(run(at.clone(), record, 0, attempt, size)),
@@ -170,10 +176,10 @@ pub(super) fn blobs_of<'a>(
 }
 
 impl Record {
-    /// The queued copies that its placement asks for and that are not stored yet.
+    /// The queued copies that its placement asks for and that are not stored yet, begun or not.
     pub fn queued(&self) -> impl Iterator<Item = &PlannedCopy> {
         let detail = &self.detail;
-        let stored = |copy: &&PlannedCopy| detail.copies.iter().any(|row| row.site == copy.site);
+        let stored = |copy: &&PlannedCopy| detail.copies.iter().any(|row| row.site == copy.site && row.is_stored());
         detail.placement.copies.iter().filter(|copy| copy.role == Role::Queued).filter(move |copy| !stored(copy))
     }
 

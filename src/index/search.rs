@@ -170,10 +170,11 @@ impl RecordsQuery {
     /// The rows themselves are not authenticated, so everything is asked of the record again.
     fn matches(&self, key: &str, record: &Record) -> bool {
         let (summary, detail) = (&record.summary, &record.detail);
+        let stored = || detail.copies.iter().filter(|copy| copy.is_stored());
         self.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
             && self.subject.as_ref().is_none_or(|subject| detail.placement.subject.as_ref() == Some(subject))
-            && self.country.is_none_or(|country| detail.copies.iter().any(|copy| copy.country == country))
-            && self.site.as_ref().is_none_or(|site| detail.copies.iter().any(|copy| copy.site == *site))
+            && self.country.is_none_or(|country| stored().any(|copy| copy.country == country))
+            && self.site.as_ref().is_none_or(|site| stored().any(|copy| copy.site == *site))
             && self.instrument.as_ref().is_none_or(|id| detail.placement.instruments.contains(id))
             && self.since.is_none_or(|since| summary.modified >= since)
             && self.until.is_none_or(|until| summary.modified < until)

@@ -310,7 +310,7 @@ async fn run_model(reopen: &mut dyn FnMut(Option<Index>) -> Arc<dyn Engine>, ops
     assert_eq!(found, model.values().copied().collect());
     check_whole(&index).await;
     // Sweeping everything leaves only what the records need.
-    while let Some((row, garbage)) = index.garbage(Timestamp::from_millis(i64::MAX), 1).await.unwrap().pop() {
+    while let Some((row, garbage)) = index.garbage(Timestamp::from_millis(i64::MAX), None, 1).await.unwrap().pop() {
         let blobs = index.garbage_blobs(&garbage).await.unwrap().unwrap();
         for id in model.keys() {
             let live = index.current(&bucket, &key(id)).unwrap().unwrap();
@@ -497,7 +497,7 @@ async fn what_an_attempt_leaves_is_garbage_unless_it_committed() {
         }
         drop(guard);
         index.commit(Change::Note, event()).await.unwrap();
-        let garbage = index.garbage(Timestamp::from_millis(i64::MAX), 9).await.unwrap();
+        let garbage = index.garbage(Timestamp::from_millis(i64::MAX), None, 9).await.unwrap();
         assert_eq!(garbage.len(), usize::from(!commits));
         if let Some((_, garbage)) = garbage.first() {
             assert_eq!(garbage.why, GarbageReason::Abandoned);

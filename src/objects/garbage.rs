@@ -3,20 +3,25 @@
 //! Only what a commit named is ever removed. A blob whose record is being read stays until the reader is done, and a site that
 //! cannot be reached keeps its garbage until it can.
 
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 
 use crate::audit::{Actor, Event, Kind};
-use crate::index::{Blob, Change, Garbage, GarbageKey};
+use crate::index::{Blob, Change, Garbage, GarbageKey, Waste};
 use crate::objects::{ObjectError, Objects};
 use crate::residency::Availability;
 use crate::types::SiteId;
 
-/// Rows of garbage looked at in one round.
+/// Rows of garbage looked at in one step.
 const ROUND: usize = 256;
 /// Blobs removed at the same time.
 const TOGETHER: usize = 8;
+/// Rows of the index that one commit removes: the sweep of an upload takes a commit of its own.
+const SLICE: usize = 200;
+/// Rows that are done at some of their sites, remembered at the most. Beyond it blobs are removed again, which does no harm.
+const REMEMBERED: usize = 65_536;
 
 /// When garbage is removed.
 #[derive(Debug, Clone, Copy)]
@@ -27,67 +32,118 @@ pub struct GarbagePolicy {
     pub pause: Duration,
 }
 
+/// What a collector remembers between its passes.
+#[derive(Default)]
+struct Progress(HashMap<GarbageKey, BTreeSet<SiteId>>);
+
 impl Objects {
     /// Collects garbage until the task is dropped. Meant to be spawned once.
     pub async fn collect_garbage(&self, policy: GarbagePolicy) {
+        let mut progress = Progress::default();
         loop {
-            match self.collect_round(policy.grace).await {
-                Ok(0) => tokio::time::sleep(policy.pause).await,
-                Ok(_) => {}
+            let began = Instant::now();
+            let pause = match self.pass(policy.grace, &mut progress).await {
+                Ok(0) => policy.pause,
+                // There may be more. Rows that cannot be collected now are not read without rest for the sake of the others.
+                Ok(_) => began.elapsed().min(policy.pause),
                 Err(error) => {
                     tracing::warn!(error = %error, "collecting garbage");
-                    tokio::time::sleep(policy.pause).await;
+                    policy.pause
                 }
-            }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Collects what is due once; answers with the number of rows that are done.
+    /// Goes once through all that is due; answers with the number of rows that are done.
     ///
     /// # Errors
     /// Only those of the index; a site that fails keeps its garbage.
     pub async fn collect_round(&self, grace: Duration) -> Result<usize, ObjectError> {
+        self.pass(grace, &mut Progress::default()).await
+    }
+
+    /// One pass: rows that have to stay hold up none behind them.
+    async fn pass(&self, grace: Duration, progress: &mut Progress) -> Result<usize, ObjectError> {
         let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
-        let due = self.index.garbage(self.clock.now().plus_millis(grace.saturating_neg()), ROUND).await?;
-        let rows: Vec<(GarbageKey, Garbage)> = due;
-        let done: Vec<Option<(GarbageKey, Vec<SiteId>)>> = stream::iter(rows)
-            .map(|(key, garbage)| async move { self.collect(&garbage).await.map(|sites| (key, sites)) })
+        let before = self.clock.now().plus_millis(grace.saturating_neg());
+        let (mut done, mut after) = (0, None);
+        loop {
+            let due = self.index.garbage(before, after.take(), ROUND).await?;
+            let last = due.last().map(|(key, _)| key.clone());
+            let full = due.len() == ROUND;
+            done += self.collect_page(due, progress).await?;
+            after = last.filter(|_| full);
+            if after.is_none() {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn collect_page(&self, due: Vec<(GarbageKey, Garbage)>, progress: &mut Progress) -> Result<usize, ObjectError> {
+        let rows = due.into_iter().map(|(key, garbage)| {
+            let before = progress.0.remove(&key).unwrap_or_default();
+            (key, garbage, before)
+        });
+        let tried: Vec<_> = stream::iter(rows.collect::<Vec<_>>())
+            .map(|(key, garbage, before)| async move {
+                let collected = self.collect(&garbage, before).await;
+                (key, garbage, collected)
+            })
             .buffer_unordered(TOGETHER)
             .collect()
             .await;
-        let mut garbage = Vec::new();
-        let mut sites = Vec::new();
-        for (key, of) in done.into_iter().flatten() {
-            garbage.push(key);
-            sites.extend(of);
+        let mut slice = Slice::default();
+        let mut count = 0;
+        for (key, garbage, Collected { sites, whole }) in tried {
+            if !whole {
+                if !sites.is_empty() && progress.0.len() < REMEMBERED {
+                    progress.0.insert(key, sites);
+                }
+                continue;
+            }
+            count += 1;
+            let cost = rows_of(&garbage.what);
+            if slice.cost + cost > SLICE {
+                self.forget(std::mem::take(&mut slice)).await?;
+            }
+            slice.cost += cost;
+            slice.garbage.push(key);
+            slice.sites.extend(sites);
         }
-        let count = garbage.len();
-        if count > 0 {
-            sites.sort();
-            sites.dedup();
-            let event = Event { sites, ..Event::new(Kind::Collected, Actor::System) };
-            self.index.commit(Change::Collected { garbage }, event).await?;
-        }
+        self.forget(slice).await?;
         Ok(count)
     }
 
-    /// Removes the blobs of one row; the sites where some were, or `None` when any had to stay.
-    async fn collect(&self, garbage: &Garbage) -> Option<Vec<SiteId>> {
+    async fn forget(&self, slice: Slice) -> Result<(), ObjectError> {
+        if slice.garbage.is_empty() {
+            return Ok(());
+        }
+        let event = Event { sites: slice.sites.into_iter().collect(), ..Event::new(Kind::Collected, Actor::System) };
+        self.index.commit(Change::Collected { garbage: slice.garbage }, event).await?;
+        Ok(())
+    }
+
+    /// Removes the blobs of one row, but for those at the sites that `before` says are done.
+    async fn collect(&self, garbage: &Garbage, before: BTreeSet<SiteId>) -> Collected {
+        let stays = |sites| Collected { sites, whole: false };
         let blobs = match self.index.garbage_blobs(garbage).await {
-            Ok(blobs) => blobs?,
+            Ok(Some(blobs)) => blobs,
+            Ok(None) => return stays(before),
             Err(error) => {
                 tracing::warn!(error = %error, "reading garbage");
-                return None;
+                return stays(before);
             }
         };
-        let mut sites = Vec::new();
-        for blob in &blobs {
-            if !self.remove(blob).await {
-                return None;
+        let mut sites: BTreeSet<SiteId> = blobs.iter().map(|blob| blob.site.clone()).collect();
+        let mut failed = BTreeSet::new();
+        for blob in blobs.iter().filter(|blob| !before.contains(&blob.site)) {
+            if !failed.contains(&blob.site) && !self.remove(blob).await {
+                failed.insert(blob.site.clone());
             }
-            sites.push(blob.site.clone());
         }
-        Some(sites)
+        sites.retain(|site| !failed.contains(site));
+        Collected { sites, whole: failed.is_empty() }
     }
 
     async fn remove(&self, blob: &Blob) -> bool {
@@ -100,5 +156,28 @@ impl Objects {
                 false
             }
         }
+    }
+}
+
+/// How far one row has come: the sites where nothing of it is left, and whether these are all.
+struct Collected {
+    sites: BTreeSet<SiteId>,
+    whole: bool,
+}
+
+/// Rows that are forgotten in one commit.
+#[derive(Default)]
+struct Slice {
+    garbage: Vec<GarbageKey>,
+    sites: BTreeSet<SiteId>,
+    cost: usize,
+}
+
+/// How many rows of the index go with a row of garbage, at the most.
+const fn rows_of(waste: &Waste) -> usize {
+    match waste {
+        Waste::Upload { .. } => SLICE,
+        Waste::Record { .. } => 2,
+        Waste::Blobs { .. } | Waste::Part { .. } => 1,
     }
 }

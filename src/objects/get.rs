@@ -9,6 +9,9 @@ use crate::objects::commit::residence;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
+/// How often a read begins again because its record was replaced just then.
+const ATTEMPTS: usize = 16;
+
 impl Objects {
     /// What the index says of a record.
     ///
@@ -38,10 +41,27 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it.
     pub async fn get(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, ReadBody), ObjectError> {
-        let found = self.head(request, get).await?;
-        let range = found.range.clone().unwrap_or(0..found.record.summary.size);
-        let body = self.open_record(&found.record, range).await?;
-        Ok((found, body))
+        for _ in 0..ATTEMPTS {
+            let found = self.head(request, get.clone()).await?;
+            // A pin holds what is still there when it is taken: the row is read again under it.
+            let _pin = self.index.pin(found.record.summary.id);
+            if !self.is_still_there(&get, &found.record)? {
+                continue;
+            }
+            let range = found.range.clone().unwrap_or(0..found.record.summary.size);
+            let body = self.open_record(&found.record, range).await?;
+            return Ok((found, body));
+        }
+        Err(ObjectError::Overloaded)
+    }
+
+    fn is_still_there(&self, get: &GetRequest, record: &Record) -> Result<bool, ObjectError> {
+        let Some(bucket) = self.index.bucket(&get.bucket)? else { return Ok(false) };
+        let now = match get.version {
+            Some(version) => self.index.version(&bucket, &get.key, version)?,
+            None => self.index.current(&bucket, &get.key)?,
+        };
+        Ok(now.is_some_and(|now| now.summary.id == record.summary.id))
     }
 
     /// The version of a key that a read asks for, after permissions and conditions.

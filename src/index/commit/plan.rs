@@ -286,19 +286,25 @@ impl Group<'_> {
         let current = self.record(&row)?.filter(|record| record.summary.id == id);
         let mut record = current.ok_or(CommitError::NoSuchKey)?;
         self.check_basis(basis, record.detail.placement.subject.as_ref())?;
-        let name = BlobName::of(copy.country, &copy.manifest(id, record.detail.layout));
-        if !receipts.iter().any(|receipt| receipt.site() == &copy.site && *receipt.name() == name) {
-            return Err(CommitError::NotStored { site: copy.site });
-        }
+        let planned = record.queued().any(|planned| planned.site == copy.site && planned.country == copy.country);
+        let begun = record.detail.copies.iter().position(|old| old.site == copy.site);
         let mut draft = Draft::default();
-        match record.detail.copies.iter_mut().find(|old| old.site == copy.site) {
-            Some(old) => *old = copy,
-            None => {
-                let counter = Counter::Site(copy.country, copy.site.clone(), bucket);
-                draft.counts.push((counter, record.summary.size, true));
-                draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
-                record.detail.copies.push(copy);
+        if copy.is_stored() {
+            let begun = begun.and_then(|at| record.detail.copies.get_mut(at)).filter(|old| planned && same_blobs(old, &copy));
+            let begun = begun.ok_or(CommitError::Conflict)?;
+            let name = BlobName::of(copy.country, &copy.manifest(id, record.detail.layout));
+            if !receipts.iter().any(|receipt| receipt.site() == &copy.site && *receipt.name() == name) {
+                return Err(CommitError::NotStored { site: copy.site });
             }
+            let counter = Counter::Site(copy.country, copy.site.clone(), bucket);
+            draft.counts.push((counter, record.summary.size, true));
+            draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
+            *begun = copy;
+        } else {
+            if !planned || begun.is_some() {
+                return Err(CommitError::Conflict);
+            }
+            record.detail.copies.push(copy);
         }
         if record.queued().next().is_none() {
             draft.delete(Secondary::Pending.row(bucket, key.as_str(), record.summary.ticket));
@@ -323,6 +329,10 @@ impl Group<'_> {
     fn collected(&self, garbage: Vec<GarbageKey>) -> Planned {
         let mut draft = Draft::default();
         for GarbageKey(row) in garbage {
+            // What does not fit a batch stays: its blobs are gone, so the next round has nothing to do but this.
+            if draft.writes.len() >= super::GROUP_OPERATIONS {
+                break;
+            }
             match self.row::<Garbage>(&row)?.map(|garbage| garbage.what) {
                 None => continue,
                 Some(Waste::Record { layout: Layout::Parts { table, .. }, .. }) => draft.delete(keys::part_table(&table)),
@@ -381,7 +391,7 @@ impl Group<'_> {
         let placement = &record.detail.placement;
         let subject = placement.subject.as_ref().map(|subject| self.inner.keys.pseudonyms.subject(subject));
         let of_subject = subject.iter().map(Secondary::Subject);
-        let of_sites = record.detail.copies.iter().map(|copy| Secondary::Site(&copy.site));
+        let of_sites = record.detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| Secondary::Site(&copy.site));
         let of_instruments = placement.instruments.iter().map(Secondary::Instrument);
         let pending = record.queued().next().map(|_| Secondary::Pending);
         of_subject.chain(of_sites).chain(of_instruments).chain(pending).map(|row| row.row(bucket, key.as_str(), ticket)).collect()
@@ -421,6 +431,12 @@ impl Group<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether two rows name the same blobs under the same keys.
+fn same_blobs(one: &CopyRow, other: &CopyRow) -> bool {
+    let facts = |row: &CopyRow| (row.country, row.sk_generation, row.dek, row.manifest_attempt);
+    facts(one) == facts(other) && one.key == other.key && one.owner == other.owner
 }
 
 /// A record without stored bytes does not commit.
