@@ -294,7 +294,13 @@ fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
         owner: summary.owner.clone(),
         subject: placement.subject.clone(),
         attributes: placement.attributes.clone(),
-        countries: record.detail.copies.iter().map(|copy| copy.country).collect(),
+        countries: record
+            .detail
+            .copies
+            .iter()
+            .filter(|copy| matches!(copy.state, CopyState::Stored { .. }))
+            .map(|copy| copy.country)
+            .collect(),
         copies: record.detail.copies.iter().map(copy).collect(),
         instruments: placement.instruments.clone(),
         shadow: placement.shadow.clone(),
