@@ -298,10 +298,13 @@ impl PayloadKind {
 }
 
 /// Whether other values of the header would be signed alike: the canonical request joins several by commas and makes runs of spaces
-/// one, so what is served would not be what was signed.
+/// one, so what is served would not be what was signed. User metadata may have such runs, as SDKs send them: what decides by
+/// metadata must not tell them apart, and no subject id has two spaces side by side.
 fn is_ambiguous(headers: &HeaderMap, name: &str) -> bool {
     let mut values = headers.get_all(name).iter();
-    let spaced = values.next().is_some_and(|value| value.as_bytes().trim_ascii().windows(2).any(|pair| pair == b"  "));
+    let free_text = name.starts_with("x-amz-meta-");
+    let spaced =
+        values.next().is_some_and(|value| !free_text && value.as_bytes().trim_ascii().windows(2).any(|pair| pair == b"  "));
     spaced || values.next().is_some()
 }
 

@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Garbage, GarbageKey, IndexError,
-    Intent, IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, IndexError, Intent, IntentGuard,
+    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
     codec::{decode, decode_record},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -282,42 +282,6 @@ impl Index {
         .await
     }
 
-    /// Garbage that has been so since `before` at the latest, the oldest first, from behind `after` on.
-    pub async fn garbage(
-        &self,
-        before: crate::types::Timestamp,
-        after: Option<GarbageKey>,
-        limit: usize,
-    ) -> Result<Vec<(GarbageKey, Garbage)>, IndexError> {
-        let start = after.map(|GarbageKey(row)| [row.as_slice(), &[0]].concat());
-        self.blocking(move |inner| {
-            let mut due = Vec::new();
-            inner.walk(&[kind::GARBAGE], start, |row, sealed| {
-                if due.len() >= limit {
-                    return Ok(Step::Stop);
-                }
-                let garbage: Garbage = inner.sealing.open(row, sealed, |body| decode('g', body))?;
-                if garbage.since > before {
-                    return Ok(Step::Stop);
-                }
-                due.push((GarbageKey(row.to_vec()), garbage));
-                Ok(Step::Next)
-            })?;
-            Ok(due)
-        })
-        .await
-    }
-
-    /// The blobs of one piece of garbage. `None` while a reader holds its record. Of a closed upload at most a bounded number of parts: after
-    /// [`Change::Collected`] the row is still there while there are more.
-    pub async fn garbage_blobs(&self, garbage: &Garbage) -> Result<Option<Vec<Blob>>, IndexError> {
-        if self.inner.ongoing.is_pinned(garbage.what.record()) {
-            return Ok(None);
-        }
-        let waste = garbage.what.clone();
-        self.blocking(move |inner| inner.blobs(&waste)).await.map(Some)
-    }
-
     /// The next ticket: greater than every one issued before, also before a crash.
     pub fn ticket(&self) -> Result<Ticket, IndexError> {
         let tickets = &self.inner.tickets;
@@ -447,7 +411,7 @@ impl Inner {
     }
 
     /// The blobs of one piece of garbage.
-    fn blobs(&self, waste: &Waste) -> Result<Vec<Blob>, IndexError> {
+    pub(super) fn blobs(&self, waste: &Waste) -> Result<Vec<Blob>, IndexError> {
         match waste {
             Waste::Blobs { blobs, .. } => {
                 Ok(blobs.iter().map(|(site, name)| Blob { site: site.clone(), name: *name, len: None }).collect())

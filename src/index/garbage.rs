@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CopyRow, CopyState, Layout, PartEntry, Record};
+use super::{CopyRow, CopyState, Index, IndexError, Layout, PartEntry, Record, codec::decode, keys::kind, list::Step};
 use crate::{
     policy::Role,
     residency::PlannedCopy,
@@ -173,6 +173,44 @@ pub(super) fn blobs_of<'a>(
         let of_parts = table.iter().flat_map(move |part| run(at.clone(), record, part.number, part.attempt, part.size));
         body.into_iter().flatten().chain(of_parts).chain(std::iter::once(manifest))
     })
+}
+
+impl Index {
+    /// Garbage that has been so since `before` at the latest, the oldest first, from behind `after` on.
+    pub async fn garbage(
+        &self,
+        before: Timestamp,
+        after: Option<GarbageKey>,
+        limit: usize,
+    ) -> Result<Vec<(GarbageKey, Garbage)>, IndexError> {
+        let start = after.map(|GarbageKey(row)| [row.as_slice(), &[0]].concat());
+        self.blocking(move |inner| {
+            let mut due = Vec::new();
+            inner.walk(&[kind::GARBAGE], start, |row, sealed| {
+                if due.len() >= limit {
+                    return Ok(Step::Stop);
+                }
+                let garbage: Garbage = inner.sealing.open(row, sealed, |body| decode('g', body))?;
+                if garbage.since > before {
+                    return Ok(Step::Stop);
+                }
+                due.push((GarbageKey(row.to_vec()), garbage));
+                Ok(Step::Next)
+            })?;
+            Ok(due)
+        })
+        .await
+    }
+
+    /// The blobs of one piece of garbage. `None` while a reader holds its record. Of a closed upload at most a bounded number of parts: after
+    /// [`Change::Collected`] the row is still there while there are more.
+    pub async fn garbage_blobs(&self, garbage: &Garbage) -> Result<Option<Vec<Blob>>, IndexError> {
+        if self.inner.ongoing.is_pinned(garbage.what.record()) {
+            return Ok(None);
+        }
+        let waste = garbage.what.clone();
+        self.blocking(move |inner| inner.blobs(&waste)).await.map(Some)
+    }
 }
 
 impl Record {

@@ -21,6 +21,8 @@ use crate::{
     types::*,
 };
 
+mod commits;
+
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
 
 fn event() -> Event {
@@ -451,85 +453,4 @@ async fn the_entry_of_a_delete_names_the_record_it_removed() {
         let leaf: serde_json::Value = serde_json::from_slice(&leaf).unwrap();
         assert_eq!((leaf["size"].as_u64(), leaf["record"].as_str().map(str::to_owned)), (size, entry));
     }
-}
-
-#[tokio::test]
-async fn conditions_order_and_receipts_are_checked() {
-    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
-    let early = record(&index, 1, SITES[0], "s");
-    let late = record(&index, 2, SITES[0], "s");
-    let id = late.summary.id;
-    let mut unproven = put_change(&bucket, "k", late.clone(), WriteCondition::None);
-    unproven.receipts.clear();
-    assert!(matches!(index.commit(Change::Put(Box::new(unproven)), event()).await, Err(CommitError::NotStored { .. })));
-    let absent = put_change(&bucket, "k", late.clone(), WriteCondition::IfMatch(vec![]));
-    assert!(matches!(index.commit(Change::Put(Box::new(absent)), event()).await, Err(CommitError::NoSuchKey)));
-    let first = put_change(&bucket, "k", late, WriteCondition::IfAbsent);
-    index.commit(Change::Put(Box::new(first)), event()).await.unwrap();
-    let entries = index.ledger_head().size;
-    let again = put_change(&bucket, "k", record(&index, 3, SITES[0], "s"), WriteCondition::IfAbsent);
-    let mut recorded = event();
-    recorded.record_refusal = true;
-    assert!(matches!(index.commit(Change::Put(Box::new(again)), recorded).await, Err(CommitError::PreconditionFailed)));
-    assert_eq!(index.ledger_head().size, entries + 1, "the refusal is in the ledger");
-    let delete_early = delete(&bucket, "k", early.summary.ticket);
-    assert!(index.commit(delete_early, event()).await.unwrap().superseded);
-    assert!(index.commit(put(&bucket, "k", early), event()).await.unwrap().superseded);
-    assert_eq!(index.current(&bucket, &key("k")).unwrap().unwrap().summary.id, id);
-    let full = Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id };
-    assert!(matches!(index.commit(full, event()).await, Err(CommitError::BucketNotEmpty)));
-    check_whole(&index).await;
-}
-
-#[tokio::test]
-async fn what_an_attempt_leaves_is_garbage_unless_it_committed() {
-    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
-    for commits in [true, false] {
-        let record = record(&index, 1, SITES[0], "s");
-        let attempt = record.detail.copies[0].manifest_attempt;
-        let intent = Intent { record: record.summary.id, attempt, sites: Vec::new(), started: Timestamp::default() };
-        let mut guard = index.intent(intent);
-        guard.add(&SiteId::new(SITES[0]).unwrap(), *receipts(&record)[0].name());
-        assert!(index.is_intended(record.summary.id, attempt));
-        let pin = index.pin(record.summary.id);
-        if commits {
-            index.commit(put(&bucket, "k", record), event()).await.unwrap();
-        }
-        drop(guard);
-        index.commit(Change::Note, event()).await.unwrap();
-        let garbage = index.garbage(Timestamp::from_millis(i64::MAX), None, 9).await.unwrap();
-        assert_eq!(garbage.len(), usize::from(!commits));
-        if let Some((_, garbage)) = garbage.first() {
-            assert_eq!(garbage.why, GarbageReason::Abandoned);
-            assert!(index.garbage_blobs(garbage).await.unwrap().is_none(), "pinned");
-            drop(pin);
-            assert_eq!(index.garbage_blobs(garbage).await.unwrap().unwrap().len(), 1);
-        }
-    }
-    let reserved = index.reserve(bucket.id, &key("k")).unwrap();
-    assert_eq!(index.reserve(bucket.id, &key("k")).unwrap_err(), Busy);
-    drop(reserved);
-    assert!(index.reserve(bucket.id, &key("k")).is_ok());
-}
-
-#[tokio::test]
-async fn nothing_is_acknowledged_after_a_failure_and_a_changed_head_does_not_open() {
-    let engine = Arc::new(MemoryEngine::new());
-    let (index, bucket) = prepared(engine.clone()).await;
-    engine.fail_next_apply();
-    let failed = index.commit(put(&bucket, "k", record(&index, 1, SITES[0], "s")), event()).await;
-    assert!(matches!(failed, Err(CommitError::Fatal(_))));
-    index.failed().await;
-    assert!(!index.is_healthy());
-    assert!(matches!(index.commit(Change::Note, event()).await, Err(CommitError::Fatal(_))));
-
-    let engine = Arc::new(MemoryEngine::new());
-    drop(prepared(engine.clone()).await);
-    let stored = read_ledger(engine.as_ref()).unwrap();
-    assert_eq!(audit::verify(&stored.entries, &[stored.head.unwrap()]).unwrap().entries, 3);
-    let mut cut = engine::Batch::default();
-    cut.delete(keys::ledger(2));
-    engine.apply(cut).unwrap();
-    let reopened = Index::open(engine, index_keys(), Arc::new(ManualClock::default()));
-    assert!(matches!(reopened.err(), Some(IndexError::LedgerHead)));
 }

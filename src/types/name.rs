@@ -128,6 +128,10 @@ fn subject(text: &str) -> Result<(), &'static str> {
     if text.chars().any(char::is_control) {
         return Err("a subject id has no control characters");
     }
+    // A signature makes runs of spaces one (SigV4's canonical headers): two subjects must not differ by that alone.
+    if text.contains("  ") {
+        return Err("a subject id has no two spaces side by side");
+    }
     Ok(())
 }
 
@@ -200,6 +204,7 @@ mod tests {
         assert!(ObjectKey::new("گ".repeat(512)).is_ok());
         assert!(ObjectKey::new("گ".repeat(513)).is_err());
         assert!(ObjectKey::new("").is_err());
+        assert!(SubjectId::new("a b").is_ok() && SubjectId::new("a  b").is_err());
         assert!(ObjectKey::new("../../etc/passwd").is_ok());
     }
 
