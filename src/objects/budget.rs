@@ -13,8 +13,8 @@ const UNIT: u64 = 4096;
 /// How long a request waits for memory before it is told to slow down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Limits the bytes of plaintext and ciphertext in flight. Requests wait in the order they came; a small request never waits behind
-/// memory that it does not need.
+/// Limits the bytes of plaintext and ciphertext in flight. Requests wait in the order they came, so a small request
+/// waits behind a large one that came before it.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     permits: Arc<Semaphore>,
