@@ -90,6 +90,8 @@ pub enum Kind {
     SiteSeen,
     KeyCreated,
     KeyRewrapped,
+    /// A subject key that was there is durable at one more site.
+    KeyStored,
     /// A queued copy has keys and names; its bytes follow.
     CopyBegun,
     CopyStored,

@@ -27,6 +27,8 @@ mod recording;
 mod replicate;
 mod request;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
