@@ -1,5 +1,6 @@
 //! The use cases over an index and sites in memory.
 
+mod copies;
 mod subject_keys;
 
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
