@@ -130,9 +130,14 @@ impl Installation {
         Self { id, site_key, known }
     }
 
-    /// Takes a site into service: checks its marker, or makes the first one at a site that was never used, and counts the epoch up.
+    /// Takes a site into service: checks its marker, or makes the first one at a site that was never used and is there, and counts the
+    /// epoch up.
     pub(super) async fn claim(self: &Arc<Self>, site: &Site) -> Result<Claim, IdentityError> {
         let last = self.recall(site).await?;
+        if last.is_none() {
+            // Some services make a bucket when something is written to it: a mistyped name must not come into being.
+            site.backend().probe().await?;
+        }
         let found = read(site).await?;
         let (seen, created) = match (&found, last) {
             (Some(marker), _) => (self.open(site, marker)?.epoch, false),
