@@ -1,7 +1,11 @@
 //! The use cases over an index and sites in memory.
 
+mod collecting;
+mod committing;
 mod copies;
+mod queued;
 mod subject_keys;
+mod uploads;
 
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
@@ -62,15 +66,23 @@ impl KnownSites for Known {
 
 /// Policies under which the data of subjects who reside in Pakistan are bound as `require` says.
 fn policies(require: &str) -> Arc<PolicySet> {
+    policies_with(require, &[])
+}
+
+/// The same with more instruments: their ids, and what they say from `[when]` on.
+fn policies_with(require: &str, more: &[(&str, &str)]) -> Arc<PolicySet> {
     let gateway = "version = 1\n[subject]\nfrom = [\"key:{subject}/**\"]\n\
                    [attributes.residence]\nfrom = [\"directory\", \"principal\"]\n\
                    [no-subject]\nbuckets = { \"static-*\" = [\"SG\"] }\n[default]\ncountries = [\"SG\"]\n";
-    let instrument = format!(
-        "version = 1\nid = \"pk\"\ntitle = \"PK\"\nenforcement = \"on\"\nlegal-status = \"in-force\"\nsources = [\"s\"]\n\
-         [when]\nresidence = [\"PK\"]\n{require}"
-    );
-    let file = |path: &str, text: &str| PolicyFile { path: path.to_owned(), text: text.to_owned() };
-    Arc::new(PolicySet::parse(&[file("gateway.toml", gateway), file("pk/policy.toml", &instrument)]).unwrap())
+    let mut files = vec![PolicyFile { path: "gateway.toml".to_owned(), text: gateway.to_owned() }];
+    let of_residents = format!("[when]\nresidence = [\"PK\"]\n{require}");
+    for (id, rules) in [("pk", of_residents.as_str())].iter().chain(more) {
+        let text = format!(
+            "version = 1\nid = \"{id}\"\ntitle = \"T\"\nenforcement = \"on\"\nlegal-status = \"in-force\"\nsources = [\"s\"]\n{rules}"
+        );
+        files.push(PolicyFile { path: format!("{id}/policy.toml"), text });
+    }
+    Arc::new(PolicySet::parse(&files).unwrap())
 }
 
 fn site(name: &str) -> SiteId {
@@ -184,17 +196,24 @@ impl World {
         self.objects.index.commit(change, Event::new(Kind::PolicyActivated, Actor::System)).await.unwrap();
     }
 
-    async fn try_put(&self, at: &str, bytes: &[u8]) -> Result<Stored, ObjectError> {
-        let put = PutRequest {
+    fn put_request(at: &str, length: u64) -> PutRequest {
+        PutRequest {
             bucket: bucket(),
             key: key(at),
             description: Description::default(),
-            length: bytes.len() as u64,
+            length,
             content_md5: None,
             checksum: None,
             condition: WriteCondition::None,
-        };
-        self.objects.put(&self.asks(), put, body(bytes)).await
+        }
+    }
+
+    async fn try_put_body(&self, at: &str, length: u64, body: Body) -> Result<Stored, ObjectError> {
+        self.objects.put(&self.asks(), Self::put_request(at, length), body).await
+    }
+
+    async fn try_put(&self, at: &str, bytes: &[u8]) -> Result<Stored, ObjectError> {
+        self.try_put_body(at, bytes.len() as u64, body(bytes)).await
     }
 
     async fn put(&self, at: &str, bytes: &[u8]) -> Record {
@@ -219,5 +238,9 @@ impl World {
         let entries = read_ledger(&*self.kept.engine).unwrap().entries;
         let parse = |entry: &Vec<u8>| serde_json::from_slice::<serde_json::Value>(entry).unwrap();
         entries.iter().map(|entry| parse(entry)["kind"].as_str().unwrap().to_owned()).collect()
+    }
+    /// How many entries of the ledger are of `kind`.
+    fn count(&self, kind: &str) -> usize {
+        self.ledger().iter().filter(|entry| *entry == kind).count()
     }
 }
