@@ -13,43 +13,96 @@ const UNIT: u64 = 4096;
 /// How long a request waits for memory before it is told to slow down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Limits the bytes of plaintext and ciphertext in flight. Requests wait in the order they came, so a small request
-/// waits behind a large one that came before it.
+/// Limits the bytes of plaintext and ciphertext in flight. An extent takes its memory in steps, as its bytes arrive, so a body that
+/// was declared and never sent holds next to nothing.
+///
+/// The budget has two halves. A first step waits, in order of arrival, for the *open* half. Later steps never wait for it: they take
+/// what is free there at once, or else everything that the extent still lacks, in order of arrival, from the *reserve*.
+///
+/// No two extents can wait for each other. Who waits for the open half holds no memory for its extent. Who waits for the reserve waits
+/// for extents that have all they need: those depend on their clients and sites only, whose silence has limits, and give everything
+/// back. A wait that lasts too long ends in an error, which gives back what its extent held.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
-    permits: Arc<Semaphore>,
-    total: u64,
+    open: Pool,
+    reserve: Pool,
 }
 
 /// Memory taken from the budget; given back when dropped.
 #[derive(Debug)]
 pub struct Lease {
-    _permit: OwnedSemaphorePermit,
+    bytes: u64,
+    open: OwnedSemaphorePermit,
+    rest: Option<OwnedSemaphorePermit>,
 }
 
 impl MemoryBudget {
-    /// A budget of `bytes`, rounded down to whole units, at least one unit.
+    /// A budget of `bytes`, rounded down to whole units, at least one unit in each half.
     pub fn new(bytes: u64) -> Self {
+        Self { open: Pool::new(bytes.div_ceil(2)), reserve: Pool::new(bytes / 2) }
+    }
+
+    /// Waits until `bytes` are free and takes them, as the first step of an extent. A request for more than the open half takes all of it.
+    ///
+    /// # Errors
+    /// [`ObjectError::Overloaded`] after half a minute of waiting.
+    pub async fn take(&self, bytes: u64) -> Result<Lease, ObjectError> {
+        Ok(Lease { bytes, open: self.open.wait(bytes).await?, rest: None })
+    }
+
+    /// Makes `lease` cover `bytes` in all, or `most`, which is all that its extent will ever need.
+    ///
+    /// # Errors
+    /// [`ObjectError::Overloaded`] after half a minute of waiting; then the lease is to be dropped.
+    pub async fn grow(&self, lease: &mut Lease, bytes: u64, most: u64) -> Result<(), ObjectError> {
+        if bytes <= lease.bytes {
+            return Ok(());
+        }
+        if let Some(more) = self.open.now(bytes - lease.bytes) {
+            lease.open.merge(more);
+            lease.bytes = bytes;
+        } else {
+            lease.rest = Some(self.reserve.wait(most.max(bytes) - lease.bytes).await?);
+            lease.bytes = most.max(bytes);
+        }
+        Ok(())
+    }
+
+    /// Bytes that no request holds.
+    pub fn free(&self) -> u64 {
+        self.open.free() + self.reserve.free()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Pool {
+    permits: Arc<Semaphore>,
+    total: u64,
+}
+
+impl Pool {
+    fn new(bytes: u64) -> Self {
         let units = (bytes / UNIT).clamp(1, u64::from(u32::MAX));
         let permits = usize::try_from(units).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         Self { permits: Arc::new(Semaphore::new(permits)), total: units }
     }
 
-    /// Waits until `bytes` are free and takes them. A request for more than the whole budget takes all of it.
-    ///
-    /// # Errors
-    /// [`ObjectError::Overloaded`] after half a minute of waiting.
-    pub async fn take(&self, bytes: u64) -> Result<Lease, ObjectError> {
-        let units = bytes.div_ceil(UNIT).clamp(1, self.total);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        match tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_many_owned(units)).await {
-            Ok(Ok(permit)) => Ok(Lease { _permit: permit }),
+    fn units(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT).clamp(1, self.total)).unwrap_or(u32::MAX)
+    }
+
+    async fn wait(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ObjectError> {
+        match tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_many_owned(self.units(bytes))).await {
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ObjectError::Overloaded),
         }
     }
 
-    /// Bytes that no request holds.
-    pub fn free(&self) -> u64 {
+    fn now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_many_owned(self.units(bytes)).ok()
+    }
+
+    fn free(&self) -> u64 {
         self.permits.available_permits() as u64 * UNIT
     }
 }
@@ -60,11 +113,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_comes_back_and_waiting_ends() {
-        let budget = MemoryBudget::new(64 * 1024);
+        let budget = MemoryBudget::new(128 * 1024);
         let lease = budget.take(60 * 1024).await.unwrap();
-        assert_eq!(budget.free(), 4096);
+        assert_eq!(budget.free(), 4096 + 64 * 1024);
         assert!(matches!(budget.take(8192).await, Err(ObjectError::Overloaded)));
         drop(lease);
         assert!(budget.take(1 << 40).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn extents_that_all_hold_a_part_finish_one_after_the_other() {
+        let budget = MemoryBudget::new(64 * 1024);
+        let mut leases = Vec::new();
+        for _ in 0..8 {
+            leases.push(budget.take(4096).await.unwrap());
+        }
+        let growing = leases.into_iter().map(|mut lease| {
+            let budget = &budget;
+            async move {
+                for step in 2..=8 {
+                    budget.grow(&mut lease, step * 4096, 8 * 4096).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        futures_util::future::join_all(growing).await;
+        assert_eq!(budget.free(), 64 * 1024);
     }
 }

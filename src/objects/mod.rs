@@ -12,6 +12,8 @@ mod conditions;
 mod copy;
 mod delete;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod garbage;
 mod get;
 mod hashing;
