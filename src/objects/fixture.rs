@@ -16,7 +16,7 @@ use crate::{
     index::{Change, Index, IndexKeys, MemoryEngine, WriteCondition},
     kms::{Hierarchy, Keyring, Pseudonyms},
     policy::{PolicyFile, PolicySet},
-    residency::{Residency, Signals, SiteSpec},
+    residency::{Placement, Residency, Signals, SiteSpec},
     types::{Attributes, BucketName, Country, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SubjectId, Timestamp},
 };
 
@@ -147,12 +147,16 @@ impl World {
         self.objects.set_subject(&self.id, &Actor::System, &subject, Some(attributes)).await.unwrap();
     }
 
-    /// The keys and places of a new record of `subject`.
-    pub(in crate::objects) async fn targets(&self, subject: &str) -> Vec<Target> {
+    /// The decision for a record of `subject`.
+    pub(in crate::objects) fn placement(&self, subject: &str) -> Placement {
         let (bucket, key, description) = (bucket(), key("k"), described(subject));
         let signals = Signals { bucket: &bucket, key: &key, metadata: &description.metadata, tags: &[], sources: &[] };
-        let placement = self.objects.residency.place(&self.auth, &signals).unwrap();
-        self.objects.new_targets(None, &placement, &bucket, new_record_id()).await.unwrap()
+        self.objects.residency.place(&self.auth, &signals).unwrap()
+    }
+
+    /// The keys and places of a new record of `subject`.
+    pub(in crate::objects) async fn targets(&self, subject: &str) -> Vec<Target> {
+        self.objects.new_targets(None, &self.placement(subject), &bucket(), new_record_id()).await.unwrap()
     }
 
     /// How many blobs a site has, its marker and keys included.

@@ -14,6 +14,7 @@ use crate::digest::Checksum;
 use crate::index::IntentGuard;
 use crate::objects::hashing::{Hashes, Hashing};
 use crate::objects::record_keys::Target;
+use crate::objects::standing::Standing;
 use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, MemoryBudget, ObjectError, Piece};
 use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
 use crate::types::{AttemptId, RecordId};
@@ -60,10 +61,11 @@ impl Ingest<'_> {
     }
 
     /// Reads a body of any length and stores it as a run of extents. On return every extent is durable at every target, as the
-    /// receipts prove.
+    /// receipts prove. None is stored after the decision was found not to stand any more.
     pub(super) async fn extents(
         &self,
         body: Body,
+        standing: &mut Standing<'_>,
         mut intent: Option<&mut IntentGuard>,
     ) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
         let mut reader = Reader::new(self, body);
@@ -77,6 +79,7 @@ impl Ingest<'_> {
             while stores.len() >= IN_FLIGHT {
                 receipts.append(&mut joined(stores.join_next().await)?);
             }
+            standing.check().await?;
             announce(intent.as_deref_mut(), self.targets, &self.extent(extent));
             let targets = self.targets.to_vec();
             stores.spawn(async move {
@@ -264,7 +267,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::objects::fixture::{World, body, idle_body};
+    use crate::objects::fixture::{self, World, body, idle_body};
     use crate::objects::record_keys::new_attempt_id;
 
     const FULL: usize = EXTENT_SIZE;
@@ -304,6 +307,7 @@ mod tests {
         let free = memory.free();
         // Twice: with two copies a full extent takes the whole reserve.
         let targets = [targets.clone(), targets].concat();
+        let (bucket, key) = (world.objects.bucket(&fixture::bucket()).unwrap(), fixture::key("k"));
         let slow = ingest(memory, &targets, FULL);
         let mut idle: Vec<_> = (0..20).map(|_| Box::pin(slow.whole(idle_body(100_000)))).collect();
         for waiting in &mut idle {
@@ -312,7 +316,8 @@ mod tests {
         let all = (0..16).map(|number| {
             let length = [1, 70_000, FULL, 2 * FULL + 70_000][number % 4];
             let ingest = ingest(memory, &targets, length);
-            async move { ingest.extents(body(length), None).await.map(|(_, receipts)| receipts.len()) }
+            let mut standing = Standing::of_copy((&world.objects, &bucket, &key), world.placement("amna"));
+            async move { ingest.extents(body(length), &mut standing, None).await.map(|(_, receipts)| receipts.len()) }
         });
         let stored = join_all(all).await;
         assert!(stored.iter().all(Result::is_ok), "{stored:?}");

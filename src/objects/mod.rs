@@ -28,6 +28,7 @@ mod record_keys;
 mod recording;
 mod replicate;
 mod request;
+mod standing;
 mod subjects;
 
 use std::sync::Arc;
