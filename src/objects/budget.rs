@@ -1,4 +1,4 @@
-//! One budget of memory for the extents of all requests together.
+//! One budget of memory for the bytes of all requests together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,22 +13,35 @@ const UNIT: u64 = 4096;
 /// How long a request waits for memory before it is told to slow down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Limits the bytes of plaintext and ciphertext in flight. An extent takes its memory in steps, as its bytes arrive, so a body that
-/// was declared and never sent holds next to nothing.
+/// Limits the bytes of plaintext and ciphertext in flight: three quarters are for extents being written, one for reads, so that neither
+/// keeps the other waiting.
 ///
-/// The budget has two halves. A first step waits, in order of arrival, for the *open* half. Later steps never wait for it: they take
+/// **Writes.** An extent takes its memory in steps, as its bytes arrive, so a body that was declared and never sent holds next to
+/// nothing. Its share has two halves. A first step waits, in order of arrival, for the *open* half. Later steps never wait for it: they take
 /// what is free there at once, or else everything that the extent still lacks, in order of arrival, from the *reserve*.
 ///
 /// No two extents can wait for each other. Who waits for the open half holds no memory for its extent. Who waits for the reserve waits
 /// for extents that have all they need: those depend on their clients and sites only, whose silence has limits, and give everything
 /// back. A wait that lasts too long ends in an error, which gives back what its extent held.
+///
+/// **Reads.** A read takes all that it needs before its first byte, and what it can do without only while that is free: it never waits
+/// with memory in hand. Short reads have a quarter of their own, which long ones cannot fill. A copy takes the memory of its read
+/// before that of its write, and no write ever asks for a read's: so these do not wait for each other in a circle either.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     open: Pool,
     reserve: Pool,
+    streams: Pool,
+    short: Pool,
 }
 
-/// Memory taken from the budget; given back when dropped.
+/// Memory of a read; given back when dropped.
+#[derive(Debug)]
+pub struct ReadLease {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Memory of an extent being written; given back when dropped.
 #[derive(Debug)]
 pub struct Lease {
     bytes: u64,
@@ -37,9 +50,11 @@ pub struct Lease {
 }
 
 impl MemoryBudget {
-    /// A budget of `bytes`, rounded down to whole units, at least one unit in each half.
+    /// A budget of `bytes`, rounded down to whole units, at least one unit in each share.
     pub fn new(bytes: u64) -> Self {
-        Self { open: Pool::new(bytes.div_ceil(2)), reserve: Pool::new(bytes / 2) }
+        let (half, reads) = (bytes / 8 * 3, bytes / 4);
+        let short = reads / 4;
+        Self { open: Pool::new(half), reserve: Pool::new(half), streams: Pool::new(reads - short), short: Pool::new(short) }
     }
 
     /// Waits until `bytes` are free and takes them, as the first step of an extent. A request for more than the open half takes all of it.
@@ -68,9 +83,30 @@ impl MemoryBudget {
         Ok(())
     }
 
+    /// Waits for the memory of a read that is a stream. One that needs more than there is for all of them takes all of it.
+    ///
+    /// # Errors
+    /// [`ObjectError::Overloaded`] after half a minute of waiting.
+    pub async fn stream(&self, bytes: u64) -> Result<ReadLease, ObjectError> {
+        Ok(ReadLease { _permit: self.streams.wait(bytes).await? })
+    }
+
+    /// More memory for a stream, if it is free and nobody waits for it.
+    pub fn more_for_stream(&self, bytes: u64) -> Option<ReadLease> {
+        self.streams.now(bytes).map(|permit| ReadLease { _permit: permit })
+    }
+
+    /// As [`MemoryBudget::stream`], for a read that is verified whole before it is answered.
+    ///
+    /// # Errors
+    /// [`ObjectError::Overloaded`] after half a minute of waiting.
+    pub async fn short_read(&self, bytes: u64) -> Result<ReadLease, ObjectError> {
+        Ok(ReadLease { _permit: self.short.wait(bytes).await? })
+    }
+
     /// Bytes that no request holds.
     pub fn free(&self) -> u64 {
-        self.open.free() + self.reserve.free()
+        self.open.free() + self.reserve.free() + self.streams.free() + self.short.free()
     }
 }
 
@@ -92,6 +128,10 @@ impl Pool {
     }
 
     async fn wait(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ObjectError> {
+        // Spares the timer. Nobody is overtaken: while somebody waits, nothing is free.
+        if let Some(permit) = self.now(bytes) {
+            return Ok(permit);
+        }
         match tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_many_owned(self.units(bytes))).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ObjectError::Overloaded),
@@ -113,9 +153,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn memory_comes_back_and_waiting_ends() {
-        let budget = MemoryBudget::new(128 * 1024);
-        let lease = budget.take(60 * 1024).await.unwrap();
-        assert_eq!(budget.free(), 4096 + 64 * 1024);
+        let budget = MemoryBudget::new(256 * 1024);
+        let lease = budget.take(92 * 1024).await.unwrap();
+        assert_eq!(budget.free(), 256 * 1024 - 92 * 1024);
         assert!(matches!(budget.take(8192).await, Err(ObjectError::Overloaded)));
         drop(lease);
         assert!(budget.take(1 << 40).await.is_ok());
@@ -125,19 +165,37 @@ mod tests {
     async fn extents_that_all_hold_a_part_finish_one_after_the_other() {
         let budget = MemoryBudget::new(64 * 1024);
         let mut leases = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..6 {
             leases.push(budget.take(4096).await.unwrap());
         }
         let growing = leases.into_iter().map(|mut lease| {
             let budget = &budget;
             async move {
-                for step in 2..=8 {
-                    budget.grow(&mut lease, step * 4096, 8 * 4096).await.unwrap();
+                for step in 2..=6 {
+                    budget.grow(&mut lease, step * 4096, 6 * 4096).await.unwrap();
                     tokio::task::yield_now().await;
                 }
             }
         });
         futures_util::future::join_all(growing).await;
         assert_eq!(budget.free(), 64 * 1024);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_reads_keep_neither_short_ones_nor_writes_waiting() {
+        let budget = MemoryBudget::new(16 << 20);
+        let mut streams = Vec::new();
+        while let Some(lease) = budget.more_for_stream(1 << 20) {
+            streams.push(lease);
+        }
+        assert_eq!(streams.len(), 3);
+        assert!(matches!(budget.stream(1 << 20).await, Err(ObjectError::Overloaded)));
+        let _others = (budget.short_read(256 << 10).await.unwrap(), budget.take(6 << 20).await.unwrap());
+        let waiting = budget.stream(1 << 20);
+        tokio::pin!(waiting);
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        streams.pop();
+        assert!(budget.more_for_stream(4096).is_none(), "whoever waits comes first");
+        assert!(waiting.await.is_ok());
     }
 }

@@ -44,7 +44,7 @@ use crate::residency::Residency;
 
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
-pub use budget::{Lease, MemoryBudget};
+pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
@@ -70,7 +70,7 @@ pub struct ObjectsParts {
     pub sites: Arc<Sites>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Memory for extents in flight.
+    /// Memory for bytes in flight.
     pub memory: MemoryBudget,
 }
 
