@@ -45,7 +45,7 @@ pub mod metric {
     pub const COMMIT_SECONDS: &str = "domicile_index_commit_duration_seconds";
     /// Histogram: writes that one group commit carries.
     pub const COMMIT_BATCH: &str = "domicile_index_commit_batch_size";
-    /// Gauge, bytes: extents in flight, out of the configured memory limit.
+    /// Gauge, bytes: in flight, out of the configured memory limit.
     pub const MEMORY_IN_FLIGHT: &str = "domicile_extent_memory_bytes";
     /// Gauge: blobs that wait to be deleted.
     pub const GARBAGE_QUEUE: &str = "domicile_garbage_queue_blobs";

@@ -64,7 +64,7 @@ pub struct Log {
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of extents in flight, all requests together.
+    /// Bytes in flight, all requests together.
     pub memory: u64,
     /// Bytes of a request's head.
     pub header_size: usize,

@@ -19,8 +19,8 @@ use crate::types::{AttemptId, ObjectKey};
 pub(super) const ATTEMPTS: usize = 5;
 
 /// How long and how often a write waits until the gateway decides by the policy set that the index has in force.
-const WAIT: Duration = Duration::from_millis(10);
-const WAITS: usize = 100;
+pub(super) const WAIT: Duration = Duration::from_millis(10);
+pub(super) const WAITS: usize = 100;
 
 /// What a change was decided on.
 #[derive(Clone, Copy)]
@@ -144,7 +144,13 @@ impl Objects {
         Err(NotCommitted::Refused(refusal.into()))
     }
 
-    fn decide_again(&self, request: &Request<'_>, decided: Decided<'_>, earlier: &PlacementRecord) -> Result<Placement, Refusal> {
+    /// Decides a change again as of now; the same copies, or a refusal.
+    pub(super) fn decide_again(
+        &self,
+        request: &Request<'_>,
+        decided: Decided<'_>,
+        earlier: &PlacementRecord,
+    ) -> Result<Placement, Refusal> {
         let again = self.residency.resume(request.auth, earlier, &decided.bucket.name, decided.key)?;
         self.residency.satisfies(again.record(), decided.sources)?;
         Ok(again)

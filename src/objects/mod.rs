@@ -12,6 +12,8 @@ mod conditions;
 mod copy;
 mod delete;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod garbage;
 mod get;
 mod hashing;
@@ -26,6 +28,7 @@ mod record_keys;
 mod recording;
 mod replicate;
 mod request;
+mod standing;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -43,7 +46,7 @@ use crate::residency::Residency;
 
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
-pub use budget::{Lease, MemoryBudget};
+pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
@@ -69,7 +72,7 @@ pub struct ObjectsParts {
     pub sites: Arc<Sites>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Memory for extents in flight.
+    /// Memory for bytes in flight.
     pub memory: MemoryBudget,
 }
 
