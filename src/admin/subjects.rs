@@ -41,9 +41,9 @@ pub(super) async fn get(
     Extension(who): Extension<TokenIdentity>,
     Path(id): Path<String>,
 ) -> Result<Json<SubjectView>, Problem> {
-    let found = api.gateway.subject(&subject(&id)?).await?;
-    api.gateway.record_query(&request, &who, Query::Subject, u64::from(found.is_some())).await?;
-    found.map(Json).ok_or_else(|| Problem::not_found("nothing is known of this subject"))
+    let subject = subject(&id)?;
+    api.gateway.record_query(&request, &who, Query::Subject(&subject)).await?;
+    api.gateway.subject(&subject).await?.map(Json).ok_or_else(|| Problem::not_found("nothing is known of this subject"))
 }
 
 pub(super) async fn put(
@@ -66,11 +66,7 @@ pub(super) async fn delete(
     Extension(who): Extension<TokenIdentity>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let subject = subject(&id)?;
-    if api.gateway.subject(&subject).await?.is_none() {
-        return Err(Problem::not_found("nothing is known of this subject"));
-    }
-    api.gateway.set_subject(&request, &who, &subject, None).await?;
+    api.gateway.set_subject(&request, &who, &subject(&id)?, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -9,6 +9,7 @@ pub mod install;
 mod known_sites;
 mod open;
 pub mod policies;
+mod queries;
 mod start;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};

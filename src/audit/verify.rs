@@ -119,7 +119,7 @@ mod hex_root {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Actor, Event, Kind},
+        super::{Actor, Asked, Event, Kind},
         *,
     };
 
@@ -162,6 +162,14 @@ mod tests {
         assert_eq!(
             line,
             r#"{"v":1,"seq":5,"time":"1970-01-01T00:00:00.000Z","kind":"put-object","actor":"anonymous","size":3,"outcome":{"refused":{"code":"AccessDenied"}}}"#
+        );
+        let mut event = Event::new(Kind::AuditQuery, Actor::System);
+        event.query =
+            Some(Box::new(Asked { route: "GET /v1/ledger/entries", from: Some(7), limit: Some(9), ..Asked::default() }));
+        let line = String::from_utf8(entry::leaf(6, Timestamp::default(), &event).unwrap()).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"seq":6,"time":"1970-01-01T00:00:00.000Z","kind":"audit-query","actor":"system","outcome":"ok","query":{"route":"GET /v1/ledger/entries","from":7,"limit":9}}"#
         );
     }
 }

@@ -4,7 +4,7 @@ use crate::audit::{Actor, Event, Kind, Throttle};
 use crate::index::Change;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::PlacementRecord;
-use crate::types::{BucketName, ObjectKey, RequestId, SubjectId};
+use crate::types::{BucketName, ObjectKey, RequestId};
 
 impl Objects {
     /// An event of this request's caller about a bucket, and a key in it.
@@ -67,22 +67,11 @@ impl Objects {
         Ok(())
     }
 
-    /// Records what a person or tool asked of the admin API, before it is answered.
+    /// Records something that changes nothing in the catalogue, such as a question.
     ///
     /// # Errors
     /// Only those of the index.
-    pub async fn record_admin(
-        &self,
-        request: &RequestId,
-        actor: Actor,
-        kind: Kind,
-        subject: Option<&SubjectId>,
-    ) -> Result<(), ObjectError> {
-        let event = Event {
-            request: Some(request.clone()),
-            subject: subject.map(|subject| self.pseudonyms.subject(subject)),
-            ..Event::new(kind, actor)
-        };
+    pub async fn record(&self, event: Event) -> Result<(), ObjectError> {
         self.index.commit(Change::Note, event).await?;
         Ok(())
     }

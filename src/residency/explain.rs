@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     policy::{Explanation, Facts},
-    types::{Attributes, Country, SiteId},
+    types::{Attributes, Country, SiteId, SubjectId},
 };
 
 /// What would be decided, and why.
@@ -61,6 +61,13 @@ pub enum Outcome {
 }
 
 impl Residency {
+    /// Whose data it is, as far as the signals agree. Evaluates nothing.
+    pub fn named_subject(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Option<SubjectId> {
+        let mut collected = Collected::default();
+        collected.read_subject(self.policies.load().gateway(), principal, signals).ok()?;
+        collected.subject
+    }
+
     /// What [`Residency::place`] would answer now, and why.
     pub fn explain(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> ResidencyExplanation {
         let set = self.policies.load();
