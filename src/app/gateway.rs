@@ -67,6 +67,12 @@ impl AppGateway {
         activation.await.map_err(internal)?.map_err(internal)
     }
 
+    /// Records that the gateway has ended in order, and before it what only counts so far.
+    pub(super) async fn record_stop(&self) -> Result<(), ObjectError> {
+        self.objects.record_suppressed().await?;
+        self.objects.record(Event::new(Kind::Stopped, Actor::System)).await
+    }
+
     /// Whose data a write that is only thought of would be.
     fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
         let principals = self.principals.load();
