@@ -13,8 +13,8 @@ use crate::telemetry::next_request_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 
-/// Lets a request through when the route's table entry says so. Handlers find the request id, and behind a token the bearer's identity,
-/// in the request's extensions.
+/// Lets a request through when the route's table entry says so. Handlers find the request id, and with a valid token the bearer's
+/// identity, in the request's extensions.
 pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let id = next_request_id();
     request.extensions_mut().insert(id.clone());
@@ -38,11 +38,11 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
 fn admit(api: &Api, request: &Request) -> Result<Option<TokenIdentity>, Problem> {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = path.and_then(|path| Route::find(request.method().as_str(), path));
+    let who = bearer(request.headers()).and_then(|token| api.tokens.verify(token));
     if route.is_some_and(|route| route.access == Access::Public) {
-        return Ok(None);
+        return Ok(who);
     }
-    let unauthorized = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is needed");
-    let who = bearer(request.headers()).and_then(|token| api.tokens.verify(token)).ok_or_else(unauthorized)?;
+    let who = who.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is needed"))?;
     // A known path with another method: the router says so, to bearers of a token only.
     let Some(route) = route else { return Ok(Some(who)) };
     match route.access {

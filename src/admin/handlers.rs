@@ -130,8 +130,12 @@ pub(super) async fn keys(
     Ok(Json(json!({ "keys": api.gateway.keys().await? })))
 }
 
-pub(super) async fn ready(State(api): State<Api>) -> Response {
-    let readiness = api.gateway.readiness().await;
+/// Strangers learn whether, bearers of a token also why not.
+pub(super) async fn ready(State(api): State<Api>, who: Option<Extension<TokenIdentity>>) -> Response {
+    let mut readiness = api.gateway.readiness().await;
+    if who.is_none() {
+        readiness.components.clear();
+    }
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }

@@ -153,9 +153,10 @@ fn schemas() -> Value {
         ]),
         "Subject": object(&[("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string)]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
-        "Readiness": object(&[
-            ("ready", &json!({ "type": "boolean" })), ("components", &json!({ "type": "array", "items": component })),
-        ]),
+        "Readiness": {
+            "type": "object", "required": ["ready"],
+            "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
+        },
     })
 }
 

@@ -72,7 +72,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/sites", READ, &[], "The sites and their states"),
     built("GET", "/v1/keys", READ, &[], "The country keys and their versions"),
     built("GET", "/healthz", Access::Public, &[], "Whether the process answers"),
-    built("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work, part by part"),
+    built("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work; part by part with a token"),
     built("GET", "/metrics", Access::Public, &[], "Metrics in Prometheus's text format"),
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];

@@ -110,7 +110,8 @@ impl Gateway for Fake {
         Ok(Vec::new())
     }
     async fn readiness(&self) -> Readiness {
-        Readiness { ready: false, components: Vec::new() }
+        let detail = "refused: another installation's".to_owned();
+        Readiness { ready: false, components: vec![ComponentView { name: "site:pk-khi".to_owned(), up: false, detail }] }
     }
     fn metrics(&self) -> String {
         "up 1\n".to_owned()
@@ -238,6 +239,21 @@ async fn a_query_that_cannot_be_recorded_is_not_evaluated() {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{} {}: {text}", route.method, route.path);
         assert!(!fake.evaluated.load(Ordering::Relaxed), "{} {}", route.method, route.path);
     }
+}
+
+#[tokio::test]
+async fn readiness_is_for_everybody_and_its_reasons_for_bearers_of_a_token() {
+    let (_, router) = api(Fake::default());
+    let (status, text) = ask(&router, "GET", "/readyz", None, "").await;
+    assert_eq!((status, text.as_str()), (StatusCode::SERVICE_UNAVAILABLE, "{\"ready\":false}"));
+    for role in ROLES {
+        let (status, text) = ask(&router, "GET", "/readyz", Some(role), "").await;
+        assert!(status == StatusCode::SERVICE_UNAVAILABLE && text.contains("site:pk-khi"), "{role}: {text}");
+    }
+    let request = Request::builder().uri("/readyz").header("authorization", "Bearer forged").body(Body::empty()).unwrap();
+    let answer = router.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()[..], b"{\"ready\":false}");
 }
 
 #[tokio::test]

@@ -194,7 +194,8 @@ pub struct Readiness {
     /// Whether everything that every request needs is there. One site being down does not make a gateway unready: the countries
     /// that can be served are.
     pub ready: bool,
-    /// Part by part.
+    /// Part by part, for bearers of a token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentView>,
 }
 
