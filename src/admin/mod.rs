@@ -9,6 +9,7 @@
 mod access;
 mod gateway;
 mod handlers;
+mod limits;
 mod openapi;
 mod problem;
 mod query;
