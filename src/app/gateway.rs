@@ -253,7 +253,10 @@ impl Gateway for AppGateway {
 
 impl From<IndexError> for GatewayError {
     fn from(error: IndexError) -> Self {
-        Self::Internal(format!("index: {error}"))
+        match error {
+            IndexError::Cursor => Self::Invalid(error.to_string()),
+            error => Self::Internal(format!("index: {error}")),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod change;
 mod codec;
 mod commit;
 mod counters;
+mod cursor;
 pub mod engine;
 mod error;
 mod garbage;
