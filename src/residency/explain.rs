@@ -86,14 +86,7 @@ impl Residency {
         let policy = match (read, origins) {
             (Ok(()), Ok(origins)) => {
                 let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
-                let facts = Facts {
-                    has_subject: collected.subject.is_some(),
-                    attributes: &attributes,
-                    bucket: signals.bucket,
-                    key: signals.key,
-                    principal: principal.id,
-                    today,
-                };
+                let facts = collected.facts(&attributes, principal, signals, today);
                 Some((set.explain_copy(&facts, &sources), set.decide_copy(&facts, &sources)))
             }
             _ => None,
