@@ -9,4 +9,4 @@ mod verify;
 pub use event::{Actor, Asked, Event, Kind, Outcome};
 pub use merkle::{Frontier, leaf_hash};
 pub use throttle::Throttle;
-pub use verify::{Fault, FaultKind, LedgerHead, Report, verify};
+pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};
