@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{open, policies};
+use super::{open, policies, queries};
 use crate::admin::{
     ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Query, Readiness, RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    PoliciesView, Query, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{Principals, TokenIdentity};
+use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
 use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
@@ -66,19 +66,37 @@ impl AppGateway {
         });
         activation.await.map_err(internal)?.map_err(internal)
     }
+
+    /// Records that the gateway has ended in order, and before it what only counts so far.
+    pub(super) async fn record_stop(&self) -> Result<(), ObjectError> {
+        self.objects.record_suppressed().await?;
+        self.objects.record(Event::new(Kind::Stopped, Actor::System)).await
+    }
+
+    /// Whose data a write that is only thought of would be.
+    fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
+        let principals = self.principals.load();
+        let principal = PrincipalFacts::from(writer(&principals, request).ok()?);
+        self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
+    }
 }
 
 #[async_trait]
 impl Gateway for AppGateway {
-    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query, found: u64) -> Result<(), GatewayError> {
-        tracing::info!(%request, actor = %who.id, query = query.as_str(), found, "queried");
-        self.objects.record_admin(request, actor(who), Kind::AuditQuery, None).await?;
+    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query<'_>) -> Result<(), GatewayError> {
+        tracing::info!(%request, actor = %who.id, query = query.route(), "queried");
+        let mut event = Event {
+            request: Some(request.clone()),
+            ..queries::describe(&self.objects.pseudonyms, query, Event::new(Kind::AuditQuery, actor(who)))
+        };
+        if let Query::Explain(explain) = query {
+            event.subject = self.named_subject(explain).map(|subject| self.objects.pseudonyms.subject(&subject));
+        }
+        self.objects.record(event).await?;
         Ok(())
     }
 
-    async fn records(&self, filter: RecordFilter) -> Result<RecordsPage, GatewayError> {
-        let RecordFilter { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor } = filter;
-        let query = RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor };
+    async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
         let page = self.objects.index.search(query).await?;
         let records = page.records.iter().map(|found| view(&found.bucket, &found.key, &found.record)).collect();
         Ok(RecordsPage { records, cursor: page.next })
@@ -119,16 +137,9 @@ impl Gateway for AppGateway {
 
     async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
         let principals = self.principals.load();
-        let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
-        let principal = match (candidates.next(), candidates.next()) {
-            (Some(principal), None) => principal,
-            (None, _) => return Err(GatewayError::NotFound("there is no such principal")),
-            _ => return Err(GatewayError::Invalid("say which principal writes".to_owned())),
-        };
-        let tags: Vec<(String, String)> = request.tags.into_iter().collect();
-        let signals =
-            Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags: &tags, sources: &[] };
-        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals);
+        let principal = writer(&principals, &request)?;
+        let tags = tags(&request);
+        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals(&request, &tags));
         serde_json::to_value(explanation).map_err(internal)
     }
 
@@ -159,6 +170,15 @@ impl Gateway for AppGateway {
         subject: &SubjectId,
         attributes: Option<Attributes>,
     ) -> Result<(), GatewayError> {
+        if attributes.is_none() && self.objects.index.subject(subject)?.is_none() {
+            let event = Event {
+                request: Some(request.clone()),
+                subject: Some(self.objects.pseudonyms.subject(subject)),
+                ..Event::new(Kind::SubjectRemoved, actor(who))
+            };
+            self.objects.record(event.refused("NoSuchSubject")).await?;
+            return Err(GatewayError::NotFound("nothing is known of this subject"));
+        }
         self.objects.set_subject(request, &actor(who), subject, attributes).await?;
         Ok(())
     }
@@ -233,7 +253,10 @@ impl Gateway for AppGateway {
 
 impl From<IndexError> for GatewayError {
     fn from(error: IndexError) -> Self {
-        Self::Internal(format!("index: {error}"))
+        match error {
+            IndexError::Cursor => Self::Invalid(error.to_string()),
+            error => Self::Internal(format!("index: {error}")),
+        }
     }
 }
 
@@ -244,6 +267,24 @@ impl From<ObjectError> for GatewayError {
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// The principal that a write that is only thought of comes from.
+fn writer<'p>(principals: &'p Principals, request: &ExplainRequest) -> Result<&'p Principal, GatewayError> {
+    let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
+    match (candidates.next(), candidates.next()) {
+        (Some(principal), None) => Ok(principal),
+        (None, _) => Err(GatewayError::NotFound("there is no such principal")),
+        _ => Err(GatewayError::Invalid("say which principal writes".to_owned())),
+    }
+}
+
+fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
+    request.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
+    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[] }
 }
 
 fn internal(error: impl std::fmt::Display) -> GatewayError {

@@ -9,7 +9,10 @@ pub mod install;
 mod known_sites;
 mod open;
 pub mod policies;
+mod queries;
 mod start;
+mod stopped;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use start::{App, Running, StartError};
+pub use stopped::{StoppedError, StoppedIndex, ledger_key};

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring
     let keys: Vec<(KeyId, Country)> = config.keys.iter().map(|key| (key.id.clone(), key.country)).collect();
     let keyring = if config.keyring.path.exists() {
         Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(clock))?
-    } else if index_folder(config).exists() {
+    } else if index_folder(&config.data_dir).exists() {
         return Err(StartError::KeyringMissing { path: config.keyring.path.clone() });
     } else {
         if let Some(folder) = config.keyring.path.parent() {
@@ -69,7 +69,7 @@ pub(super) fn index(
     clock: &Arc<dyn Clock>,
 ) -> Result<Index, StartError> {
     let engine = match config.engine {
-        Engine::Sled => SledEngine::open(&index_folder(config), SledEngine::DEFAULT_CACHE_BYTES)?,
+        Engine::Sled => SledEngine::open(&index_folder(&config.data_dir), SledEngine::DEFAULT_CACHE_BYTES)?,
     };
     let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
     Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)
@@ -128,6 +128,6 @@ pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -
     if errors.is_empty() { Ok(set) } else { Err(errors) }
 }
 
-fn index_folder(config: &Config) -> std::path::PathBuf {
-    config.data_dir.join("index")
+pub(super) fn index_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("index")
 }

@@ -249,7 +249,7 @@ impl Running {
             }
         }
         self.background.stop().await;
-        if let Err(error) = self.index.commit(Change::Note, Event::new(Kind::Stopped, Actor::System)).await {
+        if let Err(error) = self.gateway.record_stop().await {
             tracing::error!(%error, "the stop is not in the ledger");
         }
     }

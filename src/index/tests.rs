@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod commits;
+mod search;
 
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
 

@@ -83,7 +83,7 @@ pub struct Objects(Arc<Inner>);
 struct Inner {
     parts: ObjectsParts,
     subject_keys: record_keys::CreationLocks,
-    throttle: recording::RefusalThrottle,
+    refusals: recording::Refusals,
 }
 
 impl std::ops::Deref for Objects {
@@ -97,6 +97,6 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
-        Self(Arc::new(Inner { parts, subject_keys: Default::default(), throttle: Default::default() }))
+        Self(Arc::new(Inner { parts, subject_keys: Default::default(), refusals: Default::default() }))
     }
 }
