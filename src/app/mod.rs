@@ -4,6 +4,7 @@
 //! connections, requests under way finish, background work ends, the index closes last.
 
 mod background;
+mod folders;
 mod gateway;
 pub mod install;
 mod known_sites;
