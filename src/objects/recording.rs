@@ -4,6 +4,7 @@ use crate::audit::{Actor, Event, Kind, Throttle};
 use crate::index::Change;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::PlacementRecord;
+use crate::telemetry::metric;
 use crate::types::{BucketName, ObjectKey, RequestId, SubjectId};
 
 impl Objects {
@@ -43,7 +44,7 @@ impl Objects {
         code: &'static str,
     ) -> Result<(), ObjectError> {
         tracing::info!(request = %request.id, bucket = %bucket, code, "refused");
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
         let event = self.event(request, kind, bucket, key).refused(code);
         self.index.commit(Change::Note, event).await?;
         Ok(())
@@ -59,7 +60,7 @@ impl Objects {
         code: &'static str,
         access_key_id: Option<&str>,
     ) -> Result<(), ObjectError> {
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
         let Some(suppressed) = self.0.throttle.admit(code, self.clock.now()) else { return Ok(()) };
         let actor = access_key_id.map_or(Actor::Anonymous, |id| Actor::AccessKey(self.pseudonyms.access_key(id)));
         let event = Event { request: Some(request.clone()), suppressed, ..Event::new(Kind::Refused, actor).refused(code) };

@@ -21,6 +21,7 @@ use crate::authn::{Mechanism, S3Authenticator, Verified};
 use crate::clock::Clock;
 use crate::digest;
 use crate::objects::{self, Objects};
+use crate::telemetry::metric;
 use crate::types::{BucketName, RequestId, Timestamp};
 
 /// What the S3 front works with.
@@ -49,6 +50,7 @@ struct Seen {
 impl S3Service {
     /// Puts the parts together.
     pub fn new(parts: S3Parts) -> Self {
+        register();
         Self(Arc::new(parts))
     }
 
@@ -149,6 +151,17 @@ fn expects_continue(parts: &Parts) -> bool {
     parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
+/// Makes the metrics of requests appear before the first one.
+fn register() {
+    for operation in Operation::ALL.iter().filter(|operation| operation.status() == Status::Built) {
+        metrics::counter!(metric::REQUESTS, "operation" => operation.name(), "status" => "2xx").increment(0);
+        let _ = metrics::histogram!(metric::REQUEST_SECONDS, "operation" => operation.name(), "status" => "2xx");
+    }
+    for code in [Code::AccessDenied, Code::SignatureDoesNotMatch, Code::ResidencyUnknown, Code::ResidencyConflict] {
+        metrics::counter!(metric::REFUSALS, "code" => code.as_str()).increment(0);
+    }
+}
+
 /// One log event and two metrics for each request. A key or a subject is in neither.
 fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: Option<Code>, took: Duration) {
     let operation = seen.operation.map_or("-", Operation::name);
@@ -158,8 +171,8 @@ fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: 
         400..500 => "4xx",
         _ => "5xx",
     };
-    metrics::counter!("domicile_s3_requests_total", "operation" => operation, "status" => class).increment(1);
-    metrics::histogram!("domicile_s3_request_seconds", "operation" => operation, "status" => class).record(took.as_secs_f64());
+    metrics::counter!(metric::REQUESTS, "operation" => operation, "status" => class).increment(1);
+    metrics::histogram!(metric::REQUEST_SECONDS, "operation" => operation, "status" => class).record(took.as_secs_f64());
     tracing::info!(
         request = %id,
         operation,

@@ -113,6 +113,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut shutdown = pin!(shutdown);
+    register(limits.name);
     let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let (drain, draining) = watch::channel(false);
     let context = Context { tls: tls.clone(), limits: limits.clone(), draining };
@@ -174,6 +175,14 @@ async fn accept(
 fn report_panic(ended: Result<(), tokio::task::JoinError>, listener: &'static str) {
     if let Err(error) = ended {
         tracing::error!(listener, %error, "a connection's task failed");
+    }
+}
+
+/// Makes the listener's metrics appear before the first connection.
+fn register(listener: &'static str) {
+    metrics::gauge!(metric::CONNECTIONS, "listener" => listener).increment(0.0);
+    for reason in ["accept", "tls", "http"] {
+        metrics::counter!(metric::CONNECTION_ERRORS, "listener" => listener, "reason" => reason).increment(0);
     }
 }
 
