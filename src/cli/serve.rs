@@ -47,7 +47,8 @@ fn read(file: &Path, out: &mut Output<'_>) -> Result<Config, Failure> {
             .try_for_each(|mistake| out.line(mistake.to_string()))
             .and_then(|()| out.value(&mistakes))
             .and_then(|()| out.flush());
-        printed.err().unwrap_or_else(|| Failure::Usage(format!("`{}` has {count} mistakes", file.display())))
+        let count = if count == 1 { "a mistake".to_owned() } else { format!("{count} mistakes") };
+        printed.err().unwrap_or_else(|| Failure::Usage(format!("`{}` has {count}", file.display())))
     })
 }
 

@@ -174,7 +174,7 @@ impl Reader<'_> {
 
     fn s3(&self, table: &Table<'_>) -> S3 {
         S3 {
-            listen: table.parsed("listen").unwrap_or(S3::DEFAULT_LISTEN),
+            listen: listen(table).unwrap_or(S3::DEFAULT_LISTEN),
             region: table.str("region").unwrap_or(S3::DEFAULT_REGION).to_owned(),
             base_domains: owned(table.string_list("base-domains")),
             external_hosts: owned(table.string_list("external-hosts")),
@@ -183,7 +183,7 @@ impl Reader<'_> {
     }
 
     fn admin(&self, table: &Table<'_>) -> Admin {
-        Admin { listen: table.parsed("listen").unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
+        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
     }
 
     fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
@@ -343,6 +343,10 @@ impl Reader<'_> {
     fn required_path(&self, table: &Table<'_>, key: &str) -> Option<PathBuf> {
         table.required(key).and_then(non_empty).map(|path| self.folder.join(path))
     }
+}
+
+fn listen(table: &Table<'_>) -> Option<SocketAddr> {
+    table.optional("listen")?.parsed_as("an IP address and a port, such as \"127.0.0.1:9000\", \"0.0.0.0:9000\" or \"[::]:9000\"")
 }
 
 fn log(table: &Table<'_>) -> Log {

@@ -101,6 +101,7 @@ hash-file = "missing"
         (2, "unknown key `colour`"),
         (4, "not a size"),
         (5, "more than nothing"),
+        (7, "`listen` cannot be `nowhere`"),
         (8, "unknown key `base-domain`"),
         (10, "not built yet"),
         (13, "not an ISO 3166-1"),
@@ -119,6 +120,7 @@ hash-file = "missing"
     for part in ["its key `sg` is of SG", "there is another site `pk-khi`", "`sgg`, which does not exist", "overlap"] {
         assert!(all.contains(part), "{part}:\n{all}");
     }
+    assert!(mistakes.iter().any(|mistake| mistake.hint.as_ref().is_some_and(|hint| hint.contains("0.0.0.0:9000"))), "{all}");
     assert!(all.contains("did you mean `base-domains`?") && all.contains("did you mean `sg`?"), "{all}");
     assert!(!all.contains("inline"), "{all}");
 }

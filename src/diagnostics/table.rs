@@ -185,6 +185,16 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// As a string in the form of `T`, where `T`'s own errors neither quote the text nor say what to write: `wanted` says it.
+    pub fn parsed_as<T: FromStr>(self, wanted: &str) -> Option<T> {
+        let text = self.str()?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.error(format!("`{}` cannot be `{}`", self.key, shortened(text)), Some(format!("write {wanted}")));
+        }
+        parsed
+    }
+
     /// As a list of anything.
     pub fn list(self) -> Option<Vec<Item<'d>>> {
         match self.value.get_ref() {
