@@ -169,6 +169,8 @@ impl App {
             objects: objects.clone(),
             authenticator: Arc::new(S3Authenticator::new(principals, config.s3.region.clone(), hosts)),
             clock,
+            external_url: config.s3.external_url.clone(),
+            unsigned_payload: config.s3.unsigned_payload,
             body_patience: config.limits.body_timeout,
         });
         let router = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 use ring::{
     digest::{SHA256, digest},
     hmac::{Key, verify},
@@ -69,6 +69,30 @@ pub enum Payload {
     },
     /// aws-chunked without signatures, followed by trailers: `STREAMING-UNSIGNED-PAYLOAD-TRAILER`.
     UnsignedTrailer,
+}
+
+/// Which bodies may come that no signature covers. A presigned upload and most SDKs' uploads over HTTPS are of that kind: TLS is
+/// what keeps them from being changed on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnsignedPayload {
+    /// All of them. Whether a proxy in front ends TLS cannot be seen from here.
+    #[default]
+    Allow,
+    /// Those that come over TLS to this gateway.
+    TlsOnly,
+}
+
+impl UnsignedPayload {
+    /// Whether the body of a verified request may be read, which came over TLS when `tls` is set. A request that brings no body has
+    /// nothing that could be changed.
+    pub fn admits(self, verified: &Verified, parts: &Parts, tls: bool) -> Result<(), AuthnError> {
+        let unsigned = matches!(verified.payload, Payload::Unsigned | Payload::UnsignedTrailer);
+        let empty = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+        if tls || self == Self::Allow || !unsigned || empty {
+            return Ok(());
+        }
+        Err(AuthnError::UnsignedPayload { access_key_id: verified.authenticated.access_key_id().to_owned() })
+    }
 }
 
 impl S3Authenticator {
@@ -322,5 +346,39 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
         (None, _) => Ok(None),
         (Some(value), None) => value.to_str().map(|text| Some(text.trim())).map_err(|_| AuthnError::InvalidContentSha256),
         _ => Err(AuthnError::InvalidContentSha256),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::{Permissions, Principal};
+    use crate::types::{Attributes, PrincipalId};
+
+    #[test]
+    fn bodies_that_no_signature_covers_may_be_wanted_over_tls_only() {
+        let verified = |payload| {
+            let principal = Principal {
+                id: PrincipalId::new("feed").unwrap(),
+                access_key_id: "AK".to_owned(),
+                secret: "hush".to_owned().into(),
+                buckets: Vec::new(),
+                allow: Permissions::ALL,
+                country: None,
+                attributes: Attributes::new(),
+            };
+            Verified { authenticated: Authenticated::for_test(principal), payload, mechanism: Mechanism::Header }
+        };
+        let request = |method| http::Request::builder().method(method).body(()).unwrap().into_parts().0;
+        let (put, get) = (request(Method::PUT), request(Method::GET));
+        for payload in [Payload::Unsigned, Payload::UnsignedTrailer] {
+            let verified = verified(payload);
+            assert!(UnsignedPayload::Allow.admits(&verified, &put, false).is_ok());
+            assert!(UnsignedPayload::TlsOnly.admits(&verified, &put, true).is_ok());
+            assert!(UnsignedPayload::TlsOnly.admits(&verified, &get, false).is_ok());
+            let refused = UnsignedPayload::TlsOnly.admits(&verified, &put, false).unwrap_err();
+            assert_eq!((refused.code(), refused.status(), refused.access_key_id()), ("AccessDenied", 403, Some("AK")));
+        }
+        assert!(UnsignedPayload::TlsOnly.admits(&verified(Payload::Sha256([0; 32])), &put, false).is_ok());
     }
 }

@@ -22,6 +22,12 @@ pub enum AuthnError {
         /// The access key id as sent.
         access_key_id: String,
     },
+    /// A body that no signature covers, over plain HTTP, where the configuration wants TLS for it.
+    #[error("a body with an unsigned payload must come over TLS; use https, or sign the payload")]
+    UnsignedPayload {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
     /// Something that must be covered by the signature is not.
     #[error("`{name}` is in the request but not among its signed headers")]
     HeaderNotSigned {
@@ -107,6 +113,7 @@ impl AuthnError {
         match self {
             Self::MissingAuthentication
             | Self::HeaderNotSigned { .. }
+            | Self::UnsignedPayload { .. }
             | Self::InvalidDate
             | Self::ExpiredPresignedUrl { .. }
             | Self::PresignedUrlNotYetValid { .. } => "AccessDenied",
@@ -142,6 +149,7 @@ impl AuthnError {
         match self {
             Self::InvalidAccessKeyId { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
+            | Self::UnsignedPayload { access_key_id }
             | Self::HeaderNotSigned { access_key_id, .. }
             | Self::SignedHeaderAbsent { access_key_id, .. }
             | Self::AmbiguousHeader { access_key_id, .. }

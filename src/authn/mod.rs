@@ -18,7 +18,7 @@ mod query;
 mod signing_key;
 mod token;
 
-pub use authenticator::{Mechanism, Payload, S3Authenticator, Verified};
+pub use authenticator::{Mechanism, Payload, S3Authenticator, UnsignedPayload, Verified};
 pub use authorization::Signature;
 pub use chunk_signer::{ChunkSigner, SignatureMismatch};
 pub use error::AuthnError;

@@ -126,6 +126,18 @@ hash-file = "missing"
 }
 
 #[test]
+fn what_is_said_of_the_outside_of_s3_is_read() {
+    let with = |line: &str| read(&GOOD.replace("[s3]", &format!("[s3]\n{line}")));
+    let config = with("external-url = \"https://s3.example.com/\"\nunsigned-payload = \"tls-only\"").unwrap();
+    assert_eq!(config.s3.external_url.as_deref(), Some("https://s3.example.com"));
+    assert_eq!(config.s3.unsigned_payload, crate::authn::UnsignedPayload::TlsOnly);
+    assert_eq!(read(GOOD).unwrap().s3.unsigned_payload, crate::authn::UnsignedPayload::Allow);
+    for wrong in ["external-url = \"s3.example.com\"", "external-url = \"https://a/b\"", "unsigned-payload = \"deny\""] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_gateway_without_sites_or_keys_is_refused() {
     let all = format!("{:?}", read("version = 1").unwrap_err());
     assert!(all.contains("no `[[site]]`") && all.contains("no `[[key]]`"), "{all}");
