@@ -22,7 +22,7 @@ fn check(config: &str) -> Output {
 }
 
 #[test]
-fn log_lines_that_go_to_no_terminal_have_no_colours() {
+fn the_process_is_private_and_log_lines_that_go_to_no_terminal_have_no_colours() {
     let folder = tempfile::tempdir().unwrap();
     let anywhere = "127.0.0.1:0";
     let mut process =
@@ -30,6 +30,8 @@ fn log_lines_that_go_to_no_terminal_have_no_colours() {
     let mut lines = BufReader::new(process.stderr.take().unwrap());
     let mut log = String::new();
     while !log.contains("serving") && lines.read_line(&mut log).unwrap() > 0 {}
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    assert!(status.contains("Umask:\t0077"), "{status}");
     process.kill().unwrap();
     process.wait().unwrap();
     lines.read_to_string(&mut log).unwrap();

@@ -10,7 +10,9 @@ pub mod install;
 mod known_sites;
 mod open;
 pub mod policies;
+mod process;
 mod start;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
+pub use process::close_to_others;
 pub use start::{App, Running, StartError};
