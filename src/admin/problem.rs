@@ -56,6 +56,12 @@ impl From<GatewayError> for Problem {
                 problem.extra = Some(("diagnostics", json!(mistakes)));
                 problem
             }
+            GatewayError::Config(mistakes) => {
+                let detail = format!("mistakes in the configuration: {}; principals and tokens stay as they are", mistakes.len());
+                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration", detail);
+                problem.extra = Some(("diagnostics", json!(mistakes)));
+                problem
+            }
             GatewayError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
             GatewayError::Internal(message) => {
                 tracing::error!(message, "admin request failed");

@@ -11,7 +11,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{folders, policies};
-use crate::authn::{Permissions, Principal, Role, Token, TokenHash};
+use crate::authn::{AccessKey, Permissions, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
 use crate::digest;
 use crate::types::{Attributes, Country, KeyId, PrincipalId, SiteId};
@@ -68,8 +68,7 @@ impl Installation {
         let (pk, sg) = (country("PK")?, country("SG")?);
         let principal = Principal {
             id: name(PrincipalId::new("default"))?,
-            access_key_id: access_key_id.clone(),
-            secret: secret.clone(),
+            access_keys: vec![AccessKey::new(access_key_id.clone(), secret.clone())],
             buckets: vec!["*".parse().map_err(internal)?],
             allow: Permissions::ALL,
             country: Some(sg),
@@ -87,6 +86,7 @@ impl Installation {
         };
         let key = |id: &str, country| Ok(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
         let config = Config {
+            file: None,
             data_dir: data_dir.to_owned(),
             policies: policies::default_source(),
             sites_per_country: 1,

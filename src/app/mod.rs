@@ -3,6 +3,7 @@
 //! Start: lock the data folder, open the keyring, open the index, take the sites into service, put the policies in force, serve. Stop: no new
 //! connections, requests under way finish, background work ends, the index closes last.
 
+mod access;
 mod background;
 mod folders;
 mod gateway;

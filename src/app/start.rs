@@ -7,10 +7,10 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator, Tokens};
+use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
@@ -159,21 +159,22 @@ impl App {
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
         });
-        let principals = Arc::new(ArcSwap::from_pointee(Principals::new(config.principals.clone())?));
+        let principals = Principals::new(config.principals.clone())?;
+        let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
         let gateway =
-            Arc::new(AppGateway::new(objects.clone(), Arc::clone(&principals), (config.policies.clone(), available), metrics));
+            Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), (config.policies.clone(), available), metrics));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
-            authenticator: Arc::new(S3Authenticator::new(principals, config.s3.region.clone(), hosts)),
+            authenticator: Arc::new(S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)),
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
             body_patience: config.limits.body_timeout,
         });
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;
@@ -225,8 +226,13 @@ impl Running {
         self.admin
     }
 
-    /// Reads the policies again; those in force stay when the new ones are wrong, which is logged.
+    /// Reads policies, principals and tokens again. Each of the two stays as it is when its files are wrong, which is logged.
     pub async fn reload(&self) {
+        if self.gateway.has_configuration()
+            && let Err(error) = self.gateway.reload_access(Actor::System, None).await
+        {
+            tracing::error!(%error, "credentials not reloaded");
+        }
         match self.gateway.reload(Actor::System, None).await {
             Ok(revision) => tracing::info!(%revision, "policies reloaded"),
             Err(error) => tracing::error!(%error, "policies not reloaded"),

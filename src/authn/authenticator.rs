@@ -125,16 +125,19 @@ impl S3Authenticator {
                     return Err(AuthnError::RequestTimeTooSkewed { access_key_id: claim.credential.access_key_id.to_owned() });
                 }
                 let payload = content_sha256(&parts.headers)?.ok_or(AuthnError::MissingContentSha256)?;
-                self.check_signature(&Signed {
-                    parts,
-                    host,
-                    mechanism: Mechanism::Header,
-                    credential: claim.credential,
-                    time,
-                    signed_headers: claim.signed_headers,
-                    signature: claim.signature,
-                    payload,
-                })
+                self.check_signature(
+                    &Signed {
+                        parts,
+                        host,
+                        mechanism: Mechanism::Header,
+                        credential: claim.credential,
+                        time,
+                        signed_headers: claim.signed_headers,
+                        signature: claim.signature,
+                        payload,
+                    },
+                    now,
+                )
             }
             Claim::Presigned(claim) => {
                 if parts.headers.contains_key("x-amz-security-token") {
@@ -150,16 +153,19 @@ impl S3Authenticator {
                     return Err(AuthnError::ExpiredPresignedUrl { access_key_id: access_key_id() });
                 }
                 let payload = content_sha256(&parts.headers)?.or(claim.content_sha256()).unwrap_or("UNSIGNED-PAYLOAD");
-                self.check_signature(&Signed {
-                    parts,
-                    host,
-                    mechanism: Mechanism::Presigned,
-                    time,
-                    signed_headers: claim.signed_headers()?,
-                    signature: claim.signature()?,
-                    payload,
-                    credential,
-                })
+                self.check_signature(
+                    &Signed {
+                        parts,
+                        host,
+                        mechanism: Mechanism::Presigned,
+                        time,
+                        signed_headers: claim.signed_headers()?,
+                        signature: claim.signature()?,
+                        payload,
+                        credential,
+                    },
+                    now,
+                )
             }
         }
     }
@@ -189,7 +195,7 @@ impl S3Authenticator {
         })
     }
 
-    fn check_signature(&self, signed: &Signed<'_>) -> Result<Verified, AuthnError> {
+    fn check_signature(&self, signed: &Signed<'_>, now: Timestamp) -> Result<Verified, AuthnError> {
         let access_key_id = || signed.credential.access_key_id.to_owned();
         signed.check_coverage()?;
         let kind = PayloadKind::parse(signed.payload, signed.mechanism)?;
@@ -198,13 +204,16 @@ impl S3Authenticator {
         let entry = principals
             .entry(signed.credential.access_key_id)
             .ok_or_else(|| AuthnError::InvalidAccessKeyId { access_key_id: access_key_id() })?;
-        let key = entry.signing_keys.get(&entry.principal.secret, &signed.credential.day, &self.region);
+        let key = entry.signing_keys.get(&entry.access_key.secret, &signed.credential.day, &self.region);
 
         let mut buffer = Vec::with_capacity(1024);
         let matches = signed.matches(&key, None, &mut buffer)
             || self.hosts.alternatives(signed.host).any(|host| signed.matches(&key, Some(&host), &mut buffer));
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
+        }
+        if entry.access_key.not_after.is_some_and(|end| now > end) {
+            return Err(AuthnError::ExpiredAccessKey { access_key_id: access_key_id() });
         }
 
         let payload = match kind {
@@ -217,7 +226,7 @@ impl S3Authenticator {
                 Payload::SignedChunks { signer: ChunkSigner::new(key, scope, signed.signature), trailer }
             }
         };
-        let authenticated = Authenticated::new(Arc::clone(&entry.principal));
+        let authenticated = Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key));
         Ok(Verified { authenticated, payload, mechanism: signed.mechanism })
     }
 }
@@ -352,7 +361,7 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::{Permissions, Principal};
+    use crate::authn::{AccessKey, Permissions, Principal};
     use crate::types::{Attributes, PrincipalId};
 
     #[test]
@@ -360,8 +369,7 @@ mod tests {
         let verified = |payload| {
             let principal = Principal {
                 id: PrincipalId::new("feed").unwrap(),
-                access_key_id: "AK".to_owned(),
-                secret: "hush".to_owned().into(),
+                access_keys: vec![AccessKey::new("AK", "hush".to_owned().into())],
                 buckets: Vec::new(),
                 allow: Permissions::ALL,
                 country: None,

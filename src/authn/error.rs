@@ -14,6 +14,12 @@ pub enum AuthnError {
         /// The access key id as sent.
         access_key_id: String,
     },
+    /// The access key's time is over.
+    #[error("the access key is not valid any more; use its successor")]
+    ExpiredAccessKey {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
     /// The signature is not the one that the principal's secret gives.
     #[error(
         "the signature does not match; check the secret key, the signing method and whether a proxy changes the host or the path"
@@ -117,7 +123,7 @@ impl AuthnError {
             | Self::InvalidDate
             | Self::ExpiredPresignedUrl { .. }
             | Self::PresignedUrlNotYetValid { .. } => "AccessDenied",
-            Self::InvalidAccessKeyId { .. } => "InvalidAccessKeyId",
+            Self::InvalidAccessKeyId { .. } | Self::ExpiredAccessKey { .. } => "InvalidAccessKeyId",
             Self::SignatureDoesNotMatch { .. } | Self::SignedHeaderAbsent { .. } => "SignatureDoesNotMatch",
             Self::RequestTimeTooSkewed { .. } => "RequestTimeTooSkewed",
             Self::AuthorizationHeaderMalformed { .. } => "AuthorizationHeaderMalformed",
@@ -148,6 +154,7 @@ impl AuthnError {
     pub fn access_key_id(&self) -> Option<&str> {
         match self {
             Self::InvalidAccessKeyId { access_key_id }
+            | Self::ExpiredAccessKey { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
             | Self::UnsignedPayload { access_key_id }
             | Self::HeaderNotSigned { access_key_id, .. }

@@ -25,7 +25,7 @@ pub use error::AuthnError;
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
-    Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
+    AccessKey, Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
 };
 pub use query::QueryPairs;
 pub use token::{InvalidToken, Role, Token, TokenHash, TokenIdentity, Tokens};

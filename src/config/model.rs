@@ -11,6 +11,8 @@ use crate::types::{Country, KeyId, SiteId};
 /// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from, to be read again when credentials change; none for the installation without one.
+    pub file: Option<PathBuf>,
     /// Where index, keyring and lock live.
     pub data_dir: PathBuf,
     /// Where the policies come from.

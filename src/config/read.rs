@@ -36,7 +36,8 @@ impl Config {
         let text = environment
             .file(path)
             .map_err(|error| vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)])?;
-        Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)
+        let config = Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)?;
+        Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
     /// Reads the text of a file named `file`; relative paths in it begin at `folder`.
@@ -149,6 +150,7 @@ impl Reader<'_> {
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
         let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
         let config = Config {
+            file: None,
             data_dir,
             policies,
             sites_per_country,

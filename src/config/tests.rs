@@ -137,6 +137,34 @@ fn what_is_said_of_the_outside_of_s3_is_read() {
     }
 }
 
+const PAIR: &str = "access-key-id = \"FEEDSERVICE0001\"\nsecret-file = \"feed.secret\"\n";
+
+/// The example with something else for the principal's key pair.
+fn read_with_keys(keys: &str) -> Result<Config, Vec<Diagnostic>> {
+    assert!(GOOD.contains(PAIR));
+    let (before, after) = GOOD.split_once("[[token]]").unwrap();
+    read(&format!("{}\n{keys}\n[[token]]{after}", before.replace(PAIR, "")))
+}
+
+#[test]
+fn a_principal_may_have_several_key_pairs_of_which_some_end() {
+    let old = "[[principal.credential]]\naccess-key-id = \"OLD\"\nsecret-file = \"feed.secret\"\nnot-after = 2027-01-31T00:00:00+05:00\n";
+    let new = "[[principal.credential]]\naccess-key-id = \"NEW\"\nsecret-file = \"feed.secret\"\n";
+    let config = read_with_keys(&format!("{old}{new}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let ends: Vec<_> = config.principals[0].access_keys.iter().map(|key| (key.id.as_str(), key.not_after)).collect();
+    let end = crate::types::Timestamp::parse_rfc3339("2027-01-30T19:00:00Z");
+    assert_eq!(ends, [("OLD", end), ("NEW", None)]);
+    for (wrong, part) in [
+        (format!("{new}{new}"), "has an access key id of"),
+        (format!("{PAIR}{new}"), "not both"),
+        (old.replace("T00:00:00+05:00", ""), "a date with time and offset"),
+        (old.replace("not-after", "not-befor"), "unknown key"),
+    ] {
+        let all = format!("{:?}", read_with_keys(&wrong).unwrap_err());
+        assert!(all.contains(part), "{wrong}: {all}");
+    }
+}
+
 #[test]
 fn a_gateway_without_sites_or_keys_is_refused() {
     let all = format!("{:?}", read("version = 1").unwrap_err());

@@ -8,6 +8,7 @@ use toml::{
 };
 
 use super::{Diagnostics, Origin, Severity, document::Source, nearest};
+use crate::types::Timestamp;
 
 /// A table being read. Every key that is asked for is a known key; [`Table::finish`] reports the others.
 #[derive(Debug)]
@@ -172,6 +173,14 @@ impl<'d> Item<'d> {
             Ok(date) => Some(date),
             Err(_) => self.mismatch("a date of the calendar"),
         }
+    }
+
+    /// As a date with time and offset (`2027-01-31T00:00:00Z`).
+    pub fn instant(self) -> Option<Timestamp> {
+        let wanted = "a date with time and offset such as 2027-01-31T00:00:00Z, without quotes";
+        let DeValue::Datetime(datetime) = self.value.get_ref() else { return self.mismatch(wanted) };
+        let instant = Timestamp::parse_rfc3339(&datetime.to_string());
+        if instant.is_none() { self.mismatch(wanted) } else { instant }
     }
 
     /// As a string in the form of `T`.

@@ -3,15 +3,14 @@
 use secrecy::ExposeSecret;
 
 use super::{Reader, non_empty, parsed, section};
-use crate::authn::{Permissions, Principal, Token, TokenHash};
+use crate::authn::{AccessKey, Permissions, Principal, Token, TokenHash};
 use crate::diagnostics::{Item, Table};
 use crate::types::{Attributes, Country};
 
 impl Reader<'_> {
     pub(super) fn principal(&self, table: &Table<'_>) -> Option<Principal> {
         let id = parsed(table, "id");
-        let access_key_id = table.required("access-key-id").and_then(non_empty);
-        let secret = self.secret(table, "secret");
+        let access_keys = self.access_keys(table);
         let buckets = table.required("buckets").and_then(Item::parsed_list);
         let allow = table.required("allow").and_then(|item| match Permissions::from_words(item.string_list()?) {
             Ok(permissions) => Some(permissions),
@@ -22,15 +21,35 @@ impl Reader<'_> {
         });
         let country = table.parsed("country");
         let attributes = section(table, "attributes", attributes).unwrap_or_default();
-        Some(Principal {
-            id: id?,
-            access_key_id: access_key_id?.to_owned(),
-            secret: secret?,
-            buckets: buckets?,
-            allow: allow?,
-            country,
-            attributes,
-        })
+        Some(Principal { id: id?, access_keys: access_keys?, buckets: buckets?, allow: allow?, country, attributes })
+    }
+
+    /// `[[principal.credential]]`, or one key pair written into the principal itself.
+    fn access_keys(&self, table: &Table<'_>) -> Option<Vec<AccessKey>> {
+        let several = table.tables("credential");
+        if several.is_empty() {
+            return Some(vec![self.access_key(table)?]);
+        }
+        if table.optional("access-key-id").or(table.optional("secret-file")).or(table.optional("secret-env")).is_some() {
+            table.error("give either one key pair or `[[principal.credential]]` tables, not both", None);
+            return None;
+        }
+        let one = |table: Table<'_>| {
+            let mut access_key = self.access_key(&table);
+            let not_after = table.optional("not-after");
+            if let (Some(item), Some(access_key)) = (not_after, &mut access_key) {
+                access_key.not_after = Some(item.instant()?);
+            }
+            table.finish();
+            access_key
+        };
+        several.into_iter().map(one).collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn access_key(&self, table: &Table<'_>) -> Option<AccessKey> {
+        let id = table.required("access-key-id").and_then(non_empty);
+        let secret = self.secret(table, "secret");
+        Some(AccessKey::new(id?, secret?))
     }
 
     pub(super) fn token(&self, table: &Table<'_>) -> Option<Token> {
