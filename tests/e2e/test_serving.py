@@ -280,7 +280,7 @@ def other_client(gateway, access_key):
         region_name="us-east-1",
         aws_access_key_id=access_key,
         aws_secret_access_key=SECRET_KEY,
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
     )
 
 
@@ -336,7 +336,7 @@ def test_unsigned_bodies_may_be_wanted_over_tls_only(make_gateway):
         gateway = make_gateway(s3=setting)
         client = gateway.client()
         client.create_bucket(Bucket="media")
-        url = client.generate_presigned_url("put_object", Params={"Bucket": "media", "Key": "key", "Metadata": PK})
+        url = other_client(gateway, ACCESS_KEY).generate_presigned_url("put_object", Params={"Bucket": "media", "Key": "key", "Metadata": PK})
         headers = {f"x-amz-meta-{name}": value for name, value in PK.items()}
         request = urllib.request.Request(url, data=b"x", method="PUT", headers=headers)
         try:
