@@ -2,13 +2,13 @@
 
 use std::{cell::RefCell, collections::BTreeSet, fmt, str::FromStr};
 
+use time::format_description::well_known::Rfc3339;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
 use super::{Diagnostics, Origin, Severity, document::Source, nearest};
-use crate::types::Timestamp;
 
 /// A table being read. Every key that is asked for is a known key; [`Table::finish`] reports the others.
 #[derive(Debug)]
@@ -176,10 +176,10 @@ impl<'d> Item<'d> {
     }
 
     /// As a date with time and offset (`2027-01-31T00:00:00Z`).
-    pub fn instant(self) -> Option<Timestamp> {
+    pub fn instant(self) -> Option<time::OffsetDateTime> {
         let wanted = "a date with time and offset such as 2027-01-31T00:00:00Z, without quotes";
         let DeValue::Datetime(datetime) = self.value.get_ref() else { return self.mismatch(wanted) };
-        let instant = Timestamp::parse_rfc3339(&datetime.to_string());
+        let instant = time::OffsetDateTime::parse(&datetime.to_string(), &Rfc3339).ok();
         if instant.is_none() { self.mismatch(wanted) } else { instant }
     }
 

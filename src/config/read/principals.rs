@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use super::{Reader, non_empty, parsed, section};
 use crate::authn::{AccessKey, Permissions, Principal, Token, TokenHash};
 use crate::diagnostics::{Item, Table};
-use crate::types::{Attributes, Country};
+use crate::types::{Attributes, Country, Timestamp};
 
 impl Reader<'_> {
     pub(super) fn principal(&self, table: &Table<'_>) -> Option<Principal> {
@@ -38,7 +38,7 @@ impl Reader<'_> {
             let mut access_key = self.access_key(&table);
             let not_after = table.optional("not-after");
             if let (Some(item), Some(access_key)) = (not_after, &mut access_key) {
-                access_key.not_after = Some(item.instant()?);
+                access_key.not_after = Some(Timestamp::from_seconds(item.instant()?.unix_timestamp()));
             }
             table.finish();
             access_key
