@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::views::{
-    ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SiteView, SubjectView,
+    SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -71,6 +72,9 @@ pub enum GatewayError {
     /// The new policies are wrong; the old ones stay in force.
     #[error("the policies have {} mistakes; those in force stay", .0.len())]
     Policies(Vec<Diagnostic>),
+    /// The configuration is wrong; principals and tokens stay as they are.
+    #[error("mistakes in the configuration, principals and tokens stay as they are:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Diagnostic>),
     /// The same request can succeed later.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -103,6 +107,9 @@ pub trait Gateway: Send + Sync + 'static {
     fn policies(&self) -> PoliciesView;
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
+
+    /// Reads principals and tokens again from the configuration; the old ones stay when it is wrong.
+    async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError>;
 
     /// What is known of a subject.
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError>;

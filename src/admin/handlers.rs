@@ -15,7 +15,7 @@ use super::{
     Problem, Query, openapi,
     query::{EntriesParameters, RecordParameters, RecordsParameters},
     router::Api,
-    views::{ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},
+    views::{AccessView, ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},
 };
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
@@ -83,6 +83,14 @@ pub(super) async fn reload_policies(
     Extension(who): Extension<TokenIdentity>,
 ) -> Answer<Json<PoliciesView>> {
     Ok(Json(api.gateway.reload_policies(&request, &who).await?))
+}
+
+pub(super) async fn reload_config(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<AccessView>> {
+    Ok(Json(api.gateway.reload_config(&request, &who).await?))
 }
 
 pub(super) async fn ledger_head(

@@ -25,6 +25,6 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness,
-    RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
+    Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };

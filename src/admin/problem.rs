@@ -68,6 +68,10 @@ impl From<GatewayError> for Problem {
                 let detail = format!("the policies have {} mistakes; those in force stay", mistakes.len());
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-policies", detail).with("diagnostics", json!(mistakes))
             }
+            GatewayError::Config(mistakes) => {
+                let detail = format!("mistakes in the configuration: {}; principals and tokens stay as they are", mistakes.len());
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration", detail).with("diagnostics", json!(mistakes))
+            }
             GatewayError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
             GatewayError::Internal(message) => {
                 tracing::error!(message, "admin request failed");

@@ -80,6 +80,13 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
     later("POST", "/v1/policies/plan", POLICY, "Which records a changed policy would move"),
     built("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
+    built(
+        "POST",
+        "/v1/config/reload",
+        OPERATE,
+        &[],
+        "Read principals and tokens again; the old ones stay when the configuration is wrong",
+    ),
     built("GET", "/v1/subjects/{id}", READ_SUBJECTS, &[], "What is known of a subject"),
     taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
     built("DELETE", "/v1/subjects/{id}", POLICY, &[], "Forget what is known of a subject; its records stay"),

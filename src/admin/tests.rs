@@ -85,6 +85,9 @@ impl Gateway for Fake {
     async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         Ok(view())
     }
+    async fn reload_config(&self, _: &RequestId, _: &TokenIdentity) -> Result<AccessView, GatewayError> {
+        Ok(AccessView { principals: 1, access_keys: 2, tokens: 3 })
+    }
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
         self.evaluate();
         let found = self.subjects.lock().get(subject).cloned();

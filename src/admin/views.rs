@@ -125,6 +125,17 @@ pub struct PoliciesView {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// How many may come in after credentials were read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AccessView {
+    /// Principals.
+    pub principals: usize,
+    /// Their key pairs.
+    pub access_keys: usize,
+    /// Holders of tokens.
+    pub tokens: usize,
+}
+
 /// What is known of a subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectView {

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{open, policies, queries};
+use super::{access::Access, open, policies, queries};
 use crate::admin::{
-    ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Query, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
@@ -27,7 +26,7 @@ use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId,
 /// A running gateway's parts.
 pub(super) struct AppGateway {
     objects: Objects,
-    principals: Arc<ArcSwap<Principals>>,
+    access: Arc<Access>,
     source: PolicySource,
     available: Available,
     metrics: Option<Metrics>,
@@ -38,11 +37,42 @@ pub(super) struct AppGateway {
 impl AppGateway {
     pub(super) fn new(
         objects: Objects,
-        principals: Arc<ArcSwap<Principals>>,
+        access: Arc<Access>,
         (source, available): (PolicySource, Available),
         metrics: Option<Metrics>,
     ) -> Self {
-        Self { objects, principals, source, available, metrics, reloading: Arc::default() }
+        Self { objects, access, source, available, metrics, reloading: Arc::default() }
+    }
+
+    /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
+    /// In the ledger before it is in force.
+    pub(super) async fn reload_access(&self, actor: Actor, request: Option<RequestId>) -> Result<AccessView, GatewayError> {
+        let access = Arc::clone(&self.access);
+        let _turn = self.reloading.lock().await;
+        let fresh = tokio::task::spawn_blocking(move || access.read()).await.map_err(internal)?;
+        let Some(fresh) = fresh.map_err(GatewayError::Config)? else {
+            return Err(GatewayError::Invalid("this gateway runs without a configuration file".to_owned()));
+        };
+        let view = AccessView {
+            principals: fresh.principals.iter().count(),
+            access_keys: fresh.principals.access_keys(),
+            tokens: fresh.tokens.len(),
+        };
+        let event = Event { request, ..Event::new(Kind::AdminAction, actor) };
+        self.objects.index.commit(Change::Note, event).await.map_err(internal)?;
+        self.access.replace(fresh);
+        tracing::info!(
+            principals = view.principals,
+            access_keys = view.access_keys,
+            tokens = view.tokens,
+            "credentials reloaded"
+        );
+        Ok(view)
+    }
+
+    /// Whether there is a configuration that could be read again.
+    pub(super) fn has_configuration(&self) -> bool {
+        self.access.has_file()
     }
 
     /// Reads the policies and puts them in force. The index learns of the revision first: from then on, decisions under the old set
@@ -75,7 +105,7 @@ impl AppGateway {
 
     /// Whose data a write that is only thought of would be.
     fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
-        let principals = self.principals.load();
+        let principals = self.access.principals.load();
         let principal = PrincipalFacts::from(writer(&principals, request).ok()?);
         self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
     }
@@ -136,7 +166,7 @@ impl Gateway for AppGateway {
     }
 
     async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
-        let principals = self.principals.load();
+        let principals = self.access.principals.load();
         let principal = writer(&principals, &request)?;
         let tags = tags(&request);
         let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals(&request, &tags));
@@ -151,6 +181,10 @@ impl Gateway for AppGateway {
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         self.reload(actor(who), Some(request.clone())).await?;
         Ok(self.policies())
+    }
+
+    async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError> {
+        self.reload_access(actor(who), Some(request.clone())).await
     }
 
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {

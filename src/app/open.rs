@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{StartError, policies};
+use super::{StartError, folders, policies};
 use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteLimits};
 use crate::clock::Clock;
 use crate::config::{self, Config, Engine};
@@ -22,7 +22,11 @@ use crate::types::{Country, KeyId};
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     let path = data_dir.join("lock");
     let file_error = |source| StartError::File { path: path.clone(), source };
-    fs::create_dir_all(data_dir).map_err(file_error)?;
+    let data_error = |source| StartError::File { path: data_dir.to_owned(), source };
+    if folders::make(data_dir).map_err(data_error)? {
+        let advice = "the folders in it are closed to them; `chmod 700` it unless its volume needs it so";
+        tracing::warn!(folder = %data_dir.display(), advice, "others can enter the data folder");
+    }
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(file_error)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -68,8 +72,10 @@ pub(super) fn index(
     pseudonyms: &Arc<Pseudonyms>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Index, StartError> {
+    let folder = index_folder(&config.data_dir);
+    folders::private(&folder).map_err(|source| StartError::File { path: folder.clone(), source })?;
     let engine = match config.engine {
-        Engine::Sled => SledEngine::open(&index_folder(&config.data_dir), SledEngine::DEFAULT_CACHE_BYTES)?,
+        Engine::Sled => SledEngine::open(&folder, SledEngine::DEFAULT_CACHE_BYTES)?,
     };
     let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
     Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)

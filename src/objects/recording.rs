@@ -7,6 +7,7 @@ use crate::index::Change;
 use crate::kms::Pseudonyms;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::PlacementRecord;
+use crate::telemetry::metric;
 use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId};
 
 impl Objects {
@@ -46,7 +47,7 @@ impl Objects {
         code: &'static str,
     ) -> Result<(), ObjectError> {
         tracing::info!(request = %request.id, bucket = %bucket, code, "refused");
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
         let caller = (request.auth.principal().id.clone(), code);
         let Some(suppressed) = self.0.refusals.callers.admit(caller, self.clock.now()) else { return Ok(()) };
         self.record(Event { suppressed, ..self.event(request, kind, bucket, key).refused(code) }).await
@@ -62,7 +63,7 @@ impl Objects {
         code: &'static str,
         access_key_id: Option<&str>,
     ) -> Result<(), ObjectError> {
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
         let Some(suppressed) = self.0.refusals.strangers.admit(code, self.clock.now()) else { return Ok(()) };
         let actor = access_key_id.map_or(Actor::Anonymous, |id| Actor::AccessKey(self.pseudonyms.access_key(id)));
         let event = Event { request: Some(request.clone()), suppressed, ..Event::new(Kind::Refused, actor).refused(code) };

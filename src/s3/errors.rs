@@ -280,9 +280,9 @@ impl From<AuthnError> for S3Error {
         let refused = Self { status: Some(error.status()), ..Self::with(code, sentence(&error)) };
         match error {
             AuthnError::AuthorizationHeaderMalformed { region: Some(region), .. } => refused.detail("Region", region),
-            AuthnError::InvalidAccessKeyId { access_key_id } | AuthnError::SignatureDoesNotMatch { access_key_id } => {
-                refused.detail("AWSAccessKeyId", access_key_id)
-            }
+            AuthnError::InvalidAccessKeyId { access_key_id }
+            | AuthnError::ExpiredAccessKey { access_key_id }
+            | AuthnError::SignatureDoesNotMatch { access_key_id } => refused.detail("AWSAccessKeyId", access_key_id),
             _ => refused,
         }
     }

@@ -3,6 +3,7 @@
 //! One file an operation under `ops`; everything about errors is in one table. Nothing here decides where a record lives, and
 //! nothing here touches a site.
 
+mod address;
 mod body;
 pub mod chunked;
 mod conditions;
