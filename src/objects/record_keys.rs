@@ -164,6 +164,7 @@ impl Objects {
             .await
             .map_err(|error| ObjectError::from_kms(country, &error))?;
         self.store_subject_key(site, target, &wrapped).await?;
+        fail::fail_point!("objects::subject-key-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let event = Event {
             request: request.cloned(),
             countries: vec![country],
