@@ -150,6 +150,10 @@ impl Installation {
         if read(site).await?.is_none_or(|kept| kept != marker) {
             return Err(IdentityError::NotKept { site: site.spec().id.clone() });
         }
+        fail::fail_point!("backend::marker-written", |_| Err(IdentityError::Memory {
+            site: site.spec().id.clone(),
+            cause: "failpoint".into()
+        }));
         self.remember(site, epoch).await?;
         *site.marker().0.lock() = Some((epoch, marker));
         Ok(Claim { epoch, created })

@@ -154,6 +154,7 @@ impl Site {
             Ok(_turn) => self.backend.delete(name).await,
             Err(error) => Err(error),
         };
+        fail::fail_point!("backend::removed");
         self.conclude(measured, outcome, 0)
     }
 

@@ -113,13 +113,17 @@ impl Objects {
         event: Event,
         change: impl Fn(&Placement) -> Change,
     ) -> Result<Committed, NotCommitted> {
+        fail::fail_point!("objects::before-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
         let kind = event.kind;
         let mut placement = decided.placement.clone();
         let (mut decisions, mut waits) = (0, 0);
         let refusal = loop {
             let event = self.with_placement(event.clone(), placement.record());
             let stale = match self.index.commit(change(&placement), event).await {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => {
+                    fail::fail_point!("objects::after-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
+                    return Ok(committed);
+                }
                 Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
                 Err(other) => return Err(NotCommitted::Commit(other)),
             };

@@ -85,6 +85,7 @@ impl Ingest<'_> {
             stores.spawn(async move {
                 let blobs = seal_all(sealers, None)?;
                 let stored = store_all(&targets, &blobs).await?;
+                fail::fail_point!("objects::extent-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
                 drop(lease);
                 Ok(stored.into_iter().map(|(receipt, _)| receipt).collect())
             });
@@ -182,6 +183,7 @@ fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<S
 async fn store_all(targets: &[Target], blobs: &[SealedBlob]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let stores = targets.iter().zip(blobs).map(|(target, blob)| async move {
         let receipt = target.site.store(blob).await.map_err(|error| ObjectError::from_backend(target.seal.country(), &error))?;
+        fail::fail_point!("objects::copy-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         Ok::<_, ObjectError>((receipt, blob.head_len()))
     });
     try_join_all(stores).await

@@ -3,6 +3,11 @@
 //! The way of a write: `residency` places it before a byte of the body is read, [`ingest`] seals the body extent by extent and
 //! stores it at every required site, the manifest follows under a ticket of the index, and [`commit`] makes it visible. Until that
 //! commit nothing of the write can be seen, and whatever a failure leaves behind is garbage with a name.
+//!
+//! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
+//! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
+//! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
+//! `objects::copy-written` (a queued copy), `objects::garbage-removed` (before its row is).
 
 mod body;
 mod bucket;

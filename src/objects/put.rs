@@ -93,6 +93,7 @@ impl Objects {
             sites: targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
+        fail::fail_point!("objects::intent-declared", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let ingest = Ingest {
             memory: &self.memory,
             targets: &targets,
@@ -115,6 +116,7 @@ impl Objects {
             standing.check().await?;
             let row = self.new_row(request, &object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
+            fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };

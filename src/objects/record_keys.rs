@@ -182,6 +182,7 @@ impl Objects {
         while !wrapped.sites.contains(target.site()) {
             let blob = seal::subject_key_blob(target, &wrapped)?;
             site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
+            fail::fail_point!("objects::subject-key-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             wrapped.sites.insert(target.site().clone());
             let event = Event {
                 request: request.cloned(),

@@ -197,8 +197,10 @@ impl Objects {
             Some(begun) => begun,
             None => return Ok(Outcome::Done),
         };
+        fail::fail_point!("objects::copy-begun", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let mut standing = Standing::of_copy((self, bucket, &found.key), placement.clone());
         let (head_len, receipts) = self.write_copy(found, &mut standing, bucket, &target, attempt).await?;
+        fail::fail_point!("objects::copy-written", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let row = target.stored_row(attempt, head_len, self.clock.now());
         match self.add_copy(found, bucket, standing.placement(), row, receipts).await {
             Ok(()) => Ok(Outcome::Stored),

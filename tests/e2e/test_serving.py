@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -16,39 +15,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import wire
+from authority import Authority
 from gateway import ACCESS_KEY, SECRET_KEY, TOKENS
 
 PK = {"domicile-subject": "subject-in-no-log", "domicile-residence": "PK"}
-
-
-class Authority:
-    """A certificate authority of one test."""
-
-    def __init__(self, folder, name):
-        self.folder, self.name = folder, name
-        self.key, self.certificate = folder / f"{name}.key", folder / f"{name}.pem"
-        self._openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate,
-        )  # fmt: skip
-
-    def _openssl(self, *arguments):
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-    def issue(self, name):
-        """Key and certificate for 127.0.0.1."""
-        key, request, certificate = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
-        extensions = self.folder / "extensions"
-        extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
-        self._openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", key, "-out", request,
-        )  # fmt: skip
-        self._openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "2",
-            "-extfile", extensions, "-out", certificate,
-        )  # fmt: skip
-        return certificate, key
 
 
 @pytest.fixture

@@ -67,6 +67,7 @@ impl Objects {
             sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
+        fail::fail_point!("objects::intent-declared", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let ingest = Ingest {
             memory: &self.memory,
             targets: &open.targets,
