@@ -52,7 +52,8 @@ def last_line(report):
         return str(text).strip().splitlines()[-1] if text else ""
     message = crash.message.splitlines()[0] if crash.message else ""
     entries = getattr(getattr(text, "reprtraceback", None), "reprentries", [])
-    lines = [entry.reprfileloc.lineno for entry in entries if "test_" in str(getattr(entry.reprfileloc, "path", ""))]
+    places = [place for entry in entries if (place := getattr(entry, "reprfileloc", None))]
+    lines = [place.lineno for place in places if pathlib.Path(place.path).name.startswith("test_")]
     return f"{message} (line {lines[0]})" if lines else message
 
 
