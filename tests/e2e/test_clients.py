@@ -4,37 +4,14 @@ import filecmp
 import hashlib
 import json
 import os
-import pathlib
 import random
-import shutil
-import subprocess
-import sys
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-SMALL = random.Random(1).randbytes(100_000)
-LARGE = random.Random(2).randbytes(64 << 20)
-METADATA = {"domicile-subject": "amna", "domicile-residence": "PK"}
+from clients import LARGE, METADATA, SMALL, program, run, sha, tree
+
 AWS_METADATA = ",".join(f"{name}={value}" for name, value in METADATA.items())
-
-
-def program(name):
-    beside = pathlib.Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
-        pytest.fail(f"`{name}` is not installed; ./test installs it")
-    return found
-
-
-def run(command, env, **options):
-    done = subprocess.run(command, env=env, capture_output=True, timeout=300, **options)
-    assert done.returncode == 0, f"{command}: {done.stderr.decode(errors='replace')[-3000:]}"
-    return done.stdout
-
-
-def sha(data):
-    return hashlib.sha256(data).hexdigest()
 
 
 def test_boto3(anywhere, tmp_path):
@@ -171,10 +148,6 @@ def test_rclone(anywhere, rclone, tmp_path):
     assert json.loads(rclone("lsjson", "gw:media/users/amna/rclone") or "[]") == []
 
 
-def tree(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_rclone_sync_both_ways(anywhere, rclone, tmp_path):
     here, there, remote = tmp_path / "here", tmp_path / "there", "gw:media/users/amna/tree"
     names = ["a.txt", "empty", "sub/b.bin", "sub/deep/c", "sub/اردو نام.txt", "sub/space and + plus & more"]
@@ -195,4 +168,30 @@ def test_rclone_sync_both_ways(anywhere, rclone, tmp_path):
     rclone("sync", "here", remote, *UPLOAD)
     rclone("sync", remote, "there")
     assert tree(there) == tree(here)
+
+    # And the other way round: what changed there arrives here.
+    (there / "sub/deep/c").write_bytes(b"changed there")
+    (there / "sub/new").write_bytes(b"new")
+    (there / "empty").unlink()
+    rclone("sync", "there", remote, *UPLOAD)
+    rclone("sync", remote, "here")
+    assert tree(here) == tree(there)
+    rclone("check", "--download", "here", remote)
+    rclone("purge", remote)
+
+
+def test_rclone_sync_of_a_large_tree(anywhere, rclone, tmp_path, full):
+    """Thousands of small files and some that go in parts, several at a time."""
+    count, size = (2000, 96 << 20) if full else (200, 9 << 20)
+    here, there, remote = tmp_path / "here", tmp_path / "there", "gw:media/users/amna/large-tree"
+    for position in range(count):
+        path = here / f"{position % 17}/{position % 5}/file {position}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(random.Random(position).randbytes(position * 37 % 5000))
+    for position in range(3):
+        (here / f"in parts {position}").write_bytes(random.Random(position).randbytes(size + position))
+    several = ["--transfers=8", "--s3-upload-cutoff=8M", "--s3-chunk-size=5M"]
+    rclone("sync", "here", remote, *several, *UPLOAD)
+    rclone("sync", remote, "there", *several)
+    assert {name: sha(data) for name, data in tree(there).items()} == {name: sha(data) for name, data in tree(here).items()}
     rclone("purge", remote)
