@@ -11,6 +11,7 @@ mod acl;
 mod action;
 mod context;
 mod evaluate;
+mod facts;
 mod policy;
 mod settings;
 #[cfg(test)]

@@ -2,17 +2,16 @@
 
 use super::{Acl, Grant, Grantee, Group, InvalidAcl, Permission};
 use crate::{
-    access::{Action, Caller, Resource},
+    access::{Action, Caller},
     types::AccountId,
 };
 
 /// Who asks an ACL, and whether grants to the public count.
 #[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// See [`super::super::PublicAccessBlock::ignore_public_acls`].
-    pub ignore_public: bool,
+pub(in crate::access) struct Asker<'a> {
+    pub(in crate::access) caller: &'a Caller,
+    /// See [`crate::access::PublicAccessBlock::ignore_public_acls`].
+    pub(in crate::access) ignore_public: bool,
 }
 
 impl Acl {
@@ -54,11 +53,13 @@ impl Acl {
 }
 
 impl Permission {
-    /// Whether it lets a grantee do this: to a bucket for actions on buckets and writes of objects, to an object for all others.
+    /// Whether it lets a grantee do this. Listing, writing and deleting ask the bucket's ACL, reading an object the object's. "Mapping of
+    /// ACL permissions and access policy permissions" in the Amazon S3 User Guide.
     pub fn allows(self, action: Action) -> bool {
         let needed = match action {
             Action::ListBucket | Action::ListBucketVersions | Action::ListBucketMultipartUploads => Self::Read,
-            Action::PutObject => Self::Write,
+            // Deleting takes owning the object besides; the evaluation asks for that.
+            Action::PutObject | Action::DeleteObject | Action::DeleteObjectVersion => Self::Write,
             Action::GetBucketAcl => Self::ReadAcp,
             Action::PutBucketAcl => Self::WriteAcp,
             Action::GetObject | Action::GetObjectVersion | Action::GetObjectTorrent | Action::GetObjectVersionTorrent => {
@@ -68,8 +69,7 @@ impl Permission {
             Action::PutObjectAcl | Action::PutObjectVersionAcl => Self::WriteAcp,
             _ => return false,
         };
-        // On an object `WRITE` means nothing, so full control of an object does not bring it either.
-        self == needed || (self == Self::FullControl && (needed != Self::Write || action.resource() == Resource::Object))
+        self == needed || self == Self::FullControl
     }
 }
 

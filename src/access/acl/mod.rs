@@ -5,7 +5,7 @@ mod grants;
 mod headers;
 
 pub use canned::CannedAcl;
-pub use grants::Asker;
+pub(super) use grants::Asker;
 use serde::{Deserialize, Serialize};
 
 use crate::types::AccountId;
