@@ -3,6 +3,8 @@
 use super::{MalformedPolicy, json::Json};
 use crate::{access::Caller, types::AccountId};
 
+const KINDS: [&str; 4] = ["AWS", "CanonicalUser", "Service", "Federated"];
+
 /// The principals of a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Principals {
@@ -35,7 +37,7 @@ impl Principals {
         };
         let mut named = Vec::new();
         for (kind, values) in members {
-            let place = format!("{place}.{kind}");
+            let place = if KINDS.contains(&kind.as_str()) { format!("{place}.{kind}") } else { place.to_owned() };
             let values = values.one_or_many();
             if values.is_empty() {
                 return Err(MalformedPolicy::at(place, "the list of principals is empty"));
@@ -83,9 +85,7 @@ impl Named {
             "Service" => Err(wrong("a service such as `logging.s3.amazonaws.com`")),
             "Federated" if text != "*" && !text.is_empty() => Ok(Self::Elsewhere),
             "Federated" => Err(wrong("an identity provider")),
-            _ => {
-                Err(MalformedPolicy::at(place, "unknown kind of principal: use `AWS`, `CanonicalUser`, `Service` or `Federated`"))
-            }
+            _ => Err(MalformedPolicy::at(place, format!("unknown kind of principal; there are {}", KINDS.join(", ")))),
         }
     }
 

@@ -112,11 +112,11 @@ fn resources(members: &[(String, Json)], place: &str, variables: bool) -> Result
 fn conditions(block: &Json, place: &str, variables: bool) -> Result<Vec<Condition>, MalformedPolicy> {
     let mut conditions = Vec::new();
     for (name, keys) in object(block, place)? {
-        let place = format!("{place}.{name}");
         let operator = Operator::parse(name).ok_or_else(|| {
             let shown: String = name.chars().take(64).collect();
-            MalformedPolicy::at(&place, format!("invalid condition operator `{shown}`"))
+            MalformedPolicy::at(place, format!("invalid condition operator `{shown}`"))
         })?;
+        let place = format!("{place}.{name}");
         for (key, values) in object(keys, &place)? {
             conditions.push(Condition::read(operator, key, values, &place, variables)?);
         }

@@ -92,15 +92,16 @@ impl Statement {
         if !speaks_of_it {
             return Match::No;
         }
-        let (of_object, others): (Vec<_>, Vec<_>) =
-            self.conditions.iter().partition(|condition| condition.key.source() == Source::Object);
-        if !others.iter().all(|condition| condition.holds(facts, self.effect)) {
+        let of_object = |condition: &&Condition| condition.key.source() == Source::Object;
+        let holds = |condition: &Condition| condition.holds(facts, self.effect);
+        if !self.conditions.iter().filter(|condition| !of_object(condition)).all(holds) {
             return Match::No;
         }
-        if !of_object.is_empty() && facts.lacks_object() {
+        let mut of_object = self.conditions.iter().filter(of_object).peekable();
+        if facts.lacks_object() && of_object.peek().is_some() {
             return Match::NeedsObject;
         }
-        if of_object.iter().all(|condition| condition.holds(facts, self.effect)) { Match::Yes } else { Match::No }
+        if of_object.all(holds) { Match::Yes } else { Match::No }
     }
 }
 

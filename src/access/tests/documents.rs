@@ -61,11 +61,7 @@ fn documents_that_cannot_say_where_and_what() {
         (format!(r#"{{"Effect": "Allow", "Principal": {{}}, {read}}}"#), "Statement[0].Principal", "invalid principal"),
         (format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": []}}, {read}}}"#), "Statement[0].Principal.AWS", "empty"),
         (format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": 1}}, {read}}}"#), "Statement[0].Principal.AWS", "a string"),
-        (
-            format!(r#"{{"Effect": "Allow", "Principal": {{"User": "a"}}, {read}}}"#),
-            "Statement[0].Principal.User",
-            "unknown kind",
-        ),
+        (format!(r#"{{"Effect": "Allow", "Principal": {{"User": "a"}}, {read}}}"#), "Statement[0].Principal", "unknown kind"),
         (
             format!(r#"{{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::alt:user/*"}}, {read}}}"#),
             "Statement[0].Principal.AWS",
@@ -96,8 +92,8 @@ fn documents_that_cannot_say_where_and_what() {
     }
     for (condition, place, problem) in [
         (r#"[]"#, "Condition", "should be an object"),
-        (r#"{"StringEqual": {}}"#, "Condition.StringEqual", "operator `StringEqual`"),
-        (r#"{"StringEqual": {"s3:prefix": "a"}}"#, "Condition.StringEqual", "operator `StringEqual`"),
+        (r#"{"StringEqual": {}}"#, "Condition", "operator `StringEqual`"),
+        (r#"{"StringEqual": {"s3:prefix": "a"}}"#, "Condition", "operator `StringEqual`"),
         (r#"{"StringEquals": {"s3:suffix": "a"}}"#, "Condition.StringEquals", "`s3:suffix`"),
         (r#"{"StringEquals": {"s3:prefix": []}}"#, "Condition.StringEquals.s3:prefix", "empty"),
         (r#"{"StringEquals": {"s3:prefix": {}}}"#, "Condition.StringEquals.s3:prefix", "an object"),
