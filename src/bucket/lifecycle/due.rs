@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn the_newest_noncurrent_versions_are_kept() {
         let noncurrent = Some(NoncurrentExpiration { days: 2, keep: Some(3) });
-        let rules = lifecycle(vec![Rule { expiration: None, noncurrent, ..rule("r", "") }]);
+        let rules = lifecycle(vec![Rule { expiration: None, noncurrent, ..filter(Filter::default()) }]);
         let since = at("2026-01-01T10:00:00Z");
         let due = |newer| rules.due(&Candidate::Noncurrent { key: "k", size: 0, tags: &[], since, newer }, DAY);
         assert_eq!(due(2), None);
