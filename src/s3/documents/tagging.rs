@@ -8,6 +8,7 @@ use crate::s3::xml::{self, Element, NAMESPACE, XmlWriter};
 const ROOT: &str = "Tagging";
 
 type Tags = Vec<(String, String)>;
+type Check = fn(&[(String, String)]) -> Result<(), InvalidTag>;
 
 /// Reads what PutObjectTagging is sent.
 pub(crate) fn parse_of_object(document: &[u8]) -> Result<Tags, S3Error> {
@@ -19,7 +20,7 @@ pub(crate) fn parse_of_bucket(document: &[u8]) -> Result<Tags, S3Error> {
     parse(document, check_bucket_tags)
 }
 
-fn parse(document: &[u8], check: fn(&[(String, String)]) -> Result<(), InvalidTag>) -> Result<Tags, S3Error> {
+fn parse(document: &[u8], check: Check) -> Result<Tags, S3Error> {
     let root = xml::parse(document, ROOT)?;
     check_children(&root, &["TagSet"], &[])?;
     let set = root.child("TagSet").ok_or_else(|| malformed("`Tagging` needs a `TagSet`."))?;
