@@ -3,6 +3,7 @@
 //! The way of a write, one module a stage: [`authn`] says who asks, [`residency`] where the record must live, [`seal`] makes it
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod audit;

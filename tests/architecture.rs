@@ -26,34 +26,35 @@ const MODULES: &[(&str, &str)] = &[
     ("telemetry", "types"),
     ("server", ""),
     ("policy", "types digest diagnostics"),
-    ("bucket", "types"),
     ("authn", ""),
+    ("access", "types authn"),
+    ("bucket", "types access"),
     ("kms", ""),
     ("audit", ""),
     ("residency", "authn policy"),
     ("seal", "kms residency"),
     ("backend", "residency seal"),
-    ("index", "bucket audit kms policy residency backend"),
-    ("objects", "bucket authn policy kms audit residency seal backend index"),
-    ("relocation", "bucket authn policy kms audit residency seal backend index objects"),
-    ("scrub", "bucket authn policy kms audit residency seal backend index objects"),
-    ("recovery", "bucket authn policy kms audit residency seal backend index objects"),
-    ("lifecycle", "bucket authn policy kms audit residency seal backend index objects"),
-    ("erasure", "bucket authn policy kms audit residency seal backend index objects"),
-    ("orders", "bucket authn policy kms audit residency seal backend index objects"),
-    ("s3", "bucket authn objects"),
+    ("index", "access bucket audit kms policy residency backend"),
+    ("objects", "authn access bucket policy kms audit residency seal backend index"),
+    ("relocation", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("scrub", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("recovery", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("erasure", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("orders", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("s3", "authn access bucket objects"),
     (
         "admin",
-        "bucket authn policy kms audit residency seal backend index objects relocation scrub recovery lifecycle erasure orders",
+        "authn access bucket policy kms audit residency seal backend index objects relocation scrub recovery lifecycle erasure orders",
     ),
-    ("config", "bucket authn policy kms audit residency seal backend index objects s3 admin server"),
-    ("app", "bucket authn policy kms audit residency seal backend index objects s3 admin server config"),
-    ("cli", "bucket authn policy kms audit residency seal backend index objects s3 admin server config app"),
+    ("config", "authn access bucket policy kms audit residency seal backend index objects s3 admin server"),
+    ("app", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config"),
+    ("cli", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config app"),
     ("main", "app cli"),
 ];
 
 /// Modules that name no common module but those of their row: what decides is pure, and what all stand on stands on little.
-const STRICT: &str = "types diagnostics digest clock telemetry policy bucket";
+const STRICT: &str = "types diagnostics digest clock telemetry policy access bucket";
 
 /// Edges that the layers do not give, each with what it is for.
 const BEYOND: &[(&str, &str, &str)] = &[

@@ -29,6 +29,15 @@ pub enum SettingError {
     /// Versioning cannot be turned off, only suspended.
     #[error("{0}")]
     IllegalVersioning(Cow<'static, str>),
+    /// The public access block refuses it.
+    #[error("{0}")]
+    AccessDenied(Cow<'static, str>),
+    /// Object ownership has turned ACLs off.
+    #[error("the bucket does not allow ACLs")]
+    AclsOff,
+    /// ACLs cannot be turned off while the bucket's ACL grants others something.
+    #[error("the bucket's ACL grants others something, which object ownership `BucketOwnerEnforced` does not allow")]
+    AclNotPrivate,
     /// S3 has it and the gateway has not.
     #[error("{0}")]
     NotImplemented(Cow<'static, str>),
@@ -45,6 +54,9 @@ impl SettingError {
             Self::InvalidTag(_) => "InvalidTag",
             Self::InvalidBucketState(_) => "InvalidBucketState",
             Self::IllegalVersioning(_) => "IllegalVersioningConfigurationException",
+            Self::AccessDenied(_) => "AccessDenied",
+            Self::AclsOff => "AccessControlListNotSupported",
+            Self::AclNotPrivate => "InvalidBucketAclWithObjectOwnership",
             Self::NotImplemented(_) => "NotImplemented",
         }
     }

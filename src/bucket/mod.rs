@@ -1,4 +1,5 @@
-//! What a bucket is configured to do: versioning, object lock, lifecycle, CORS, tags and encryption, and what each says of a request.
+//! What a bucket is configured to do: versioning, object lock, lifecycle, CORS, tags and encryption, who may do what,
+//! and what each says of a request.
 //!
 //! Pure: no I/O, no clock, no XML. The types are stored with the bucket (MessagePack with named fields); what is stored has been checked.
 

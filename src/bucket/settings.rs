@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Acl, BucketPolicy, ObjectOwnership, PublicAccessBlock};
 use crate::bucket::{Cors, Encryption, Lifecycle, ObjectLock, SettingError, Versioning, check_bucket_tags};
 
 /// A bucket's settings.
@@ -20,6 +21,14 @@ pub struct BucketSettings {
     pub tags: Vec<(String, String)>,
     /// Encryption, where it was set; without, it is [`Encryption::default`].
     pub encryption: Option<Encryption>,
+    /// Its policy.
+    pub policy: Option<BucketPolicy>,
+    /// Its ACL, where one was set; without, it is the owner's alone.
+    pub acl: Option<Acl>,
+    /// Object ownership, where it was set; see [`BucketSettings::ownership`].
+    pub ownership: Option<ObjectOwnership>,
+    /// The public access block, where it was set; see [`BucketSettings::public_access`].
+    pub public_access: Option<PublicAccessBlock>,
 }
 
 /// One change of a bucket's settings.
@@ -38,12 +47,30 @@ pub enum Setting {
     Tags(Vec<(String, String)>),
     /// PutBucketEncryption, or its deletion.
     Encryption(Option<Encryption>),
+    /// PutBucketPolicy, or its deletion. A public policy is refused where the public access block says so.
+    Policy(Option<BucketPolicy>),
+    /// PutBucketAcl. Refused where ACLs are off, or where it is public and the public access block says so.
+    Acl(Acl),
+    /// PutBucketOwnershipControls, or their deletion. ACLs can be turned off only while the bucket's is private.
+    Ownership(Option<ObjectOwnership>),
+    /// PutPublicAccessBlock, or its deletion.
+    PublicAccess(Option<PublicAccessBlock>),
 }
 
 impl BucketSettings {
     /// Those of a bucket that is created with object lock: versioning is enabled with it.
     pub fn with_object_lock() -> Self {
         Self { versioning: Versioning::Enabled, object_lock: Some(ObjectLock::default()), ..Self::default() }
+    }
+
+    /// The object ownership in force: a bucket without the setting is as S3's were before there was one.
+    pub fn ownership(&self) -> ObjectOwnership {
+        self.ownership.unwrap_or(ObjectOwnership::ObjectWriter)
+    }
+
+    /// The public access block in force: none without the setting.
+    pub fn public_access(&self) -> PublicAccessBlock {
+        self.public_access.unwrap_or(PublicAccessBlock::NONE)
     }
 
     /// Makes the change, or says why the other settings do not allow it and changes nothing.
@@ -64,6 +91,19 @@ impl BucketSettings {
                 self.tags = tags;
             }
             Setting::Encryption(encryption) => self.encryption = encryption,
+            Setting::Policy(policy) => {
+                self.check_policy(policy.as_ref())?;
+                self.policy = policy;
+            }
+            Setting::Acl(acl) => {
+                self.check_acl(&acl)?;
+                self.acl = Some(acl);
+            }
+            Setting::Ownership(ownership) => {
+                self.check_ownership(ownership)?;
+                self.ownership = ownership;
+            }
+            Setting::PublicAccess(block) => self.public_access = block,
         }
         Ok(())
     }
@@ -88,12 +128,41 @@ impl BucketSettings {
         }
         lock.default.map_or(Ok(()), |default| default.period.check())
     }
+
+    fn check_policy(&self, policy: Option<&BucketPolicy>) -> Result<(), SettingError> {
+        match policy {
+            Some(policy) if self.public_access().refuses_policy(policy) => {
+                Err(SettingError::AccessDenied("The bucket's public access block refuses public policies.".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_acl(&self, acl: &Acl) -> Result<(), SettingError> {
+        if !self.ownership().acls_enabled() {
+            return Err(SettingError::AclsOff);
+        }
+        if self.public_access().refuses_acl(acl) {
+            return Err(SettingError::AccessDenied("The bucket's public access block refuses public ACLs.".into()));
+        }
+        Ok(())
+    }
+
+    fn check_ownership(&self, ownership: Option<ObjectOwnership>) -> Result<(), SettingError> {
+        let off = ownership.is_some_and(|ownership| !ownership.acls_enabled());
+        if off && self.acl.as_ref().is_some_and(|acl| !acl.is_private()) {
+            return Err(SettingError::AclNotPrivate);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::CannedAcl;
     use crate::bucket::{DefaultRetention, LockMode, Period};
+    use crate::types::AccountId;
 
     fn refused(settings: &BucketSettings, setting: Setting) -> &'static str {
         let mut changed = settings.clone();
@@ -151,6 +220,34 @@ mod tests {
         assert!(settings.tags.is_empty());
     }
 
+    fn acl(canned: CannedAcl) -> Acl {
+        canned.for_bucket(&AccountId::new("owner").unwrap())
+    }
+
+    #[test]
+    fn acls_are_refused_where_they_are_off() {
+        let mut settings = BucketSettings { ownership: Some(ObjectOwnership::BucketOwnerEnforced), ..BucketSettings::default() };
+        assert_eq!(refused(&settings, Setting::Acl(acl(CannedAcl::Private))), "AccessControlListNotSupported");
+        settings.apply(Setting::Ownership(None)).unwrap();
+        settings.apply(Setting::Acl(acl(CannedAcl::PublicRead))).unwrap();
+        let enforced = Setting::Ownership(Some(ObjectOwnership::BucketOwnerEnforced));
+        assert_eq!(refused(&settings, enforced.clone()), "InvalidBucketAclWithObjectOwnership");
+        settings.apply(Setting::Ownership(Some(ObjectOwnership::BucketOwnerPreferred))).unwrap();
+        settings.apply(Setting::Acl(acl(CannedAcl::Private))).unwrap();
+        settings.apply(enforced).unwrap();
+    }
+
+    #[test]
+    fn the_public_access_block_refuses_public_acls() {
+        let mut settings = BucketSettings::default();
+        assert_eq!(settings.public_access(), PublicAccessBlock::NONE);
+        settings.apply(Setting::PublicAccess(Some(PublicAccessBlock::ALL))).unwrap();
+        assert_eq!(refused(&settings, Setting::Acl(acl(CannedAcl::PublicReadWrite))), "AccessDenied");
+        settings.apply(Setting::Acl(acl(CannedAcl::Private))).unwrap();
+        settings.apply(Setting::PublicAccess(None)).unwrap();
+        settings.apply(Setting::Acl(acl(CannedAcl::PublicReadWrite))).unwrap();
+    }
+
     #[test]
     fn settings_are_read_back_and_from_rows_that_lack_them() {
         let settings = BucketSettings {
@@ -159,6 +256,9 @@ mod tests {
             }),
             tags: vec![("a".to_owned(), "b".to_owned())],
             encryption: Some(Encryption::default()),
+            acl: Some(acl(CannedAcl::PublicRead)),
+            ownership: Some(ObjectOwnership::ObjectWriter),
+            public_access: Some(PublicAccessBlock::ALL),
             ..BucketSettings::with_object_lock()
         };
         let stored = rmp_serde::to_vec_named(&settings).unwrap();

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::response::ResponseBody;
 use super::xml::XmlWriter;
+use crate::access::{InvalidAcl, MalformedPolicy};
 use crate::authn::AuthnError;
 use crate::bucket::SettingError;
 use crate::objects::{BodyError, ObjectError};
@@ -58,6 +59,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AclNotSupported "AccessControlListNotSupported" 400 "The bucket does not allow ACLs.",
     AccessDenied "AccessDenied" 403 "Access denied.",
     AuthorizationHeaderMalformed "AuthorizationHeaderMalformed" 400 "The authorization header is malformed.",
     AuthorizationQueryParametersError "AuthorizationQueryParametersError" 400 "The query authentication parameters are wrong.",
@@ -74,6 +76,7 @@ codes! {
     InternalError "InternalError" 500 "The gateway met an internal error; its log has the request id.",
     InvalidAccessKeyId "InvalidAccessKeyId" 403 "The access key id is not known here.",
     InvalidArgument "InvalidArgument" 400 "An argument is invalid.",
+    InvalidBucketAclWithObjectOwnership "InvalidBucketAclWithObjectOwnership" 400 "The bucket's ACL grants others something.",
     InvalidBucketName "InvalidBucketName" 400 "The bucket name is not valid.",
     InvalidBucketState "InvalidBucketState" 409 "The bucket's other settings do not allow this.",
     InvalidDigest "InvalidDigest" 400 "The Content-MD5 is not the base64 of an MD5.",
@@ -90,6 +93,8 @@ codes! {
     InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
     InvalidUri "InvalidURI" 400 "The URI cannot be read.",
     KeyTooLongError "KeyTooLongError" 400 "A key has at most 1024 bytes of UTF-8.",
+    MalformedAcl "MalformedACLError" 400 "The ACL is not well-formed or not what this operation expects.",
+    MalformedPolicy "MalformedPolicy" 400 "The policy is not well-formed or not one of this bucket.",
     MalformedTrailer "MalformedTrailerError" 400 "The body's trailer is malformed.",
     MalformedXml "MalformedXML" 400 "The XML is not well-formed or not what this operation expects.",
     MaxMessageLengthExceeded "MaxMessageLengthExceeded" 400 "The request's document is too large.",
@@ -112,6 +117,7 @@ codes! {
     ServiceUnavailable "ServiceUnavailable" 503 "The gateway cannot serve this request now; try again.",
     SignatureDoesNotMatch "SignatureDoesNotMatch" 403 "The signature does not match.",
     SlowDown "SlowDown" 503 "The gateway is busy; try again more slowly.",
+    UnresolvableEmail "UnresolvableGrantByEmailAddress" 400 "No account goes by this e-mail address.",
     ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400 "The body does not match x-amz-content-sha256.",
 }
 
@@ -271,6 +277,19 @@ impl From<SettingError> for S3Error {
     }
 }
 
+impl From<InvalidAcl> for S3Error {
+    fn from(error: InvalidAcl) -> Self {
+        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidArgument);
+        Self::with(code, sentence(&error))
+    }
+}
+
+impl From<MalformedPolicy> for S3Error {
+    fn from(error: MalformedPolicy) -> Self {
+        Self::with(Code::MalformedPolicy, sentence(&error))
+    }
+}
+
 impl From<BodyError> for S3Error {
     fn from(error: BodyError) -> Self {
         let code = match error {
@@ -391,6 +410,9 @@ mod tests {
             E::InvalidTag(crate::bucket::InvalidTag("a")),
             E::InvalidBucketState("a".into()),
             E::IllegalVersioning("a".into()),
+            E::AccessDenied("a".into()),
+            E::AclsOff,
+            E::AclNotPrivate,
             E::NotImplemented("a".into()),
         ];
         for error in all {

@@ -1,0 +1,1 @@
+//! Text in which `*` and `?` stand for others.
