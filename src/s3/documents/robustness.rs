@@ -2,7 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::{cors, encryption, legal_hold, lifecycle, logging, object_lock, request_payment, retention, tagging, versioning};
+use super::{
+    acl, cors, encryption, legal_hold, lifecycle, logging, object_lock, ownership_controls, public_access_block, request_payment,
+    retention, tagging, versioning,
+};
+use crate::access::Accounts;
+use crate::types::AccountId;
 
 /// The words of all documents.
 const NAMES: &[&str] = &[
@@ -28,15 +33,39 @@ const NAMES: &[&str] = &[
     "CORSRule",
     "AllowedOrigin",
     "MaxAgeSeconds",
+    "AccessControlPolicy",
+    "AccessControlList",
+    "Grant",
+    "Grantee",
+    "ID",
+    "Permission",
+    "OwnershipControls",
+    "PublicAccessBlockConfiguration",
 ];
 
+/// Every account there can be.
+struct Everybody;
+
+impl Accounts for Everybody {
+    fn exists(&self, _: &AccountId) -> bool {
+        true
+    }
+
+    fn by_email(&self, address: &str) -> Option<AccountId> {
+        AccountId::new(address).ok()
+    }
+}
+
 fn read_all(document: &[u8]) {
+    let _ = acl::parse(document, &AccountId::new("owner").unwrap(), &Everybody);
     let _ = cors::parse(document);
     let _ = encryption::parse(document);
     let _ = legal_hold::parse(document);
     let _ = lifecycle::parse(document);
     let _ = logging::parse(document);
     let _ = object_lock::parse(document);
+    let _ = ownership_controls::parse(document);
+    let _ = public_access_block::parse(document);
     let _ = request_payment::parse(document);
     let _ = retention::parse(document);
     let _ = tagging::parse_of_bucket(document);
