@@ -10,7 +10,7 @@ use super::record_keys::{Target, new_record_id};
 use super::{Body, Description, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
 use crate::{
     audit::{Actor, Event, Kind},
-    authn::{Authenticated, Permissions, Principal},
+    authn::{AccessKey, Authenticated, Permissions, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, Sites, memory::MemoryBackend},
     clock::{Clock, SystemClock},
     index::{Change, Index, IndexKeys, MemoryEngine, WriteCondition},
@@ -117,8 +117,7 @@ impl World {
         let parts = ObjectsParts { index, residency: Arc::new(residency), policies, hierarchy, pseudonyms, sites, clock, memory };
         let auth = Authenticated::for_test(Principal {
             id: PrincipalId::new("feed").unwrap(),
-            access_key_id: "AK".to_owned(),
-            secret: "hush".to_owned().into(),
+            access_keys: vec![AccessKey::new("AK", "hush".to_owned().into())],
             buckets: vec!["*".parse().unwrap()],
             allow: Permissions::ALL,
             country: None,

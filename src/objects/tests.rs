@@ -7,7 +7,13 @@ mod queued;
 mod subject_keys;
 mod uploads;
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    ops::{Bound, ControlFlow},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -17,10 +23,10 @@ use parking_lot::Mutex;
 use super::*;
 use crate::{
     audit::{Actor, Event, Kind},
-    authn::{Authenticated, Permissions, Principal},
+    authn::{AccessKey, Authenticated, Permissions, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, memory::MemoryBackend},
     clock::ManualClock,
-    index::{Change, IndexKeys, MemoryEngine, Record, WriteCondition, read_ledger},
+    index::{Change, Engine, IndexKeys, MemoryEngine, Record, WriteCondition},
     kms::{Keyring, SecretKey},
     policy::PolicyFile,
     residency::SiteSpec,
@@ -158,8 +164,7 @@ impl World {
         });
         let auth = Authenticated::for_test(Principal {
             id: PrincipalId::new("feed").unwrap(),
-            access_key_id: "AKFEED".to_owned(),
-            secret: "secret".to_owned().into(),
+            access_keys: vec![AccessKey::new("AKFEED", "secret".to_owned().into())],
             buckets: vec!["*".parse().unwrap()],
             allow: Permissions::ALL,
             country: None,
@@ -235,9 +240,14 @@ impl World {
 
     /// The kinds of the ledger's entries, in order.
     fn ledger(&self) -> Vec<String> {
-        let entries = read_ledger(&*self.kept.engine).unwrap().entries;
-        let parse = |entry: &Vec<u8>| serde_json::from_slice::<serde_json::Value>(entry).unwrap();
-        entries.iter().map(|entry| parse(entry)["kind"].as_str().unwrap().to_owned()).collect()
+        let mut kinds = Vec::new();
+        let each = &mut |_: &[u8], entry: &[u8]| {
+            let entry: serde_json::Value = serde_json::from_slice(entry).unwrap();
+            kinds.push(entry["kind"].as_str().unwrap().to_owned());
+            ControlFlow::Continue(())
+        };
+        self.kept.engine.scan(Bound::Included(b"l"), Bound::Excluded(b"m"), each).unwrap();
+        kinds
     }
     /// How many entries of the ledger are of `kind`.
     fn count(&self, kind: &str) -> usize {
