@@ -8,6 +8,7 @@ pub mod app;
 pub mod audit;
 pub mod authn;
 pub mod backend;
+pub mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod config;
