@@ -75,9 +75,12 @@ const fn is_zero(number: &u64) -> bool {
 pub enum Kind {
     CreateBucket,
     DeleteBucket,
+    ConfigureBucket,
     PutObject,
     CopyObject,
     DeleteObject,
+    /// A version's tags, retention or legal hold changed.
+    DescribeObject,
     CreateUpload,
     UploadPart,
     CompleteUpload,

@@ -1,9 +1,9 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
 use super::{
-    BucketId, Index, IndexError, Record,
+    BucketId, Index, IndexError, Record, Version,
     catalogue::Inner,
-    codec::decode_record,
+    codec::{decode_record, decode_version},
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
 };

@@ -18,6 +18,7 @@ mod hashing;
 mod ingest;
 mod limits;
 mod list;
+mod lock;
 mod manifest;
 mod multipart;
 mod put;
@@ -26,7 +27,9 @@ mod record_keys;
 mod recording;
 mod replicate;
 mod request;
+mod settings;
 mod subjects;
+mod versions;
 
 use std::sync::Arc;
 
@@ -50,6 +53,7 @@ pub use manifest::Manifest;
 pub use multipart::{PartsPage, PartsRequest};
 pub use read::{ReadBody, ReadError};
 pub use request::*;
+pub use versions::VersionsRequest;
 
 /// What the use cases work with. `app` builds it.
 pub struct ObjectsParts {

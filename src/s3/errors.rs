@@ -7,9 +7,10 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use super::response::ResponseBody;
 use super::xml::XmlWriter;
 use crate::authn::AuthnError;
+use crate::bucket::SettingError;
 use crate::objects::{BodyError, ObjectError};
 use crate::residency::Refusal;
-use crate::types::RequestId;
+use crate::types::{RequestId, VersionId};
 
 /// Declares [`Code`] and its table from one list: variant, text of the code, HTTP status, message when there is none better.
 macro_rules! codes {
@@ -68,10 +69,12 @@ codes! {
     EntityTooLarge "EntityTooLarge" 400 "The upload is larger than one request may carry.",
     EntityTooSmall "EntityTooSmall" 400 "A part other than the last is smaller than 5 MiB.",
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
+    IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning state is not Enabled or Suspended.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
     InternalError "InternalError" 500 "The gateway met an internal error; its log has the request id.",
     InvalidAccessKeyId "InvalidAccessKeyId" 403 "The access key id is not known here.",
     InvalidArgument "InvalidArgument" 400 "An argument is invalid.",
+    InvalidBucketState "InvalidBucketState" 409 "The request does not fit the bucket's state.",
     InvalidBucketName "InvalidBucketName" 400 "The bucket name is not valid.",
     InvalidDigest "InvalidDigest" 400 "The Content-MD5 is not the base64 of an MD5.",
     InvalidEncryptionAlgorithm "InvalidEncryptionAlgorithmError" 400 "The encryption algorithm is not valid; use AES256.",
@@ -81,6 +84,7 @@ codes! {
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
     InvalidRequest "InvalidRequest" 400 "The request is not valid.",
+    InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period is not a positive number of days or years.",
     InvalidStorageClass "InvalidStorageClass" 400 "The only storage class is STANDARD; residency decides where data lives.",
     InvalidTag "InvalidTag" 400 "A tag is not valid.",
     InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
@@ -97,6 +101,9 @@ codes! {
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
     NoSuchUpload "NoSuchUpload" 404 "The multipart upload does not exist; it may have been completed or aborted.",
     NoSuchVersion "NoSuchVersion" 404 "The version does not exist.",
+    NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
+    NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",
+    ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404 "The bucket has no object lock configuration.",
     NotImplemented "NotImplemented" 501 "This is not implemented.",
     NotModified "NotModified" 304 "Not modified.",
     PreconditionFailed "PreconditionFailed" 412 "A condition of the request does not hold.",
@@ -240,8 +247,16 @@ impl From<ObjectError> for S3Error {
             E::MetadataTooLarge { size, max } => {
                 Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())
             }
-            E::DeleteMarker => Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
-                .header(HeaderName::from_static("x-amz-delete-marker"), "true"),
+            E::Deleted { marker } => delete_marker(Self::new(Code::NoSuchKey), &marker),
+            E::DeleteMarker { marker, modified } => {
+                let error = Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
+                    .header(header::ALLOW, "DELETE")
+                    .header(header::LAST_MODIFIED, &modified.to_http_date());
+                delete_marker(error, &marker)
+            }
+            E::Locked => Self::with(Code::AccessDenied, sentence(&error)),
+            E::ObjectLockMissing => Self::with(Code::InvalidRequest, "Bucket is missing Object Lock Configuration."),
+            E::Setting(setting) => setting.into(),
             E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ResidencyUnavailable, sentence(&error)),
             E::Overloaded => Self::new(Code::SlowDown),
             // What went wrong inside is for the log, never for the client.
@@ -250,6 +265,19 @@ impl From<ObjectError> for S3Error {
                 Self::new(Code::InternalError)
             }
         }
+    }
+}
+
+fn delete_marker(error: S3Error, marker: &VersionId) -> S3Error {
+    error
+        .header(HeaderName::from_static("x-amz-delete-marker"), "true")
+        .header(HeaderName::from_static("x-amz-version-id"), &marker.to_string())
+}
+
+impl From<SettingError> for S3Error {
+    fn from(error: SettingError) -> Self {
+        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidRequest);
+        Self::with(code, sentence(&error))
     }
 }
 

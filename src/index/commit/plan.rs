@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::Receipt,
+    bucket::{BucketSettings, Setting},
     index::{
         AddCopyChange, Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage,
         GarbageKey, GarbageReason, IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale,
