@@ -26,7 +26,7 @@ const MODULES: &[(&str, &str)] = &[
     ("telemetry", "types"),
     ("server", ""),
     ("policy", "types digest diagnostics"),
-    ("bucket", "types digest"),
+    ("bucket", "types"),
     ("authn", ""),
     ("kms", ""),
     ("audit", ""),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::bucket::InvalidTag;
+
 /// A setting that breaks a rule of S3: what S3 answers, and why. Messages name no key and no subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -19,8 +21,8 @@ pub enum SettingError {
     #[error("{0}")]
     InvalidRetentionPeriod(Cow<'static, str>),
     /// A tag breaks the rules for tags.
-    #[error("{0}")]
-    InvalidTag(Cow<'static, str>),
+    #[error(transparent)]
+    InvalidTag(#[from] InvalidTag),
     /// The bucket's other settings do not allow it.
     #[error("{0}")]
     InvalidBucketState(Cow<'static, str>),

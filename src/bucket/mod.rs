@@ -17,5 +17,5 @@ pub use error::SettingError;
 pub use lifecycle::{Candidate, Due, Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule, Scope};
 pub use object_lock::{DefaultRetention, Lock, LockMode, LockRefused, ObjectLock, Period, Retention};
 pub use settings::{BucketSettings, Setting};
-pub use tags::{MAX_BUCKET_TAGS, MAX_OBJECT_TAGS, check_bucket_tags, check_object_tags};
+pub use tags::{InvalidTag, MAX_BUCKET_TAGS, MAX_OBJECT_TAGS, check_bucket_tags, check_object_tags};
 pub use versioning::Versioning;

@@ -69,13 +69,13 @@ codes! {
     EntityTooLarge "EntityTooLarge" 400 "The upload is larger than one request may carry.",
     EntityTooSmall "EntityTooSmall" 400 "A part other than the last is smaller than 5 MiB.",
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
-    IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning state is not Enabled or Suspended.",
+    IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning configuration is not valid.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
     InternalError "InternalError" 500 "The gateway met an internal error; its log has the request id.",
     InvalidAccessKeyId "InvalidAccessKeyId" 403 "The access key id is not known here.",
     InvalidArgument "InvalidArgument" 400 "An argument is invalid.",
-    InvalidBucketState "InvalidBucketState" 409 "The request does not fit the bucket's state.",
     InvalidBucketName "InvalidBucketName" 400 "The bucket name is not valid.",
+    InvalidBucketState "InvalidBucketState" 409 "The bucket's other settings do not allow this.",
     InvalidDigest "InvalidDigest" 400 "The Content-MD5 is not the base64 of an MD5.",
     InvalidEncryptionAlgorithm "InvalidEncryptionAlgorithmError" 400 "The encryption algorithm is not valid; use AES256.",
     InvalidObjectState "InvalidObjectState" 403 "The operation does not apply to the object's state.",
@@ -84,7 +84,7 @@ codes! {
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
     InvalidRequest "InvalidRequest" 400 "The request is not valid.",
-    InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period is not a positive number of days or years.",
+    InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period must be a positive number of days or years.",
     InvalidStorageClass "InvalidStorageClass" 400 "The only storage class is STANDARD; residency decides where data lives.",
     InvalidTag "InvalidTag" 400 "A tag is not valid.",
     InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
@@ -99,13 +99,13 @@ codes! {
     MissingRequestBody "MissingRequestBodyError" 400 "The request needs a body.",
     NoSuchBucket "NoSuchBucket" 404 "The bucket does not exist.",
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
-    NoSuchUpload "NoSuchUpload" 404 "The multipart upload does not exist; it may have been completed or aborted.",
-    NoSuchVersion "NoSuchVersion" 404 "The version does not exist.",
     NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
     NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",
-    ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404 "The bucket has no object lock configuration.",
+    NoSuchUpload "NoSuchUpload" 404 "The multipart upload does not exist; it may have been completed or aborted.",
+    NoSuchVersion "NoSuchVersion" 404 "The version does not exist.",
     NotImplemented "NotImplemented" 501 "This is not implemented.",
     NotModified "NotModified" 304 "Not modified.",
+    ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404 "The bucket has no object lock configuration.",
     PreconditionFailed "PreconditionFailed" 412 "A condition of the request does not hold.",
     RequestTimeTooSkewed "RequestTimeTooSkewed" 403 "The request's time differs too much from the gateway's.",
     RequestTimeout "RequestTimeout" 400 "The body was not read within the timeout.",
@@ -288,6 +288,13 @@ impl From<Refusal> for S3Error {
     }
 }
 
+impl From<SettingError> for S3Error {
+    fn from(error: SettingError) -> Self {
+        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidRequest);
+        Self::with(code, sentence(&error))
+    }
+}
+
 impl From<BodyError> for S3Error {
     fn from(error: BodyError) -> Self {
         let code = match error {
@@ -395,6 +402,24 @@ mod tests {
         let response = S3Error::from(ObjectError::Internal("disk /dev/sda1 is full".to_owned())).into_response(&id(), "/", false);
         assert_eq!(response.status(), 500);
         assert!(!text(response).contains("sda1"));
+    }
+
+    #[test]
+    fn every_refused_setting_is_in_the_table() {
+        use SettingError as E;
+        let all = [
+            E::Malformed("a".into()),
+            E::InvalidArgument("a".into()),
+            E::InvalidRequest("a".into()),
+            E::InvalidRetentionPeriod("a".into()),
+            E::InvalidTag(crate::bucket::InvalidTag("a")),
+            E::InvalidBucketState("a".into()),
+            E::IllegalVersioning("a".into()),
+            E::NotImplemented("a".into()),
+        ];
+        for error in all {
+            assert_eq!(Some(S3Error::from(error.clone()).code()), Code::from_text(error.code()), "{error:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod body;
 pub mod chunked;
 mod conditions;
+#[cfg_attr(not(test), expect(dead_code, reason = "no operation reads or writes all of them yet"))]
+mod documents;
 mod errors;
 #[cfg(feature = "test-util")]
 pub mod fuzzing;

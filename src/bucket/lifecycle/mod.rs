@@ -1,8 +1,13 @@
 //! Lifecycle rules: what a bucket lets go of by itself, and when.
 
-use std::time::Duration;
+mod check;
+mod due;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+
+pub use due::{Candidate, Due};
 
 use crate::bucket::SettingError;
 use crate::types::Timestamp;
@@ -78,90 +83,41 @@ pub struct NoncurrentExpiration {
     pub keep: Option<u32>,
 }
 
-/// Something that a rule may be for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Candidate<'a> {
-    /// The current version of a key.
-    Current {
-        /// Its key.
-        key: &'a str,
-        /// Its size, in bytes.
-        size: u64,
-        /// Its tags.
-        tags: &'a [(String, String)],
-        /// When it was written.
-        written: Timestamp,
-    },
-    /// A version, or a delete marker, that something newer stands before.
-    Noncurrent {
-        /// Its key.
-        key: &'a str,
-        /// Its size, in bytes; 0 for a delete marker.
-        size: u64,
-        /// Its tags.
-        tags: &'a [(String, String)],
-        /// When what stands before it was written.
-        since: Timestamp,
-        /// How many noncurrent versions of the key are newer.
-        newer: u32,
-    },
-    /// A delete marker that is all there is of a key.
-    LoneMarker {
-        /// Its key.
-        key: &'a str,
-        /// When it was written.
-        written: Timestamp,
-    },
-    /// A multipart upload.
-    Upload {
-        /// Its key.
-        key: &'a str,
-        /// When it was created.
-        created: Timestamp,
-    },
-}
-
-/// That something goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due<'a> {
-    /// From when on.
-    pub at: Timestamp,
-    /// The id of the rule that says so.
-    pub rule: &'a str,
-}
-
 impl Lifecycle {
     /// Checks the rules, and names those without an id.
-    pub fn new(_rules: Vec<Rule>) -> Result<Self, SettingError> {
-        todo!()
+    pub fn new(mut rules: Vec<Rule>) -> Result<Self, SettingError> {
+        check::check(&rules)?;
+        name(&mut rules);
+        Ok(Self { rules })
     }
 
     /// The rules.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
-
-    /// When `candidate` goes, by the rule that lets it go first. A `day` is 24 hours but in tests; days end at multiples of it since the
-    /// Unix epoch, which is midnight UTC.
-    pub fn due(&self, _candidate: &Candidate<'_>, _day: Duration) -> Option<Due<'_>> {
-        todo!()
-    }
 }
 
-impl Due<'_> {
-    /// The value of `x-amz-expiration`.
-    pub fn expiration_header(&self) -> String {
-        todo!()
-    }
-
-    /// The values of `x-amz-abort-date` and `x-amz-abort-rule-id`.
-    pub fn abort_headers(&self) -> (String, String) {
-        todo!()
+impl Filter {
+    /// How many conditions it has.
+    pub fn conditions(&self) -> usize {
+        usize::from(self.prefix.is_some())
+            + self.tags.len()
+            + usize::from(self.larger_than.is_some())
+            + usize::from(self.smaller_than.is_some())
     }
 }
 
 impl Default for Scope {
     fn default() -> Self {
         Self::Filter(Filter::default())
+    }
+}
+
+/// Names the rules without an id `rule-1`, `rule-2` and so on, as far as those are free.
+fn name(rules: &mut [Rule]) {
+    let taken: BTreeSet<String> = rules.iter().map(|rule| rule.id.clone()).collect();
+    let mut free = (1_usize..).map(|number| format!("rule-{number}")).filter(|id| !taken.contains(id));
+    for rule in rules.iter_mut().filter(|rule| rule.id.is_empty()) {
+        rule.id = free.next().unwrap_or_default();
     }
 }
