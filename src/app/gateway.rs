@@ -16,7 +16,7 @@ use crate::audit::{Actor, Event, Kind};
 use crate::authn::{Principals, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Version, Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
+use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, Role};

@@ -46,5 +46,9 @@ pub(super) fn decode_record(body: &[u8]) -> Result<Record, IndexError> {
 
 pub(super) fn decode_version(body: &[u8]) -> Result<Version, IndexError> {
     let summary = decode_summary(body)?;
-    if summary.delete_marker { Ok(Version::Marker(summary)) } else { decode_record(body).map(|record| Version::Record(Box::new(record))) }
+    if summary.delete_marker {
+        Ok(Version::Marker(summary))
+    } else {
+        decode_record(body).map(|record| Version::Record(Box::new(record)))
+    }
 }

@@ -28,7 +28,8 @@ mod versions;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, Stale, UpdateChange, WriteCondition,
+    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, Stale, UpdateChange,
+    WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};

@@ -274,13 +274,6 @@ fn delete_marker(error: S3Error, marker: &VersionId) -> S3Error {
         .header(HeaderName::from_static("x-amz-version-id"), &marker.to_string())
 }
 
-impl From<SettingError> for S3Error {
-    fn from(error: SettingError) -> Self {
-        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidRequest);
-        Self::with(code, sentence(&error))
-    }
-}
-
 impl From<Refusal> for S3Error {
     fn from(refusal: Refusal) -> Self {
         let code = Code::from_text(refusal.code()).unwrap_or(Code::AccessDenied);

@@ -12,8 +12,8 @@ use super::plan::Draft;
 use crate::{
     audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally, Version,
-        Waste,
+        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
+        Version, Waste,
         catalogue::Inner,
         codec::{decode, decode_record, decode_version, encode},
         counters::count,

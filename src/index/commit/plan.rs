@@ -1,7 +1,6 @@
 //! What each change does to the rows: everything is checked before anything is written.
 
 use std::{
-    collections::BTreeSet,
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
 };
@@ -11,25 +10,15 @@ use super::{
     group::{Body, Group, sealed},
 };
 use crate::{
-    backend::Receipt,
     bucket::{BucketSettings, Setting},
     index::{
-        AddCopyChange, Bucket, BucketId, Change, CommitError, Committed, CompletedUpload, CopyRow, CopyState, Counter, Garbage,
-        GarbageKey, GarbageReason, IndexError, Layout, Part, PartEntry, PutChange, PutPartChange, Record, SiteRow, Stale,
-        SubjectRow, Upload, UploadState, Waste, WriteCondition,
-        codec::encode_record,
-        counters::counters_of,
-        garbage::run,
-        keys::{self, Secondary, kind},
+        Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
+        Layout, SiteRow, Stale, SubjectRow, Waste,
+        keys::{self, kind},
     },
     kms::WrappedSubjectKey,
-    policy::Role,
     residency::Basis,
-    seal::BlobName,
-    types::{
-        AttemptId, Attributes, BucketName, Generation, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId,
-        Ticket, UploadId,
-    },
+    types::{AttemptId, Attributes, BucketName, Generation, KeyId, PolicyRevision, PrincipalId, RecordId, SubjectId},
 };
 
 /// A planned change.
@@ -237,4 +226,3 @@ impl Group<'_> {
         Ok(())
     }
 }
-

@@ -13,8 +13,8 @@ use crate::{
     backend::Receipt,
     bucket::Versioning,
     index::{
-        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Layout, PutChange,
-        Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Layout,
+        PutChange, Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
         codec::{encode_marker, encode_record},
         counters::counters_of,
         keys::{self, Secondary},
@@ -296,7 +296,13 @@ impl Group<'_> {
     }
 
     /// A version by its ticket, current or not.
-    fn record_at(&self, bucket: BucketId, key: &ObjectKey, ticket: Ticket, id: RecordId) -> Result<(Vec<u8>, Record), CommitError> {
+    fn record_at(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        ticket: Ticket,
+        id: RecordId,
+    ) -> Result<(Vec<u8>, Record), CommitError> {
         let row = keys::record(bucket, key.as_str());
         if let Some(record) = self.record(&row)?.filter(|record| record.summary.id == id) {
             return Ok((row, record));
@@ -307,7 +313,14 @@ impl Group<'_> {
     }
 
     /// Puts a version among the noncurrent ones.
-    fn shelve(&self, draft: &mut Draft, bucket: BucketId, key: &ObjectKey, summary: &Summary, body: Body) -> Result<(), IndexError> {
+    fn shelve(
+        &self,
+        draft: &mut Draft,
+        bucket: BucketId,
+        key: &ObjectKey,
+        summary: &Summary,
+        body: Body,
+    ) -> Result<(), IndexError> {
         draft.put(keys::history(bucket, key.as_str(), summary.ticket), body);
         if summary.version == VersionId::Null {
             draft.put(keys::null_version(bucket, key.as_str()), sealed(&summary.ticket)?);

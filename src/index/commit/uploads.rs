@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     index::{
-        BucketId, CommitError, CompletedUpload, CopyRow, GarbageReason, IndexError, Part, PartEntry, PutChange, PutPartChange, Stale,
-        Upload, UploadState, Waste, garbage::run, keys,
+        BucketId, CommitError, CompletedUpload, CopyRow, GarbageReason, IndexError, Part, PartEntry, PutChange, PutPartChange,
+        Stale, Upload, UploadState, Waste, garbage::run, keys,
     },
     policy::Role,
     residency::Basis,

@@ -3,8 +3,8 @@
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
-    Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState, Version,
-    WriteCondition,
+    Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
+    Version, WriteCondition,
 };
 use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
 use crate::objects::ingest::store_manifest;

@@ -23,8 +23,12 @@ pub(crate) fn lock(headers: &HeaderMap) -> Result<Lock, S3Error> {
             until: Timestamp::parse_rfc3339(until)
                 .ok_or_else(|| invalid(UNTIL, "The retain until date must be provided in ISO 8601 format."))?,
         }),
-        (Some(_), None) => return Err(invalid(UNTIL, "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")),
-        (None, Some(_)) => return Err(invalid(MODE, "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")),
+        (Some(_), None) => {
+            return Err(invalid(UNTIL, "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied."));
+        }
+        (None, Some(_)) => {
+            return Err(invalid(MODE, "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied."));
+        }
     };
     let legal_hold = match text(headers, HOLD)? {
         None => None,

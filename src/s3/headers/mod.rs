@@ -52,7 +52,12 @@ fn invalid(name: &'static str, message: impl Into<String>) -> S3Error {
 
 /// Everything a client says of a new object besides its bytes.
 pub(super) fn description(headers: &HeaderMap) -> Result<Description, S3Error> {
-    Ok(Description { content: content_headers(headers)?, metadata: user_metadata(headers)?, tags: tags(headers)?, lock: lock(headers)? })
+    Ok(Description {
+        content: content_headers(headers)?,
+        metadata: user_metadata(headers)?,
+        tags: tags(headers)?,
+        lock: lock(headers)?,
+    })
 }
 
 #[cfg(test)]

@@ -167,6 +167,7 @@ mod tests {
             metadata: [("who".to_owned(), "پاک".to_owned())].into(),
             tags: vec![("a".to_owned(), "b".to_owned())],
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
+            lock: Default::default(),
             placement,
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },

@@ -50,7 +50,8 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
 }
 
 fn parse_marker(version: &str, key_marker: Option<&str>) -> Result<VersionId, S3Error> {
-    let invalid = |message: &'static str| S3Error::with(Code::InvalidArgument, message).detail("ArgumentName", "version-id-marker");
+    let invalid =
+        |message: &'static str| S3Error::with(Code::InvalidArgument, message).detail("ArgumentName", "version-id-marker");
     if key_marker.is_none() {
         return Err(invalid("A version-id marker cannot be specified without a key marker."));
     }
