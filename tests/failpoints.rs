@@ -47,7 +47,7 @@ fn open(folder: &Path) -> Index {
 
 fn create(name: &str) -> (Change, Event) {
     let name = BucketName::new(name).unwrap();
-    let change = Change::CreateBucket { name, owner: PrincipalId::new("tests").unwrap(), region: None };
+    let change = Change::CreateBucket { name, owner: PrincipalId::new("tests").unwrap(), region: None, settings: Box::default() };
     (change, Event::new(Kind::CreateBucket, Actor::System))
 }
 

@@ -15,7 +15,7 @@ use crate::audit::{Actor, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
+use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, Role};
@@ -141,7 +141,7 @@ impl Gateway for AppGateway {
         let index = &self.objects.index;
         let Some(row) = index.bucket(bucket)? else { return Err(GatewayError::NotFound("there is no such bucket")) };
         let found = match version {
-            Some(version) => index.version(&row, key, version)?,
+            Some(version) => index.version(&row, key, version)?.and_then(Version::into_record),
             None => index.current(&row, key)?,
         };
         Ok(found.iter().map(|record| view(bucket, key, record)).collect())

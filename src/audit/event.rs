@@ -113,9 +113,12 @@ pub struct Asked {
 pub enum Kind {
     CreateBucket,
     DeleteBucket,
+    ConfigureBucket,
     PutObject,
     CopyObject,
     DeleteObject,
+    /// A version's tags, retention or legal hold changed.
+    DescribeObject,
     CreateUpload,
     UploadPart,
     CompleteUpload,

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, IndexError, Intent, IntentGuard,
     PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
-    codec::{decode, decode_record},
+    codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
     engine::Batch,
@@ -35,7 +35,7 @@ use crate::{
     digest,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
     residency::{Directory, DirectoryEntry, DirectoryError},
-    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId, VersionId},
+    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
 };
 
 /// The installation's keys that the index works with.
@@ -157,7 +157,7 @@ impl Index {
     async fn warm(&self, change: &Change) {
         let row = match change {
             Change::Put(put) | Change::CompleteUpload { put, .. } => keys::record(put.bucket, put.key.as_str()),
-            Change::Delete { bucket, key, .. } => keys::record(*bucket, key.as_str()),
+            Change::Delete(delete) => keys::record(delete.bucket, delete.key.as_str()),
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
             _ => return,
         };
@@ -195,14 +195,9 @@ impl Index {
         Ok(self.inner.buckets.load().values().cloned().collect())
     }
 
-    /// The newest version of a key; a delete marker is returned as such.
+    /// The current record of a key; `None` also when its newest version is a delete marker.
     pub fn current(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Record>, IndexError> {
         self.inner.record(bucket.id, key.as_str())
-    }
-
-    /// One version of a key.
-    pub fn version(&self, bucket: &Bucket, key: &ObjectKey, version: VersionId) -> Result<Option<Record>, IndexError> {
-        Ok(self.current(bucket, key)?.filter(|record| record.summary.version == version))
     }
 
     /// The part table of a completed upload. A record that names one has one: its absence is corruption.
@@ -276,15 +271,18 @@ impl Index {
     pub async fn recount(&self) -> Result<Counters, IndexError> {
         self.blocking(|inner| {
             let mut counters = Counters::new();
-            inner.each(&[kind::RECORD], |row, body| {
-                let record = decode_record(body)?;
-                let bucket = row.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-                let bucket = BucketId(bucket.ok_or(IndexError::Corrupt { kind: 'r' })?);
-                for counter in counters_of(bucket, &record) {
-                    count(&mut counters, counter, record.summary.size, true);
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
+            for kind in [kind::RECORD, kind::HISTORY] {
+                inner.each(&[kind], |row, body| {
+                    let bucket = row.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+                    let bucket = BucketId(bucket.ok_or(IndexError::Corrupt { kind: 'r' })?);
+                    if let Some(record) = decode_version(body)?.into_record() {
+                        for counter in counters_of(bucket, &record) {
+                            count(&mut counters, counter, record.summary.size, true);
+                        }
+                    }
+                    Ok(ControlFlow::Continue(()))
+                })?;
+            }
             Ok(counters)
         })
         .await

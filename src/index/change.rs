@@ -5,10 +5,11 @@ use super::{
 };
 use crate::{
     backend::Receipt,
+    bucket::{BucketSettings, Retention, Setting, SettingError},
     digest::ETag,
     kms::WrappedSubjectKey,
     residency::{Basis, Origin},
-    types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId},
+    types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId, VersionId},
 };
 
 /// One change of the catalogue, committed whole with its ledger entry or not at all.
@@ -22,6 +23,17 @@ pub enum Change {
         owner: PrincipalId,
         /// The `LocationConstraint`.
         region: Option<String>,
+        /// What it is configured to do from the start.
+        settings: Box<BucketSettings>,
+    },
+    /// Changes what a bucket is configured to do.
+    SetBucket {
+        /// The name.
+        name: BucketName,
+        /// Which bucket of that name.
+        id: BucketId,
+        /// The change.
+        setting: Box<Setting>,
     },
     /// Deletes a bucket that holds no record and no open upload.
     DeleteBucket {
@@ -32,17 +44,11 @@ pub enum Change {
     },
     /// Stores a record.
     Put(Box<PutChange>),
-    /// Removes the current record of a key; of an absent key it removes nothing and succeeds.
-    Delete {
-        /// The bucket.
-        bucket: BucketId,
-        /// The key.
-        key: ObjectKey,
-        /// The delete's place among the changes of the key: a record with a higher ticket stays.
-        ticket: Ticket,
-        /// What must hold.
-        condition: WriteCondition,
-    },
+    /// Deletes a key or one of its versions. Without a version, what that means is decided by the bucket's versioning at commit: the
+    /// record goes, or a delete marker comes. Of what is absent it removes nothing and succeeds.
+    Delete(Box<DeleteChange>),
+    /// Changes what a version says of itself; its bytes stay.
+    Update(Box<UpdateChange>),
     /// Opens an upload.
     CreateUpload {
         /// The upload, open.
@@ -122,6 +128,62 @@ pub struct PutChange {
     pub condition: WriteCondition,
 }
 
+/// A key or version to be deleted.
+#[derive(Debug, Clone)]
+pub struct DeleteChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version; `None` deletes the key.
+    pub version: Option<VersionId>,
+    /// Only this record: what else has that key or version by now stays.
+    pub record: Option<RecordId>,
+    /// Who asks: the owner of the delete marker.
+    pub owner: PrincipalId,
+    /// The delete's place among the changes of the key: a record with a higher ticket stays.
+    pub ticket: Ticket,
+    /// The version id of the delete marker where the bucket's versioning is on.
+    pub marker: VersionId,
+    /// What must hold of the version, or of the current record.
+    pub condition: WriteCondition,
+    /// Whether a retention in governance mode is to be overridden.
+    pub bypass_governance: bool,
+}
+
+/// A version's new description.
+#[derive(Debug, Clone)]
+pub struct UpdateChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The record; when it is neither current nor among the versions, the change is refused.
+    pub record: RecordId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
+    /// The change.
+    pub update: RecordUpdate,
+    /// What the caller's decision depended on, when there was one.
+    pub basis: Option<Basis>,
+}
+
+/// What of a version can be changed.
+#[derive(Debug, Clone)]
+pub enum RecordUpdate {
+    /// Its tags.
+    Tags(Vec<(String, String)>),
+    /// How long it is kept.
+    Retention {
+        /// `None` ends it.
+        retention: Option<Retention>,
+        /// Whether a retention in governance mode may be shortened.
+        bypass_governance: bool,
+    },
+    /// Whether it is kept until further notice.
+    LegalHold(bool),
+}
+
 /// A part to be stored.
 #[derive(Debug, Clone)]
 pub struct PutPartChange {
@@ -149,8 +211,10 @@ pub struct AddCopyChange {
     pub bucket: BucketId,
     /// The key.
     pub key: ObjectKey,
-    /// The record; when it is no longer current, the change is refused.
+    /// The record; when it is neither current nor among the versions, the change is refused.
     pub record: RecordId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
     /// The copy, pending or stored.
     pub copy: CopyRow,
     /// Proof for its manifest blob; none for a pending copy.
@@ -178,8 +242,10 @@ pub enum WriteCondition {
 pub struct Committed {
     /// The number of the ledger entry.
     pub ledger: u64,
-    /// The record that a put replaced or a delete removed.
+    /// The version that a put replaced or a delete removed.
     pub replaced: Option<Summary>,
+    /// The delete marker that a delete wrote.
+    pub marker: Option<Summary>,
     /// The bucket that was created.
     pub bucket: Option<std::sync::Arc<Bucket>>,
     /// Whether a newer record was already there: the put counts as having happened before it.
@@ -237,6 +303,12 @@ pub enum CommitError {
     /// No such record.
     #[error("no such record")]
     NoSuchKey,
+    /// A retention or a legal hold keeps the version.
+    #[error("a retention or a legal hold keeps the version")]
+    Locked,
+    /// The bucket cannot be configured so.
+    #[error(transparent)]
+    Setting(SettingError),
     /// The owner already has a key of that generation: use it.
     #[error("the owner has a subject key of that generation")]
     KeyExists(Box<WrappedSubjectKey>),
@@ -268,6 +340,8 @@ impl CommitError {
             Self::UploadCompleted(_) => "upload-completed",
             Self::InvalidPart(_) => "invalid-part",
             Self::NoSuchKey => "no-such-key",
+            Self::Locked => "locked",
+            Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",
             Self::SiteConflict => "site-conflict",
             Self::NotStored { .. } => "not-stored",

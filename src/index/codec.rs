@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Detail, IndexError, Record, Summary};
+use super::{Detail, IndexError, Record, Summary, Version};
 
 /// MessagePack with named fields.
 pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, IndexError> {
@@ -15,12 +15,17 @@ pub(super) fn decode<T: DeserializeOwned>(kind: char, body: &[u8]) -> Result<T, 
 
 /// The summary's length, the summary, the detail: a listing decodes only the summary.
 pub(super) fn encode_record(record: &Record) -> Result<Vec<u8>, IndexError> {
+    let mut body = encode_marker(&record.summary)?;
+    rmp_serde::encode::write_named(&mut body, &record.detail).map_err(|error| IndexError::Encode(error.to_string()))?;
+    Ok(body)
+}
+
+/// A delete marker is a summary alone.
+pub(super) fn encode_marker(summary: &Summary) -> Result<Vec<u8>, IndexError> {
     let mut body = vec![0; 4];
-    let failed = |error: rmp_serde::encode::Error| IndexError::Encode(error.to_string());
-    rmp_serde::encode::write_named(&mut body, &record.summary).map_err(failed)?;
+    rmp_serde::encode::write_named(&mut body, summary).map_err(|error| IndexError::Encode(error.to_string()))?;
     let length = u32::try_from(body.len() - 4).map_err(|error| IndexError::Encode(error.to_string()))?;
     body[..4].copy_from_slice(&length.to_be_bytes());
-    rmp_serde::encode::write_named(&mut body, &record.detail).map_err(failed)?;
     Ok(body)
 }
 
@@ -37,4 +42,13 @@ pub(super) fn decode_summary(body: &[u8]) -> Result<Summary, IndexError> {
 pub(super) fn decode_record(body: &[u8]) -> Result<Record, IndexError> {
     let (summary, detail) = split(body).ok_or(IndexError::Corrupt { kind: 'r' })?;
     Ok(Record { summary: decode('r', summary)?, detail: decode::<Detail>('r', detail)? })
+}
+
+pub(super) fn decode_version(body: &[u8]) -> Result<Version, IndexError> {
+    let summary = decode_summary(body)?;
+    if summary.delete_marker {
+        Ok(Version::Marker(summary))
+    } else {
+        decode_record(body).map(|record| Version::Record(Box::new(record)))
+    }
 }

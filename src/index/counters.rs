@@ -22,9 +22,8 @@ pub type Counters = HashMap<Counter, Tally>;
 
 /// Everything that a record counts for.
 pub(super) fn counters_of(bucket: BucketId, record: &Record) -> impl Iterator<Item = Counter> + '_ {
-    let live = !record.summary.delete_marker;
-    let sites = record.detail.copies.iter().filter(move |copy| live && copy.is_stored());
-    let instruments = record.detail.placement.instruments.iter().filter(move |_| live);
+    let sites = record.detail.copies.iter().filter(|copy| copy.is_stored());
+    let instruments = record.detail.placement.instruments.iter();
     sites
         .map(move |copy| Counter::Site(copy.country, copy.site.clone(), bucket))
         .chain(instruments.map(|id| Counter::Instrument(id.clone())))

@@ -13,9 +13,11 @@ pub(super) mod kind {
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
     pub(in crate::index) const GARBAGE: u8 = b'g';
+    pub(in crate::index) const HISTORY: u8 = b'h';
     pub(in crate::index) const INTENT: u8 = b'i';
     pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
     pub(in crate::index) const LEDGER: u8 = b'l';
+    pub(in crate::index) const NULL_VERSION: u8 = b'n';
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const PENDING: u8 = b'q';
     pub(in crate::index) const RECORD: u8 = b'r';
@@ -75,7 +77,7 @@ pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(next)
 }
 
-/// The rows of one bucket whose keys begin with `prefix`; of kind `RECORD` or `UPLOAD`.
+/// The rows of one bucket whose keys begin with `prefix`; of kind `RECORD`, `HISTORY`, `NULL_VERSION` or `UPLOAD`.
 pub(super) fn under(kind: u8, bucket: BucketId, prefix: &str) -> Vec<u8> {
     let mut row = Vec::with_capacity(1 + 8 + prefix.len() + 16);
     row.push(kind);
@@ -84,14 +86,36 @@ pub(super) fn under(kind: u8, bucket: BucketId, prefix: &str) -> Vec<u8> {
     row
 }
 
-/// The current record of a key: one row at a known place, so that a GET is one point read.
+/// The current record of a key: one row at a known place, so that a GET is one point read. A key whose newest version is a delete
+/// marker has none, so that listings need not skip what is deleted.
 pub(super) fn record(bucket: BucketId, key: &str) -> Vec<u8> {
     let mut row = under(kind::RECORD, bucket, key);
     row.extend_from_slice(&END);
     row
 }
 
-/// The least row after all versions of a key.
+/// The noncurrent versions and delete markers of a key begin so.
+pub(super) fn versions(bucket: BucketId, key: &str) -> Vec<u8> {
+    let mut row = under(kind::HISTORY, bucket, key);
+    row.extend_from_slice(&END);
+    row
+}
+
+/// A noncurrent version or a delete marker: the newest comes first.
+pub(super) fn history(bucket: BucketId, key: &str, ticket: Ticket) -> Vec<u8> {
+    let mut row = versions(bucket, key);
+    row.extend_from_slice(&(!ticket.0).to_be_bytes());
+    row
+}
+
+/// Leads to the `null` version of a key when it is among the noncurrent ones: its id does not tell its place.
+pub(super) fn null_version(bucket: BucketId, key: &str) -> Vec<u8> {
+    let mut row = under(kind::NULL_VERSION, bucket, key);
+    row.extend_from_slice(&END);
+    row
+}
+
+/// The least row after all rows of a key.
 pub(super) fn after_key(kind: u8, bucket: BucketId, key: &str) -> Vec<u8> {
     let mut row = under(kind, bucket, key);
     row.extend_from_slice(&[0, 2]);

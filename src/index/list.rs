@@ -67,11 +67,8 @@ pub(super) enum Step {
     Stop,
 }
 
-/// How many rows that do not count are passed one by one before seeking.
-const PATIENCE: u32 = 4;
-
 impl Index {
-    /// One page of a bucket's keys. Delete markers and older versions are not shown.
+    /// One page of a bucket's keys. Keys that are deleted and older versions are not shown.
     pub async fn list(&self, query: ListQuery) -> Result<ListPage, IndexError> {
         self.blocking(move |inner| inner.list(&query)).await
     }
@@ -137,18 +134,8 @@ impl Inner {
         };
         let under = keys::under(kind::RECORD, query.bucket, &query.prefix);
         let corrupt = || IndexError::Corrupt { kind: 'r' };
-        let mut passed = 0;
         self.walk(&under, start, |row, sealed| {
-            let (key, version) = row.get(9..).and_then(keys::unescape).ok_or_else(corrupt)?;
-            let summary = if version.is_empty() { Some(self.sealing.open(row, sealed, decode_summary)?) } else { None };
-            let Some(summary) = summary.filter(|summary| !summary.delete_marker) else {
-                passed += 1;
-                if passed < PATIENCE {
-                    return Ok(Step::Next);
-                }
-                passed = 0;
-                return Ok(Step::Seek(keys::after_key(kind::RECORD, query.bucket, &key)));
-            };
+            let (key, _) = row.get(9..).and_then(keys::unescape).ok_or_else(corrupt)?;
             if page.items.len() == query.limit {
                 page.truncated = true;
                 return Ok(Step::Stop);
@@ -157,6 +144,7 @@ impl Inner {
                 page.items.push(ListItem::Prefix(common.to_owned()));
                 return Ok(successor(&keys::under(kind::RECORD, query.bucket, common)).map_or(Step::Stop, Step::Seek));
             }
+            let summary = self.sealing.open(row, sealed, decode_summary)?;
             page.items.push(ListItem::Object { key, summary });
             Ok(Step::Next)
         })?;

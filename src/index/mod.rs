@@ -25,9 +25,13 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod uploads;
+mod versions;
 
 pub use catalogue::{Index, IndexKeys};
-pub use change::{AddCopyChange, Change, CommitError, Committed, PutChange, PutPartChange, Stale, WriteCondition};
+pub use change::{
+    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, Stale, UpdateChange,
+    WriteCondition,
+};
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
@@ -37,7 +41,8 @@ pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
-    Summary, Tally, Upload, UploadState,
+    Summary, Tally, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};
+pub use versions::{VersionItem, VersionsPage, VersionsQuery};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::Event,
+    bucket::{BucketSettings, Lock},
     digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag},
     kms::{KeyOwner, WrappedDek},
     policy::Role,
@@ -36,6 +37,9 @@ pub struct Bucket {
     pub owner: PrincipalId,
     /// The `LocationConstraint` it was created with.
     pub region: Option<String>,
+    /// What it is configured to do.
+    #[serde(default)]
+    pub settings: BucketSettings,
 }
 
 /// What listings show of a record; its key is in the row's key.
@@ -63,13 +67,57 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// A delete marker. It has no bytes, so its record id names nothing and its ETag is all zeros.
+    pub(super) fn marker(version: VersionId, ticket: Ticket, modified: Timestamp, owner: PrincipalId) -> Self {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&ticket.0.to_be_bytes());
+        Self {
+            id: RecordId::from_bytes(id),
+            version,
+            ticket,
+            modified,
+            size: 0,
+            etag: ETag { md5: [0; 16], parts: None },
+            checksum_algorithm: None,
+            owner,
+            delete_marker: true,
+        }
+    }
+
     /// The event, with which record it is about.
     pub fn describe(&self, event: Event) -> Event {
         Event { record: Some(self.id), version: Some(self.version), ticket: Some(self.ticket), size: Some(self.size), ..event }
     }
 }
 
-/// One version of one key.
+/// A version of a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Version {
+    /// With bytes.
+    Record(Box<Record>),
+    /// One that says that the key is deleted.
+    Marker(Summary),
+}
+
+impl Version {
+    /// What listings show of it.
+    pub const fn summary(&self) -> &Summary {
+        match self {
+            Self::Record(record) => &record.summary,
+            Self::Marker(summary) => summary,
+        }
+    }
+
+    /// The version, when it has bytes.
+    pub fn into_record(self) -> Option<Record> {
+        match self {
+            Self::Record(record) => Some(*record),
+            Self::Marker(_) => None,
+        }
+    }
+}
+
+/// One version of one key, with bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// What listings show.
@@ -90,6 +138,9 @@ pub struct Detail {
     pub tags: Vec<(String, String)>,
     /// The checksum of the whole.
     pub checksum: Option<Checksum>,
+    /// What keeps it from being deleted.
+    #[serde(default)]
+    pub lock: Lock,
     /// Where it lives and why.
     pub placement: PlacementRecord,
     /// The copies.
@@ -198,6 +249,9 @@ pub struct Upload {
     pub tags: Vec<(String, String)>,
     /// The checksum asked for.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// As [`Detail::lock`].
+    #[serde(default)]
+    pub lock: Lock,
     /// Where it lives and why.
     pub placement: PlacementRecord,
     /// The copies, with the keys that seal every part.

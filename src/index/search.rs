@@ -1,9 +1,9 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
 use super::{
-    BucketId, Index, IndexError, Record,
+    BucketId, Index, IndexError, Record, Version,
     catalogue::Inner,
-    codec::decode_record,
+    codec::{decode_record, decode_version},
     cursor,
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
@@ -158,6 +158,10 @@ impl Inner {
     fn follow(&self, tail: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
         let (id, key, ticket) = secondary_target(tail).ok_or(IndexError::Corrupt { kind: 'x' })?;
         let record = self.record(id, &key)?.filter(|record| record.summary.ticket == ticket);
+        let record = match record {
+            Some(record) => Some(record),
+            None => self.row_with(&keys::history(id, &key, ticket), decode_version)?.and_then(Version::into_record),
+        };
         Ok(record.map(|record| (id, key, record)))
     }
 

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     audit::{self, Actor, Event, Kind},
     backend::Receipt,
+    bucket::Lock,
     clock::ManualClock,
     digest::ETag,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
@@ -23,6 +24,7 @@ use crate::{
 
 mod commits;
 mod search;
+mod versions;
 
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
 
@@ -61,7 +63,12 @@ async fn prepared(engine: Arc<dyn Engine>) -> (Index, Arc<Bucket>) {
 }
 
 fn create(name: &str) -> Change {
-    Change::CreateBucket { name: BucketName::new(name).unwrap(), owner: PrincipalId::new("feed").unwrap(), region: None }
+    Change::CreateBucket {
+        name: BucketName::new(name).unwrap(),
+        owner: PrincipalId::new("feed").unwrap(),
+        region: None,
+        settings: Box::default(),
+    }
 }
 
 fn wrapped(generation: u64) -> WrappedSubjectKey {
@@ -120,6 +127,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         metadata: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
         tags: Vec::new(),
         checksum: None,
+        lock: Lock::default(),
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },
@@ -144,7 +152,21 @@ fn put(bucket: &Bucket, at: &str, record: Record) -> Change {
 }
 
 fn delete(bucket: &Bucket, at: &str, ticket: Ticket) -> Change {
-    Change::Delete { bucket: bucket.id, key: key(at), ticket, condition: WriteCondition::None }
+    Change::Delete(Box::new(deletion(bucket, at, ticket)))
+}
+
+fn deletion(bucket: &Bucket, at: &str, ticket: Ticket) -> DeleteChange {
+    DeleteChange {
+        bucket: bucket.id,
+        key: key(at),
+        version: None,
+        record: None,
+        owner: PrincipalId::new("feed").unwrap(),
+        ticket,
+        marker: VersionId::new(ticket, [1; 8]),
+        condition: WriteCondition::None,
+        bypass_governance: false,
+    }
 }
 
 /// Counters equal a recount and the ledger verifies against its head.
@@ -207,6 +229,7 @@ fn upload_of(index: &Index, bucket: &Bucket, at: &str) -> Upload {
         metadata: BTreeMap::new(),
         tags: Vec::new(),
         checksum: None,
+        lock: Lock::default(),
         placement: template.detail.placement,
         copies: template.detail.copies,
         state: UploadState::Open,

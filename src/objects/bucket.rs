@@ -30,7 +30,7 @@ impl Objects {
     ) -> Result<Created, ObjectError> {
         self.permit(request, Kind::CreateBucket, name, Action::Write).await?;
         let owner = request.auth.principal().id.clone();
-        let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region };
+        let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region, settings: Box::default() };
         match self.index.commit(change, self.event(request, Kind::CreateBucket, name, None)).await {
             Ok(_) => Ok(Created::New),
             Err(CommitError::BucketExists { owner: existing }) if existing == owner => Ok(Created::AlreadyOwned),

@@ -34,7 +34,8 @@ impl Objects {
             Some(replace) => replace,
             None => (record.detail.content.clone(), record.detail.metadata.clone()),
         };
-        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.detail.tags.clone()) };
+        let lock = self.lock_of_new(&bucket, copy.lock)?;
+        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.detail.tags.clone()), lock };
         let algorithm = copy.checksum.or(record.summary.checksum_algorithm.map(|(algorithm, _)| algorithm));
         let object = NewObject {
             bucket: &bucket,

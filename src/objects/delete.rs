@@ -4,28 +4,22 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::audit::Kind;
 use crate::authn::Action;
-use crate::index::{Bucket, Change, CommitError, WriteCondition};
-use crate::objects::{DeleteItem, Deleted, ObjectError, Objects, Request};
-use crate::types::{BucketName, ObjectKey, VersionId};
+use crate::digest;
+use crate::index::{Bucket, Change, CommitError, DeleteChange};
+use crate::objects::{DeleteItem, DeleteRequest, Deleted, ObjectError, Objects, Request};
+use crate::types::{BucketName, VersionId};
 
 /// Deletes of one request that wait for the committer together, so that they share its group commits.
 const TOGETHER: usize = 64;
 
 impl Objects {
-    /// Deletes a key. Deleting what does not exist succeeds, as S3 does it.
+    /// Deletes a key or a version. Deleting what does not exist succeeds, as S3 does it.
     ///
     /// # Errors
-    /// [`ObjectError::PreconditionFailed`] and what every use case may answer.
-    pub async fn delete(
-        &self,
-        request: &Request<'_>,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        version: Option<VersionId>,
-        condition: WriteCondition,
-    ) -> Result<Deleted, ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::Delete).await?;
-        self.delete_in(request, &bucket, key, version, condition).await
+    /// [`ObjectError::PreconditionFailed`], [`ObjectError::Locked`] and what every use case may answer.
+    pub async fn delete(&self, request: &Request<'_>, delete: DeleteRequest) -> Result<Deleted, ObjectError> {
+        let bucket = self.permitted_bucket(request, &delete.bucket, Action::Delete).await?;
+        self.delete_in(request, &bucket, delete.item, delete.bypass_governance).await
     }
 
     /// Deletes many keys; the answers are in the order of the items.
@@ -37,12 +31,11 @@ impl Objects {
         request: &Request<'_>,
         bucket: &BucketName,
         items: Vec<DeleteItem>,
+        bypass_governance: bool,
     ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
         let bucket = self.permitted_bucket(request, bucket, Action::Delete).await?;
         let bucket = bucket.as_ref();
-        let deletes = items
-            .into_iter()
-            .map(|item| async move { self.delete_in(request, bucket, &item.key, item.version, item.condition).await });
+        let deletes = items.into_iter().map(|item| self.delete_in(request, bucket, item, bypass_governance));
         Ok(stream::iter(deletes).buffered(TOGETHER).collect().await)
     }
 
@@ -50,22 +43,38 @@ impl Objects {
         &self,
         request: &Request<'_>,
         bucket: &Bucket,
-        key: &ObjectKey,
-        version: Option<VersionId>,
-        condition: WriteCondition,
+        item: DeleteItem,
+        bypass_governance: bool,
     ) -> Result<Deleted, ObjectError> {
-        // A bucket without versioning holds only the null version; any other was never there.
-        if matches!(version, Some(VersionId::Id(_))) {
-            return Ok(Deleted { version, delete_marker: false });
-        }
+        let DeleteItem { key, version, condition } = item;
         // Reading the row first finds it hot for the committer. A key that is not there goes to the committer, too: what this read
         // does not see may be a delete that is not synced yet, and the answer promises that the key stays gone.
-        self.index.current(bucket, key)?;
-        let change = Change::Delete { bucket: bucket.id, key: key.clone(), ticket: self.index.ticket()?, condition };
-        let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(key));
-        match self.index.commit(change, event).await {
-            Ok(_) | Err(CommitError::NoSuchKey) => Ok(Deleted { version, delete_marker: false }),
-            Err(other) => Err(other.into()),
-        }
+        self.index.current(bucket, &key)?;
+        let ticket = self.index.ticket()?;
+        let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(&key));
+        let change = DeleteChange {
+            bucket: bucket.id,
+            key,
+            version,
+            record: None,
+            owner: request.auth.principal().id.clone(),
+            ticket,
+            marker: VersionId::new(ticket, digest::random()),
+            condition,
+            bypass_governance,
+        };
+        let committed = match self.index.commit(Change::Delete(Box::new(change)), event).await {
+            Ok(committed) => committed,
+            Err(CommitError::NoSuchKey) => Default::default(),
+            Err(other) => return Err(other.into()),
+        };
+        Ok(match (version, committed.marker) {
+            (Some(version), _) => {
+                let was_marker = committed.replaced.is_some_and(|removed| removed.delete_marker);
+                Deleted::Version { version, was_marker }
+            }
+            (None, Some(marker)) => Deleted::Marked(marker.version),
+            (None, None) => Deleted::Key,
+        })
     }
 }

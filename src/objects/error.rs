@@ -1,13 +1,14 @@
 //! Why a use case did not do what it was asked: one variant for each thing a client can act on.
 
 use crate::backend::BackendError;
+use crate::bucket::SettingError;
 use crate::digest::ETag;
 use crate::index::{CommitError, IndexError, Stale};
 use crate::kms::KmsError;
 use crate::objects::BodyError;
 use crate::residency::Refusal;
 use crate::seal::SealError;
-use crate::types::{Country, Timestamp};
+use crate::types::{Country, Timestamp, VersionId};
 
 /// The outcome of a use case that failed. No variant carries a key, a subject or a secret.
 #[derive(Debug, thiserror::Error)]
@@ -116,9 +117,29 @@ pub enum ObjectError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The key's newest version is a delete marker.
+    #[error("the key does not exist")]
+    Deleted {
+        /// The marker's version id.
+        marker: VersionId,
+    },
     /// The method does not apply to a delete marker.
     #[error("the version is a delete marker")]
-    DeleteMarker,
+    DeleteMarker {
+        /// The marker's version id.
+        marker: VersionId,
+        /// When it was written.
+        modified: Timestamp,
+    },
+    /// A retention or a legal hold keeps the version.
+    #[error("a retention or a legal hold keeps the version")]
+    Locked,
+    /// A lock was asked for, or about, in a bucket without object lock.
+    #[error("the bucket has no object lock configuration")]
+    ObjectLockMissing,
+    /// The bucket cannot be configured so.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// No site of a country that the operation needs can be had.
     #[error("no site in {country} can be reached")]
     SiteUnavailable {
@@ -190,6 +211,8 @@ impl From<CommitError> for ObjectError {
             CommitError::NoSuchUpload | CommitError::UploadCompleted(_) => Self::NoSuchUpload,
             CommitError::InvalidPart(number) => Self::InvalidPart { number },
             CommitError::NoSuchKey => Self::NoSuchKey,
+            CommitError::Locked => Self::Locked,
+            CommitError::Setting(error) => error.into(),
             other => Self::Internal(format!("commit: {other}")),
         }
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::authn::Action;
-use crate::index::{Bucket, Layout, PartEntry, Record};
+use crate::bucket::Versioning;
+use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::commit::residence;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request};
 use crate::types::{BucketName, ObjectKey, VersionId};
@@ -65,7 +66,7 @@ impl Objects {
     ) -> Result<bool, ObjectError> {
         let Some(bucket) = self.index.bucket(bucket)? else { return Ok(false) };
         let now = match version {
-            Some(version) => self.index.version(&bucket, key, version)?,
+            Some(version) => self.index.version(&bucket, key, version)?.and_then(Version::into_record),
             None => self.index.current(&bucket, key)?,
         };
         Ok(now.is_some_and(|now| now.summary.id == record.summary.id))
@@ -83,19 +84,35 @@ impl Objects {
         let bucket = self.permitted_bucket(request, bucket, Action::Read).await?;
         let found = match version {
             Some(version) => self.index.version(&bucket, key, version)?,
-            None => self.index.current(&bucket, key)?,
+            None => self.newest(&bucket, key)?,
         };
-        let Some(record) = found else {
-            if request.auth.permits(Action::List, &bucket.name).is_err() {
-                return Err(ObjectError::Forbidden { action: "read" });
+        match found {
+            Some(Version::Record(record)) => {
+                condition.check(&record.summary)?;
+                Ok((bucket, *record))
             }
-            return Err(if version.is_some() { ObjectError::NoSuchVersion } else { ObjectError::NoSuchKey });
-        };
-        if record.summary.delete_marker {
-            return Err(if version.is_some() { ObjectError::DeleteMarker } else { ObjectError::NoSuchKey });
+            absent => {
+                if request.auth.permits(Action::List, &bucket.name).is_err() {
+                    return Err(ObjectError::Forbidden { action: "read" });
+                }
+                Err(match (absent, version) {
+                    (Some(marker), None) => ObjectError::Deleted { marker: marker.summary().version },
+                    (Some(marker), Some(version)) => {
+                        ObjectError::DeleteMarker { marker: version, modified: marker.summary().modified }
+                    }
+                    (None, Some(_)) => ObjectError::NoSuchVersion,
+                    (None, None) => ObjectError::NoSuchKey,
+                })
+            }
         }
-        condition.check(&record.summary)?;
-        Ok((bucket, record))
+    }
+
+    /// The newest version of a key. A bucket that never had versioning has no delete markers to look for.
+    fn newest(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Version>, ObjectError> {
+        Ok(match bucket.settings.versioning {
+            Versioning::Off => self.index.current(bucket, key)?.map(|record| Version::Record(Box::new(record))),
+            Versioning::Enabled | Versioning::Suspended => self.index.latest(bucket, key)?,
+        })
     }
 
     fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {

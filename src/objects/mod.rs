@@ -25,6 +25,7 @@ mod hashing;
 mod ingest;
 mod limits;
 mod list;
+mod lock;
 mod manifest;
 mod multipart;
 mod put;
@@ -33,10 +34,12 @@ mod record_keys;
 mod recording;
 mod replicate;
 mod request;
+mod settings;
 mod standing;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::sync::Arc;
 
@@ -60,6 +63,7 @@ pub use manifest::Manifest;
 pub use multipart::{PartsPage, PartsRequest};
 pub use read::{ReadBody, ReadError};
 pub use request::*;
+pub use versions::VersionsRequest;
 
 /// What the use cases work with. `app` builds it.
 pub struct ObjectsParts {

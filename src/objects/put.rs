@@ -1,7 +1,8 @@
 //! PutObject, and the way that every new record takes: place, seal, store, commit.
 
 use crate::audit::Kind;
-use crate::digest::Checksum;
+use crate::bucket::Versioning;
+use crate::digest::{self, Checksum};
 use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteCondition};
 use crate::objects::commit::NewRecord;
 use crate::objects::hashing::Hashes;
@@ -11,7 +12,7 @@ use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
 use crate::objects::standing::Standing;
 use crate::objects::{Body, Description, ExpectedChecksum, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
 use crate::residency::{Placement, Signals, SourceFacts};
-use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, VersionId};
+use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, Ticket, VersionId};
 
 /// A body on its way to becoming a record.
 pub(super) struct NewObject<'a> {
@@ -34,10 +35,11 @@ impl Objects {
     pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
         let bucket = self.writable_bucket(request, &put.bucket).await?;
         check_length(put.length)?;
+        let lock = self.lock_of_new(&bucket, put.description.lock)?;
         let object = NewObject {
             bucket: &bucket,
             key: &put.key,
-            description: put.description,
+            description: Description { lock, ..put.description },
             length: put.length,
             content_md5: put.content_md5,
             checksum: put.checksum,
@@ -157,10 +159,11 @@ impl Objects {
         layout: Layout,
     ) -> Result<Record, ObjectError> {
         let checksum: Option<Checksum> = hashes.checksum;
+        let ticket = self.index.ticket()?;
         let summary = Summary {
             id,
-            version: VersionId::Null,
-            ticket: self.index.ticket()?,
+            version: new_version(object.bucket, ticket),
+            ticket,
             modified: self.clock.now(),
             size: object.length,
             etag: hashes.etag(),
@@ -173,6 +176,7 @@ impl Objects {
             metadata: object.description.metadata.clone(),
             tags: object.description.tags.clone(),
             checksum,
+            lock: object.description.lock,
             placement: placement.record().clone(),
             copies: Vec::new(),
             layout,
@@ -190,7 +194,7 @@ impl Objects {
         if matches!(condition, WriteCondition::None) {
             return Ok(());
         }
-        let current = self.index.current(bucket, key)?.filter(|record| !record.summary.delete_marker);
+        let current = self.index.current(bucket, key)?;
         let holds = match (condition, &current) {
             (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
             (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
@@ -199,6 +203,14 @@ impl Objects {
             (WriteCondition::IfAbsent, Some(_)) => false,
         };
         if holds { Ok(()) } else { Err(ObjectError::PreconditionFailed { condition: "If-Match or If-None-Match" }) }
+    }
+}
+
+/// The id of a new version: a bucket whose versioning is not on has only the `null` version to give.
+pub(super) fn new_version(bucket: &Bucket, ticket: Ticket) -> VersionId {
+    match bucket.settings.versioning {
+        Versioning::Enabled => VersionId::new(ticket, digest::random()),
+        Versioning::Off | Versioning::Suspended => VersionId::Null,
     }
 }
 

@@ -386,6 +386,7 @@ mod tests {
                 key: key(&format!("copy-{number}")),
                 replace: None,
                 tags: None,
+                lock: Default::default(),
                 condition: WriteCondition::None,
                 checksum: None,
             };

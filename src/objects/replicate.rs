@@ -252,6 +252,7 @@ impl Objects {
             bucket: bucket.id,
             key: found.key.clone(),
             record: found.record.summary.id,
+            ticket: found.record.summary.ticket,
             copy,
             receipts,
             basis: placement.basis(),

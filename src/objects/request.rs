@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::authn::Authenticated;
+use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
@@ -38,6 +39,8 @@ pub struct Description {
     pub metadata: BTreeMap<String, String>,
     /// Tags in the order given.
     pub tags: Vec<(String, String)>,
+    /// Retention and legal hold as asked for.
+    pub lock: Lock,
 }
 
 /// A PutObject.
@@ -176,13 +179,31 @@ pub struct DeleteItem {
     pub condition: WriteCondition,
 }
 
+/// A DeleteObject.
+#[derive(Clone, Debug)]
+pub struct DeleteRequest {
+    /// The bucket to delete from.
+    pub bucket: BucketName,
+    /// What to delete.
+    pub item: DeleteItem,
+    /// `x-amz-bypass-governance-retention`.
+    pub bypass_governance: bool,
+}
+
 /// What a delete did.
-#[derive(Clone, Debug, Default)]
-pub struct Deleted {
-    /// The version that was deleted, in a bucket with versioning.
-    pub version: Option<VersionId>,
-    /// Whether a delete marker was written or removed.
-    pub delete_marker: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// Removed the key for good, or found nothing to remove.
+    Key,
+    /// Removed this version, or found that it was not there.
+    Version {
+        /// The version.
+        version: VersionId,
+        /// Whether it was a delete marker.
+        was_marker: bool,
+    },
+    /// Wrote a delete marker with this version id.
+    Marked(VersionId),
 }
 
 /// The object a copy reads.
@@ -211,6 +232,8 @@ pub struct CopyRequest {
     pub replace: Option<(BTreeMap<String, String>, BTreeMap<String, String>)>,
     /// New tags; `None` keeps the source's.
     pub tags: Option<Vec<(String, String)>>,
+    /// Retention and legal hold of the copy; the source's are not copied.
+    pub lock: Lock,
     /// Conditions on the target.
     pub condition: WriteCondition,
     /// Another checksum than the source has.

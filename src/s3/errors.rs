@@ -11,7 +11,7 @@ use crate::authn::AuthnError;
 use crate::bucket::SettingError;
 use crate::objects::{BodyError, ObjectError};
 use crate::residency::Refusal;
-use crate::types::RequestId;
+use crate::types::{RequestId, VersionId};
 
 /// Declares [`Code`] and its table from one list: variant, text of the code, HTTP status, message when there is none better.
 macro_rules! codes {
@@ -104,10 +104,13 @@ codes! {
     MissingRequestBody "MissingRequestBodyError" 400 "The request needs a body.",
     NoSuchBucket "NoSuchBucket" 404 "The bucket does not exist.",
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
+    NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
+    NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",
     NoSuchUpload "NoSuchUpload" 404 "The multipart upload does not exist; it may have been completed or aborted.",
     NoSuchVersion "NoSuchVersion" 404 "The version does not exist.",
     NotImplemented "NotImplemented" 501 "This is not implemented.",
     NotModified "NotModified" 304 "Not modified.",
+    ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404 "The bucket has no object lock configuration.",
     PreconditionFailed "PreconditionFailed" 412 "A condition of the request does not hold.",
     RequestTimeTooSkewed "RequestTimeTooSkewed" 403 "The request's time differs too much from the gateway's.",
     RequestTimeout "RequestTimeout" 400 "The body was not read within the timeout.",
@@ -250,8 +253,16 @@ impl From<ObjectError> for S3Error {
             E::MetadataTooLarge { size, max } => {
                 Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())
             }
-            E::DeleteMarker => Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
-                .header(HeaderName::from_static("x-amz-delete-marker"), "true"),
+            E::Deleted { marker } => delete_marker(Self::new(Code::NoSuchKey), &marker),
+            E::DeleteMarker { marker, modified } => {
+                let error = Self::with(Code::MethodNotAllowed, "The version is a delete marker.")
+                    .header(header::ALLOW, "DELETE")
+                    .header(header::LAST_MODIFIED, &modified.to_http_date());
+                delete_marker(error, &marker)
+            }
+            E::Locked => Self::with(Code::AccessDenied, sentence(&error)),
+            E::ObjectLockMissing => Self::with(Code::InvalidRequest, "Bucket is missing Object Lock Configuration."),
+            E::Setting(setting) => setting.into(),
             E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ResidencyUnavailable, sentence(&error)),
             E::Overloaded => Self::new(Code::SlowDown),
             // What went wrong inside is for the log, never for the client.
@@ -261,6 +272,12 @@ impl From<ObjectError> for S3Error {
             }
         }
     }
+}
+
+fn delete_marker(error: S3Error, marker: &VersionId) -> S3Error {
+    error
+        .header(HeaderName::from_static("x-amz-delete-marker"), "true")
+        .header(HeaderName::from_static("x-amz-version-id"), &marker.to_string())
 }
 
 impl From<Refusal> for S3Error {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::xml::XmlWriter;
+use crate::bucket::Lock;
 use crate::digest::{Checksum, ETag};
 use crate::objects::{ReadBody, ReadError, Residence};
 use crate::types::RequestId;
@@ -140,6 +141,17 @@ pub(super) fn set_checksum(headers: &mut HeaderMap, checksum: &Checksum) {
 /// The encryption that S3 clients know by name. Every object is sealed with AES-256; this says so in S3's words.
 pub(super) fn set_encryption(headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("x-amz-server-side-encryption"), HeaderValue::from_static("AES256"));
+}
+
+/// What keeps a version from being deleted.
+pub(super) fn set_lock(headers: &mut HeaderMap, lock: &Lock) {
+    if let Some(retention) = &lock.retention {
+        set(headers, "x-amz-object-lock-mode", retention.mode.as_str());
+        set(headers, "x-amz-object-lock-retain-until-date", &retention.until.to_rfc3339());
+    }
+    if let Some(on) = lock.legal_hold {
+        set(headers, "x-amz-object-lock-legal-hold", if on { "ON" } else { "OFF" });
+    }
 }
 
 /// Where a record lives, and which instruments said so.

@@ -92,7 +92,8 @@ hex_id!(
     PolicyRevision, 32, "policy revision"
 );
 
-/// An S3 version id. `Null` is the version that a bucket without versioning holds.
+/// An S3 version id. `Null` is the version that a bucket without versioning holds. Any other begins with the version's ticket, so that
+/// the index finds it without a search; the rest is random.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum VersionId {
@@ -100,6 +101,24 @@ pub enum VersionId {
     Null,
     /// A version of a bucket with versioning on.
     Id([u8; 16]),
+}
+
+impl VersionId {
+    /// The id of a version with this ticket.
+    pub fn new(ticket: Ticket, random: [u8; 8]) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&ticket.0.to_be_bytes());
+        bytes[8..].copy_from_slice(&random);
+        Self::Id(bytes)
+    }
+
+    /// The ticket that the id claims; `None` for the `null` version.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Null => None,
+            Self::Id(bytes) => bytes.first_chunk().map(|ticket| Ticket(u64::from_be_bytes(*ticket))),
+        }
+    }
 }
 
 impl FromStr for VersionId {
@@ -167,6 +186,9 @@ mod tests {
         assert_eq!("null".parse::<VersionId>().unwrap(), VersionId::Null);
         let version = VersionId::Id([9; 16]);
         assert_eq!(version.to_string().parse::<VersionId>().unwrap(), version);
+        let issued = VersionId::new(Ticket(u64::MAX - 5), [3; 8]);
+        assert_eq!(issued.to_string().parse::<VersionId>().unwrap().ticket(), Some(Ticket(u64::MAX - 5)));
+        assert_eq!(VersionId::Null.ticket(), None);
         assert!("zz".parse::<RecordId>().is_err());
     }
 }

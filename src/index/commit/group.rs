@@ -13,9 +13,9 @@ use crate::{
     audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
-        Waste,
+        Version, Waste,
         catalogue::Inner,
-        codec::{decode, decode_record, encode},
+        codec::{decode, decode_record, decode_version, encode},
         counters::count,
         engine::Batch,
         keys::{self, successor},
@@ -133,7 +133,7 @@ impl<'a> Group<'a> {
         for id in draft.resolved {
             self.resolve(id);
         }
-        if let Some(bucket) = draft.created {
+        if let Some(bucket) = draft.bucket {
             self.state.bucket_ids.insert(bucket.id, bucket.name.clone());
             self.state.buckets.insert(bucket.name.clone(), bucket);
             self.state.buckets_changed = true;
@@ -230,6 +230,34 @@ impl<'a> Group<'a> {
             Some(None) => Ok(None),
             None => self.inner.row_with(row, decode_record),
         }
+    }
+
+    pub(super) fn version(&self, row: &[u8]) -> Result<Option<Version>, IndexError> {
+        match self.overlay.get(row) {
+            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode_version(body).map(Some),
+            Some(None) => Ok(None),
+            None => self.inner.row_with(row, decode_version),
+        }
+    }
+
+    /// The first version under `prefix`, from the row `from` on, as the batch will leave it.
+    pub(super) fn first_version(&self, prefix: &[u8], from: &[u8]) -> Result<Option<(Vec<u8>, Version)>, IndexError> {
+        let end = successor(prefix);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut planned = self.overlay.range::<[u8], _>((Bound::Included(from), to));
+        let mut row = planned.find(|(_, body)| body.is_some()).map(|(row, _)| row.clone());
+        self.inner.engine.scan(Bound::Included(from), to, &mut |stored, _| {
+            if row.as_deref().is_some_and(|row| row <= stored) {
+                return ControlFlow::Break(());
+            }
+            if self.overlay.contains_key(stored) {
+                return ControlFlow::Continue(());
+            }
+            row = Some(stored.to_vec());
+            ControlFlow::Break(())
+        })?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(self.version(&row)?.map(|version| (row, version)))
     }
 
     /// Whether the batch will leave any row under `prefix`.

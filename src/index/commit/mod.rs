@@ -3,6 +3,8 @@
 
 mod group;
 mod plan;
+mod records;
+mod uploads;
 
 use std::{
     sync::{Arc, atomic::Ordering},

@@ -4,16 +4,16 @@ use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
     Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
-    WriteCondition,
+    Version, WriteCondition,
 };
 use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
 use crate::objects::ingest::store_manifest;
 use crate::objects::limits::{MAX_OBJECT, MIN_PART};
 use crate::objects::multipart::OpenUpload;
+use crate::objects::put::new_version;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::{CompletePart, CompleteRequest, Manifest, ObjectError, Objects, Request, Stored};
 use crate::residency::Refusal;
-use crate::types::VersionId;
 
 impl Objects {
     /// Makes an object of the parts. Completing again with the same parts, as a client does that missed the answer, gives the same
@@ -87,12 +87,12 @@ impl Objects {
         Ok(answer)
     }
 
-    /// The answer given before, when this upload was completed with the same parts and its object is still the current one.
+    /// The answer given before, when this upload was completed with the same parts and its version is still there.
     async fn completed_before(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Option<Stored>, ObjectError> {
         let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
         let UploadState::Completed(completed) = upload.state else { return Ok(None) };
-        let current = self.index.current(&bucket, &complete.key)?;
-        match current {
+        let found = self.index.version(&bucket, &complete.key, completed.version)?;
+        match found.and_then(Version::into_record) {
             Some(record) if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
                 // What was read may not be synced yet; an entry of its own is not answered before it is.
                 let event = self.event(request, Kind::CompleteUpload, &bucket.name, Some(&complete.key));
@@ -154,11 +154,12 @@ impl Objects {
         {
             return Err(ObjectError::BadDigest("checksum"));
         }
+        let ticket = self.index.ticket()?;
         let etags: Vec<ETag> = parts.iter().map(|part| part.etag).collect();
         let summary = Summary {
             id: open.upload.record,
-            version: VersionId::Null,
-            ticket: self.index.ticket()?,
+            version: new_version(&open.bucket, ticket),
+            ticket,
             modified: self.clock.now(),
             size,
             etag: ETag::multipart(&etags),
@@ -171,6 +172,7 @@ impl Objects {
             metadata: open.upload.metadata.clone(),
             tags: open.upload.tags.clone(),
             checksum,
+            lock: open.upload.lock,
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },

@@ -19,6 +19,7 @@ impl Objects {
         let bucket = self.writable_bucket(request, &create.bucket).await?;
         check_metadata(&create.description.metadata)?;
         check_tags(&create.description.tags)?;
+        let lock = self.lock_of_new(&bucket, create.description.lock)?;
         let placement = self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
         let record = new_record_id();
         let targets = self.new_targets(Some(request.id), &placement, &bucket.name, record).await?;
@@ -34,6 +35,7 @@ impl Objects {
             metadata: create.description.metadata,
             tags: create.description.tags,
             checksum: create.checksum,
+            lock,
             placement: placement.record().clone(),
             copies: targets.iter().map(Target::pending_row).collect(),
             state: UploadState::Open,

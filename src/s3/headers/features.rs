@@ -24,7 +24,6 @@ pub(crate) fn check_object_features(headers: &HeaderMap) -> Result<(), S3Error> 
         None | Some("STANDARD") => {}
         Some(_) => return Err(S3Error::new(Code::InvalidStorageClass)),
     }
-    refuse(headers, "x-amz-object-lock-", "Object Lock")?;
     refuse(headers, "x-amz-website-redirect-location", "Website redirection")?;
     refuse(headers, "x-amz-write-offset-bytes", "Appending to an object")
 }
@@ -37,9 +36,6 @@ pub(crate) fn check_read_features(headers: &HeaderMap) -> Result<(), S3Error> {
 /// Checks the headers of a request that creates a bucket.
 pub(crate) fn check_bucket_features(headers: &HeaderMap) -> Result<(), S3Error> {
     check_acl(headers)?;
-    if text(headers, "x-amz-bucket-object-lock-enabled")?.is_some_and(|value| !value.eq_ignore_ascii_case("false")) {
-        return Err(S3Error::not_implemented("Object Lock"));
-    }
     match text(headers, "x-amz-object-ownership")? {
         None | Some("BucketOwnerEnforced") => Ok(()),
         Some("BucketOwnerPreferred" | "ObjectWriter") => {
@@ -105,18 +101,8 @@ mod tests {
             ("x-amz-server-side-encryption", "ROT13", Code::InvalidEncryptionAlgorithm),
             ("x-amz-server-side-encryption-aws-kms-key-id", "k", Code::NotImplemented),
             ("x-amz-server-side-encryption-customer-algorithm", "AES256", Code::NotImplemented),
-            ("x-amz-object-lock-mode", "COMPLIANCE", Code::NotImplemented),
-            ("x-amz-object-lock-legal-hold", "ON", Code::NotImplemented),
         ] {
             assert_eq!(object(name, value), Some(code), "{name}: {value}");
         }
-    }
-
-    #[test]
-    fn a_bucket_cannot_have_what_is_not_there() {
-        let headers =
-            HeaderMap::from_iter([("x-amz-bucket-object-lock-enabled".parse().unwrap(), HeaderValue::from_static("true"))]);
-        assert_eq!(check_bucket_features(&headers).unwrap_err().code(), Code::NotImplemented);
-        assert!(check_bucket_features(&HeaderMap::new()).is_ok());
     }
 }

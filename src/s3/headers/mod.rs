@@ -4,6 +4,7 @@ mod checksums;
 mod content;
 mod features;
 mod hoisted;
+mod lock;
 mod metadata;
 mod tags;
 
@@ -16,6 +17,7 @@ pub(super) use checksums::{
 pub(super) use content::content_headers;
 pub(super) use features::{check_bucket_features, check_guards, check_object_features, check_read_features};
 pub(super) use hoisted::add_hoisted;
+pub(super) use lock::{bypass_governance, lock};
 pub(super) use metadata::{encode_value, user_metadata};
 pub(super) use tags::tags;
 
@@ -50,7 +52,12 @@ fn invalid(name: &'static str, message: impl Into<String>) -> S3Error {
 
 /// Everything a client says of a new object besides its bytes.
 pub(super) fn description(headers: &HeaderMap) -> Result<Description, S3Error> {
-    Ok(Description { content: content_headers(headers)?, metadata: user_metadata(headers)?, tags: tags(headers)? })
+    Ok(Description {
+        content: content_headers(headers)?,
+        metadata: user_metadata(headers)?,
+        tags: tags(headers)?,
+        lock: lock(headers)?,
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::Context;
 use super::upload::{checksum_elements, version_header};
 use crate::objects::{CopyRequest, CopySource};
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::{algorithm_of_copy, check_object_features, content_headers, tags, text, user_metadata};
+use crate::s3::headers::{algorithm_of_copy, check_object_features, content_headers, lock, tags, text, user_metadata};
 use crate::s3::response::{ResponseBody, document, set, set_encryption, set_residence};
 use crate::s3::target::{bucket_name, object_key};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
@@ -34,6 +34,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         key: key.clone(),
         replace,
         tags,
+        lock: lock(headers)?,
         condition: conditions::of_write(headers)?,
         checksum: algorithm_of_copy(headers)?,
     };

@@ -4,9 +4,10 @@ use http::{HeaderMap, Response};
 
 use super::Context;
 use super::get_object::version;
+use crate::objects::{DeleteItem, DeleteRequest, Deleted};
 use crate::s3::conditions;
 use crate::s3::errors::S3Error;
-use crate::s3::headers::text;
+use crate::s3::headers::{bypass_governance, text};
 use crate::s3::response::{ResponseBody, no_content, set};
 
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
@@ -20,13 +21,20 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         }
     }
     let condition = conditions::of_write(headers)?;
-    let deleted = context.objects.delete(&context.request, bucket, key, version(context)?, condition).await?;
+    let item = DeleteItem { key: key.clone(), version: version(context)?, condition };
+    let delete = DeleteRequest { bucket: bucket.clone(), item, bypass_governance: bypass_governance(headers)? };
+    let (version, marker) = match context.objects.delete(&context.request, delete).await? {
+        Deleted::Key => (None, false),
+        Deleted::Version { version, was_marker } => (Some(version), was_marker),
+        Deleted::Marked(marker) => (Some(marker), true),
+    };
     let mut response = no_content();
-    if deleted.delete_marker {
-        set(response.headers_mut(), "x-amz-delete-marker", "true");
+    let headers = response.headers_mut();
+    if marker {
+        set(headers, "x-amz-delete-marker", "true");
     }
-    if let Some(version) = deleted.version {
-        super::upload::version_header(response.headers_mut(), &version);
+    if let Some(version) = version {
+        set(headers, "x-amz-version-id", &version.to_string());
     }
     Ok(response)
 }

@@ -9,7 +9,7 @@ use crate::objects::{DeleteItem, Deleted};
 use crate::s3::body::RequestBody;
 use crate::s3::conditions;
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::text;
+use crate::s3::headers::{bypass_governance, text};
 use crate::s3::response::{ResponseBody, document};
 use crate::s3::target::object_key;
 use crate::s3::xml::{self, Element, NAMESPACE, XmlWriter};
@@ -28,10 +28,11 @@ struct Entry {
 pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let bucket = context.bucket()?;
     require_digest(context.headers())?;
+    let bypass = bypass_governance(context.headers())?;
     let (quiet, mut entries) = entries(&body.document(context.headers(), MAX_DOCUMENT).await?)?;
     // An entry that cannot be read fails alone, as in S3.
     let items = entries.iter().filter_map(|entry| entry.item.as_ref().ok().cloned()).collect();
-    let mut outcomes = context.objects.delete_many(&context.request, bucket, items).await?.into_iter();
+    let mut outcomes = context.objects.delete_many(&context.request, bucket, items, bypass).await?.into_iter();
     let mut xml = XmlWriter::document("DeleteResult", Some(NAMESPACE));
     for entry in &mut entries {
         let outcome = match &entry.item {
@@ -91,11 +92,14 @@ fn write_deleted(xml: &mut XmlWriter, entry: &Entry, deleted: &Deleted) {
     xml.element("Deleted", |xml| {
         xml.text("Key", &entry.key);
         xml.optional("VersionId", entry.version.as_deref());
-        if deleted.delete_marker {
+        let marker = match deleted {
+            Deleted::Key => None,
+            Deleted::Version { version, was_marker } => Some(version).filter(|_| *was_marker),
+            Deleted::Marked(version) => Some(version),
+        };
+        if let Some(version) = marker {
             xml.text("DeleteMarker", "true");
-            if let Some(version) = deleted.version {
-                xml.plain("DeleteMarkerVersionId", version);
-            }
+            xml.plain("DeleteMarkerVersionId", version);
         }
     });
 }

@@ -8,7 +8,7 @@ use crate::objects::{Found, GetRequest};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
-use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_residence};
+use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_lock, set_residence};
 use crate::s3::{conditions, ranges};
 use crate::types::VersionId;
 
@@ -103,6 +103,7 @@ pub(super) fn describe(
     if let Some(checksum) = record.detail.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
         set_checksum(headers, checksum);
     }
+    set_lock(headers, &record.detail.lock);
     set_encryption(headers);
     set_residence(headers, &found.residence);
     override_headers(query, headers);
@@ -166,6 +167,7 @@ mod tests {
             metadata: [("who".to_owned(), "پاک".to_owned())].into(),
             tags: vec![("a".to_owned(), "b".to_owned())],
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
+            lock: Default::default(),
             placement,
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },

@@ -9,12 +9,12 @@ mod delete_bucket;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
-mod get_bucket_versioning;
 mod get_object;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
 mod list_multipart_uploads;
+mod list_object_versions;
 mod list_objects_v1;
 mod list_objects_v2;
 mod list_parts;
@@ -23,6 +23,7 @@ mod put_object;
 mod upload;
 mod upload_part;
 mod upload_part_copy;
+mod versioning;
 
 use http::{HeaderMap, Response, request::Parts};
 
@@ -79,7 +80,8 @@ pub(super) async fn run(
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjects => delete_objects::handle(context, body).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
-        Op::GetBucketVersioning => get_bucket_versioning::handle(context).await,
+        Op::GetBucketVersioning => versioning::get(context).await,
+        Op::PutBucketVersioning => versioning::put(context, body).await,
         Op::GetObject => get_object::handle(context).await,
         Op::HeadBucket => head_bucket::handle(context).await,
         Op::HeadObject => head_object::handle(context).await,
@@ -87,6 +89,7 @@ pub(super) async fn run(
         Op::ListMultipartUploads => list_multipart_uploads::handle(context).await,
         Op::ListObjects => list_objects_v1::handle(context).await,
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
+        Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
         Op::PutObject => put_object::handle(context, body).await,
         Op::UploadPart => upload_part::handle(context, body).await,

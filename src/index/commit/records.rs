@@ -1,0 +1,419 @@
+//! Records and their versions: what a put, a delete and a change of description do to the rows of one key.
+//!
+//! The newest version is the current row when it has bytes. Every other version and every delete marker is a history row. So a current
+//! row's ticket is greater than those of the history, and a key whose newest version is a marker has no current row.
+
+use std::collections::BTreeSet;
+
+use super::{
+    group::{Body, Group, sealed},
+    plan::{Draft, Planned},
+};
+use crate::{
+    backend::Receipt,
+    bucket::Versioning,
+    index::{
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Layout,
+        PutChange, Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
+        codec::{encode_marker, encode_record},
+        counters::counters_of,
+        keys::{self, Secondary},
+    },
+    policy::Role,
+    seal::BlobName,
+    types::{ObjectKey, RecordId, Ticket, VersionId},
+};
+
+/// The rows of one key as a change finds them.
+struct Versions {
+    /// The current record.
+    current: Option<Record>,
+    /// The newest row of the history, where it may matter: not in a bucket that never had versioning.
+    newest: Option<Version>,
+    /// The `null` version, when it is in the history.
+    null: Option<Version>,
+}
+
+impl Group<'_> {
+    pub(super) fn put_record(&mut self, put: &PutChange) -> Planned {
+        self.check_bucket(put.bucket)?;
+        let detail = &put.record.detail;
+        self.check_basis(put.basis, detail.placement.subject.as_ref())?;
+        check_receipts(&put.record, &put.receipts)?;
+        self.check_keys(&detail.copies)?;
+        let mut versions = self.versions(put.bucket, &put.key)?;
+        check_condition(&put.condition, versions.current.as_ref())?;
+        let mut draft = Draft::default();
+        let attempts = detail.copies.iter().map(|copy| copy.manifest_attempt).chain(match detail.layout {
+            Layout::Whole { attempt } | Layout::Extents { attempt } => Some(attempt),
+            Layout::Parts { .. } => None,
+        });
+        let attempts: BTreeSet<_> = attempts.collect();
+        draft.resolved.extend(attempts.into_iter().map(|attempt| (put.record.summary.id, attempt)));
+        let summary = &put.record.summary;
+        let overtaken = versions.current.as_ref().is_some_and(|current| current.summary.ticket >= summary.ticket);
+        if overtaken && put.condition != WriteCondition::None {
+            return Err(CommitError::Conflict);
+        }
+        if summary.version == VersionId::Null && !self.replace_null(&mut draft, put, &mut versions)? {
+            draft.committed.superseded = true;
+            self.discard(&mut draft, &put.record, GarbageReason::Superseded)?;
+            return Ok(draft);
+        }
+        let body = Body::Sealed(encode_record(&put.record)?);
+        let newest = versions.newest_ticket();
+        if newest.is_some_and(|newest| newest == summary.ticket) {
+            return Err(CommitError::Conflict);
+        }
+        if newest.is_some_and(|newest| newest > summary.ticket) {
+            draft.committed.superseded = true;
+            self.shelve(&mut draft, put.bucket, &put.key, summary, body)?;
+        } else {
+            if let Some(current) = &versions.current {
+                let old = Body::Sealed(encode_record(current)?);
+                self.shelve(&mut draft, put.bucket, &put.key, &current.summary, old)?;
+            }
+            draft.put(keys::record(put.bucket, put.key.as_str()), body);
+        }
+        for row in self.secondary(put.bucket, &put.key, &put.record) {
+            draft.put(row, Body::Clear(Vec::new()));
+        }
+        let size = summary.size;
+        draft.counts.extend(counters_of(put.bucket, &put.record).map(|counter| (counter, size, true)));
+        Ok(draft)
+    }
+
+    /// Makes room for a new `null` version. `false`: the one that is there is newer.
+    fn replace_null(&self, draft: &mut Draft, put: &PutChange, versions: &mut Versions) -> Result<bool, CommitError> {
+        let ticket = put.record.summary.ticket;
+        let current = versions.current.take_if(|current| current.summary.version == VersionId::Null);
+        let from_history = current.is_none();
+        let Some(old) = current.map(|record| Version::Record(Box::new(record))).or_else(|| versions.null.take()) else {
+            return Ok(true);
+        };
+        if old.summary().id == put.record.summary.id {
+            return Err(CommitError::Conflict);
+        }
+        if old.summary().ticket >= ticket {
+            return Ok(false);
+        }
+        if from_history {
+            draft.delete(keys::history(put.bucket, put.key.as_str(), old.summary().ticket));
+            draft.delete(keys::null_version(put.bucket, put.key.as_str()));
+            if versions.newest.as_ref().is_some_and(|newest| newest.summary().ticket == old.summary().ticket) {
+                versions.newest = None;
+            }
+        }
+        self.remove_version(draft, put.bucket, &put.key, old, GarbageReason::Superseded, false)?;
+        Ok(true)
+    }
+
+    pub(super) fn delete_record(&self, delete: &DeleteChange) -> Planned {
+        self.check_bucket(delete.bucket)?;
+        match delete.version {
+            Some(version) => self.delete_version(delete, version),
+            None => self.delete_key(delete),
+        }
+    }
+
+    fn delete_key(&self, delete: &DeleteChange) -> Planned {
+        let (bucket, key) = (delete.bucket, &delete.key);
+        let versions = self.versions(bucket, key)?;
+        check_condition(&delete.condition, versions.current.as_ref())?;
+        let mut draft = Draft::default();
+        if let Some(only) = delete.record
+            && versions.current.as_ref().is_none_or(|current| current.summary.id != only)
+        {
+            return Ok(draft);
+        }
+        let overtaken = versions.current.as_ref().is_some_and(|current| current.summary.ticket > delete.ticket);
+        if overtaken && delete.condition != WriteCondition::None {
+            return Err(CommitError::Conflict);
+        }
+        let versioning = self.versioning(bucket);
+        if versioning == Versioning::Off {
+            draft.committed.superseded = overtaken;
+            if let Some(current) = versions.current.filter(|_| !overtaken) {
+                draft.delete(keys::record(bucket, key.as_str()));
+                self.remove_version(&mut draft, bucket, key, Version::Record(Box::new(current)), GarbageReason::Deleted, false)?;
+            }
+            return Ok(draft);
+        }
+        let version = if versioning == Versioning::Suspended { VersionId::Null } else { delete.marker };
+        let mut current = versions.current;
+        if version == VersionId::Null {
+            let null_current = current.take_if(|current| current.summary.version == VersionId::Null);
+            if let Some(null) = null_current {
+                if null.summary.ticket > delete.ticket {
+                    draft.committed.superseded = true;
+                    return Ok(draft);
+                }
+                draft.delete(keys::record(bucket, key.as_str()));
+                self.remove_version(&mut draft, bucket, key, Version::Record(Box::new(null)), GarbageReason::Deleted, false)?;
+            } else if let Some(null) = versions.null {
+                if null.summary().ticket > delete.ticket {
+                    draft.committed.superseded = true;
+                    return Ok(draft);
+                }
+                draft.delete(keys::history(bucket, key.as_str(), null.summary().ticket));
+                self.remove_version(&mut draft, bucket, key, null, GarbageReason::Deleted, false)?;
+            }
+        }
+        if let Some(current) = current.filter(|current| current.summary.ticket < delete.ticket) {
+            draft.delete(keys::record(bucket, key.as_str()));
+            let body = Body::Sealed(encode_record(&current)?);
+            self.shelve(&mut draft, bucket, key, &current.summary, body)?;
+        }
+        let marker = Summary::marker(version, delete.ticket, self.now, delete.owner.clone());
+        let body = Body::Sealed(encode_marker(&marker)?);
+        self.shelve(&mut draft, bucket, key, &marker, body)?;
+        draft.committed.marker = Some(marker);
+        Ok(draft)
+    }
+
+    fn delete_version(&self, delete: &DeleteChange, version: VersionId) -> Planned {
+        let (bucket, key) = (delete.bucket, &delete.key);
+        let mut draft = Draft::default();
+        let current_row = keys::record(bucket, key.as_str());
+        let current = self.record(&current_row)?;
+        let is_current = current.as_ref().is_some_and(|current| current.summary.version == version);
+        let (row, found) = match current.filter(|_| is_current) {
+            Some(record) => (current_row.clone(), Some(Version::Record(Box::new(record)))),
+            None => match self.history_ticket(bucket, key, version)? {
+                Some(ticket) => {
+                    let row = keys::history(bucket, key.as_str(), ticket);
+                    let found = self.version(&row)?.filter(|found| found.summary().version == version);
+                    (row, found)
+                }
+                None => (Vec::new(), None),
+            },
+        };
+        let found = found.filter(|found| delete.record.is_none_or(|only| found.summary().id == only));
+        check_summary(&delete.condition, found.as_ref().map(Version::summary))?;
+        let Some(found) = found else { return Ok(draft) };
+        let ticket = found.summary().ticket;
+        draft.delete(row.clone());
+        if found.summary().version == VersionId::Null && !is_current {
+            draft.delete(keys::null_version(bucket, key.as_str()));
+        }
+        self.remove_version(&mut draft, bucket, key, found, GarbageReason::Deleted, delete.bypass_governance)?;
+        // What comes next in age becomes current, unless it is a marker or something newer is current.
+        if is_current || self.record(&current_row)?.is_none() {
+            let prefix = keys::versions(bucket, key.as_str());
+            let newest = self.first_version(&prefix, &prefix)?;
+            let was_newest = is_current || newest.as_ref().is_some_and(|(first, _)| *first == row);
+            let after = keys::history(bucket, key.as_str(), Ticket(ticket.0.saturating_sub(1)));
+            let next = if is_current { newest } else { self.first_version(&prefix, &after)? };
+            if was_newest && let Some((next_row, Version::Record(next))) = next {
+                draft.delete(next_row);
+                if next.summary.version == VersionId::Null {
+                    draft.delete(keys::null_version(bucket, key.as_str()));
+                }
+                draft.put(current_row, Body::Sealed(encode_record(&next)?));
+            }
+        }
+        Ok(draft)
+    }
+
+    pub(super) fn update(&self, change: UpdateChange) -> Planned {
+        let UpdateChange { bucket, key, record: id, ticket, update, basis } = change;
+        self.check_bucket(bucket)?;
+        let (row, mut record) = self.record_at(bucket, &key, ticket, id)?;
+        if let Some(basis) = basis {
+            self.check_basis(basis, record.detail.placement.subject.as_ref())?;
+        }
+        match update {
+            RecordUpdate::Tags(tags) => record.detail.tags = tags,
+            RecordUpdate::Retention { retention, bypass_governance } => {
+                let allowed = record.detail.lock.may_change_to(retention, self.now, bypass_governance);
+                allowed.map_err(|_| CommitError::Locked)?;
+                record.detail.lock.retention = retention;
+            }
+            RecordUpdate::LegalHold(on) => record.detail.lock.legal_hold = Some(on),
+        }
+        let mut draft = Draft::default();
+        draft.put(row, Body::Sealed(encode_record(&record)?));
+        Ok(draft)
+    }
+
+    pub(super) fn add_copy(&self, add: AddCopyChange) -> Planned {
+        let AddCopyChange { bucket, key, record: id, ticket, copy, receipts, basis } = add;
+        self.check_bucket(bucket)?;
+        let (row, mut record) = self.record_at(bucket, &key, ticket, id)?;
+        self.check_basis(basis, record.detail.placement.subject.as_ref())?;
+        let planned = record.queued().any(|planned| planned.site == copy.site && planned.country == copy.country);
+        let begun = record.detail.copies.iter().position(|old| old.site == copy.site);
+        let mut draft = Draft::default();
+        if copy.is_stored() {
+            let begun = begun.and_then(|at| record.detail.copies.get_mut(at)).filter(|old| planned && same_blobs(old, &copy));
+            let begun = begun.ok_or(CommitError::Conflict)?;
+            let name = BlobName::of(copy.country, &copy.manifest(id, record.detail.layout));
+            if !receipts.iter().any(|receipt| receipt.site() == &copy.site && *receipt.name() == name) {
+                return Err(CommitError::NotStored { site: copy.site });
+            }
+            let counter = Counter::Site(copy.country, copy.site.clone(), bucket);
+            draft.counts.push((counter, record.summary.size, true));
+            draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
+            *begun = copy;
+        } else {
+            if !planned || begun.is_some() {
+                return Err(CommitError::Conflict);
+            }
+            record.detail.copies.push(copy);
+        }
+        if record.queued().next().is_none() {
+            draft.delete(Secondary::Pending.row(bucket, key.as_str(), record.summary.ticket));
+        }
+        draft.put(row, Body::Sealed(encode_record(&record)?));
+        Ok(draft)
+    }
+
+    fn versioning(&self, bucket: BucketId) -> Versioning {
+        let name = self.state.bucket_ids.get(&bucket);
+        name.and_then(|name| self.state.buckets.get(name)).map_or(Versioning::Off, |bucket| bucket.settings.versioning)
+    }
+
+    /// The rows of a key that a put or a delete of the key has to look at.
+    fn versions(&self, bucket: BucketId, key: &ObjectKey) -> Result<Versions, IndexError> {
+        let current = self.record(&keys::record(bucket, key.as_str()))?;
+        if self.versioning(bucket) == Versioning::Off {
+            return Ok(Versions { current, newest: None, null: None });
+        }
+        let prefix = keys::versions(bucket, key.as_str());
+        let newest = self.first_version(&prefix, &prefix)?.map(|(_, version)| version);
+        let null = match self.row::<Ticket>(&keys::null_version(bucket, key.as_str()))? {
+            Some(ticket) => self.version(&keys::history(bucket, key.as_str(), ticket))?,
+            None => None,
+        };
+        Ok(Versions { current, newest, null })
+    }
+
+    fn history_ticket(&self, bucket: BucketId, key: &ObjectKey, version: VersionId) -> Result<Option<Ticket>, IndexError> {
+        match version.ticket() {
+            Some(ticket) => Ok(Some(ticket)),
+            None => self.row(&keys::null_version(bucket, key.as_str())),
+        }
+    }
+
+    /// A version by its ticket, current or not.
+    fn record_at(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        ticket: Ticket,
+        id: RecordId,
+    ) -> Result<(Vec<u8>, Record), CommitError> {
+        let row = keys::record(bucket, key.as_str());
+        if let Some(record) = self.record(&row)?.filter(|record| record.summary.id == id) {
+            return Ok((row, record));
+        }
+        let row = keys::history(bucket, key.as_str(), ticket);
+        let record = self.version(&row)?.and_then(Version::into_record).filter(|record| record.summary.id == id);
+        record.map(|record| (row, record)).ok_or(CommitError::NoSuchKey)
+    }
+
+    /// Puts a version among the noncurrent ones.
+    fn shelve(
+        &self,
+        draft: &mut Draft,
+        bucket: BucketId,
+        key: &ObjectKey,
+        summary: &Summary,
+        body: Body,
+    ) -> Result<(), IndexError> {
+        draft.put(keys::history(bucket, key.as_str(), summary.ticket), body);
+        if summary.version == VersionId::Null {
+            draft.put(keys::null_version(bucket, key.as_str()), sealed(&summary.ticket)?);
+        }
+        Ok(())
+    }
+
+    /// Takes a version away for good; its own row is the caller's.
+    fn remove_version(
+        &self,
+        draft: &mut Draft,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: Version,
+        why: GarbageReason,
+        bypass_governance: bool,
+    ) -> Result<(), CommitError> {
+        if let Version::Record(record) = &version {
+            if record.detail.lock.forbids_removal(self.now, bypass_governance) {
+                return Err(CommitError::Locked);
+            }
+            for row in self.secondary(bucket, key, record) {
+                draft.delete(row);
+            }
+            let size = record.summary.size;
+            draft.counts.extend(counters_of(bucket, record).map(|counter| (counter, size, false)));
+            self.discard(draft, record, why)?;
+        }
+        draft.committed.replaced = Some(version.summary().clone());
+        Ok(())
+    }
+
+    fn discard(&self, draft: &mut Draft, record: &Record, why: GarbageReason) -> Result<(), IndexError> {
+        let (id, size, layout) = (record.summary.id, record.summary.size, record.detail.layout);
+        let what = Waste::Record { record: id, size, copies: record.detail.copies.clone(), layout };
+        self.queue(draft, what, why)
+    }
+
+    fn secondary(&self, bucket: BucketId, key: &ObjectKey, record: &Record) -> Vec<Vec<u8>> {
+        let ticket = record.summary.ticket;
+        let placement = &record.detail.placement;
+        let subject = placement.subject.as_ref().map(|subject| self.inner.keys.pseudonyms.subject(subject));
+        let of_subject = subject.iter().map(Secondary::Subject);
+        let of_sites = record.detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| Secondary::Site(&copy.site));
+        let of_instruments = placement.instruments.iter().map(Secondary::Instrument);
+        let pending = record.queued().next().map(|_| Secondary::Pending);
+        of_subject.chain(of_sites).chain(of_instruments).chain(pending).map(|row| row.row(bucket, key.as_str(), ticket)).collect()
+    }
+}
+
+impl Versions {
+    fn newest_ticket(&self) -> Option<Ticket> {
+        let current = self.current.as_ref().map(|record| record.summary.ticket);
+        current.max(self.newest.as_ref().map(|version| version.summary().ticket))
+    }
+}
+
+/// Whether two rows name the same blobs under the same keys.
+fn same_blobs(one: &CopyRow, other: &CopyRow) -> bool {
+    let facts = |row: &CopyRow| (row.country, row.sk_generation, row.dek, row.manifest_attempt);
+    facts(one) == facts(other) && one.key == other.key && one.owner == other.owner
+}
+
+/// A record without stored bytes does not commit.
+fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<(), CommitError> {
+    let detail = &record.detail;
+    let missing = |copy: &&CopyRow| {
+        let name = BlobName::of(copy.country, &copy.manifest(record.summary.id, detail.layout));
+        let proven =
+            |receipt: &Receipt| receipt.site() == &copy.site && receipt.country() == copy.country && *receipt.name() == name;
+        let stored = matches!(copy.state, CopyState::Stored { .. });
+        (copy.role != Role::Queued || stored) && !(stored && receipts.iter().any(proven))
+    };
+    match detail.copies.iter().find(missing) {
+        Some(copy) => Err(CommitError::NotStored { site: copy.site.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn check_condition(condition: &WriteCondition, current: Option<&Record>) -> Result<(), CommitError> {
+    check_summary(condition, current.map(|record| &record.summary))
+}
+
+fn check_summary(condition: &WriteCondition, found: Option<&Summary>) -> Result<(), CommitError> {
+    let holds = match condition {
+        WriteCondition::None => true,
+        WriteCondition::IfAbsent => found.is_none(),
+        WriteCondition::IfPresent => found.is_some(),
+        WriteCondition::IfMatch(etags) => match found {
+            Some(summary) => !summary.delete_marker && etags.contains(&summary.etag),
+            // S3 answers 404 to If-Match on an absent key.
+            None => return Err(CommitError::NoSuchKey),
+        },
+    };
+    if holds { Ok(()) } else { Err(CommitError::PreconditionFailed) }
+}
