@@ -41,7 +41,8 @@ async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let keys = IndexKeys { index_key: SecretKey::random(), ledger_key: SecretKey::random(), pseudonyms };
     let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).expect("opens");
     let (key, country, owner) = pk();
-    let wrapped = WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped: WrappedKey::new("a.b.c.d.e") };
+    let (wrapped, sites) = (WrappedKey::new("a.b.c.d.e"), Default::default());
+    let wrapped = WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites };
     index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), rewrap: false }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");

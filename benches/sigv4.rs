@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use domicile::{
-    authn::{HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
+    authn::{AccessKey, HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
     s3::chunked::{Decoder, Framing},
     types::{Attributes, PrincipalId, Timestamp},
 };
@@ -20,8 +20,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 fn authenticator() -> S3Authenticator {
     let principal = Principal {
         id: PrincipalId::new("example").unwrap(),
-        access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned().into(),
+        access_keys: vec![AccessKey::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned().into())],
         buckets: Vec::new(),
         allow: Permissions::ALL,
         country: None,

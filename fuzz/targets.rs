@@ -5,6 +5,10 @@ use std::{io, path::Path, sync::Arc};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use domicile::{
+    access::{
+        Acl, Action, BucketAccess, BucketPolicy, Caller, NoContext, ObjectOwnership, PublicAccessBlock, Request, Resource,
+        evaluate,
+    },
     authn::{HostRules, Principals, S3Authenticator},
     config::{Config, Environment},
     policy::{PolicyFile, PolicySet},
@@ -13,15 +17,22 @@ use domicile::{
         fuzzing,
     },
     seal,
-    types::Timestamp,
+    types::{AccountId, BucketName, ObjectKey, Timestamp},
 };
 
 /// A target: its name, which is that of its corpus, and what it does.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 6] =
-    [("config", config), ("policy", policy), ("blob_head", blob_head), ("request", request), ("chunked", chunked), ("xml", xml)];
+pub(crate) const ALL: [Target; 7] = [
+    ("config", config),
+    ("policy", policy),
+    ("bucket_policy", bucket_policy),
+    ("blob_head", blob_head),
+    ("request", request),
+    ("chunked", chunked),
+    ("xml", xml),
+];
 
 /// The text of a `domicile.toml`.
 pub(crate) fn config(input: &[u8]) {
@@ -40,6 +51,29 @@ pub(crate) fn policy(input: &[u8]) {
         .collect();
     if let Ok(set) = PolicySet::parse(&files) {
         let _ = set.run_cases();
+    }
+}
+
+/// The document of a PutBucketPolicy, which then answers a request for each action.
+pub(crate) fn bucket_policy(input: &[u8]) {
+    let (Ok(text), Ok(bucket), Ok(owner), Ok(key)) =
+        (std::str::from_utf8(input), BucketName::new("media"), AccountId::new("main"), ObjectKey::new("docs/a"))
+    else {
+        return;
+    };
+    let Ok(policy) = BucketPolicy::for_bucket(text, &bucket) else { return };
+    assert_eq!(policy.text(), text, "the text was changed");
+    let access = BucketAccess {
+        owner: &owner,
+        policy: Some(&policy),
+        acl: &Acl::private(owner.clone()),
+        public_access: PublicAccessBlock::NONE,
+        ownership: ObjectOwnership::BucketOwnerEnforced,
+    };
+    for &action in Action::ALL {
+        let key = (action.resource() == Resource::Object).then_some(&key);
+        let request = Request { caller: &Caller::Anonymous, action, bucket: &bucket, key };
+        let _ = evaluate(&request, &access, None, &NoContext);
     }
 }
 

@@ -3,11 +3,13 @@
 //! The way of a write, one module a stage: [`authn`] says who asks, [`residency`] where the record must live, [`seal`] makes it
 //! unreadable there, [`backend`] stores it, [`index`] commits it. Each stage consumes the proof that the one before it minted.
 
+pub mod access;
 pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authn;
 pub mod backend;
+pub mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -2,13 +2,15 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    io::IsTerminal,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::Recorder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
@@ -17,40 +19,40 @@ use crate::types::RequestId;
 /// The environment variable that overrides the configured log filter, in the syntax of `tracing_subscriber::EnvFilter`.
 pub const FILTER_VARIABLE: &str = "DOMICILE_LOG";
 
-/// Names of the metrics, with their kind and labels. Labels hold configured names only: never a bucket, key or subject.
+/// Names of the metrics. Whoever counts something registers it before it happens, so that a dashboard finds every one from the start.
+/// Labels hold configured names only: never a bucket, key or subject.
 pub mod metric {
-    /// Gauge: open connections. Labels: `listener` (`s3`, `admin`).
+    /// Gauge. Labels: `listener` (`s3`, `admin`).
     pub const CONNECTIONS: &str = "domicile_connections";
-    /// Counter: connections that failed before a request, or broke. Labels: `listener`, `reason` (`accept`, `tls`, `http`).
+    /// Counter. Labels: `listener`, `reason` (`accept`, `tls`, `http`).
     pub const CONNECTION_ERRORS: &str = "domicile_connection_errors_total";
-    /// Counter: requests answered. Labels: `operation` (as S3 names it), `status` (`2xx` …).
-    pub const REQUESTS: &str = "domicile_requests_total";
-    /// Histogram, seconds: from a request's head to the last byte of its answer. Labels: `operation`.
-    pub const REQUEST_SECONDS: &str = "domicile_request_duration_seconds";
-    /// Counter: plaintext bytes received from clients.
-    pub const BYTES_IN: &str = "domicile_bytes_in_total";
-    /// Counter: plaintext bytes sent to clients.
-    pub const BYTES_OUT: &str = "domicile_bytes_out_total";
-    /// Counter: requests whose sender was refused. Labels: `code` (S3's error code).
-    pub const AUTHENTICATION_REFUSALS: &str = "domicile_authentication_refusals_total";
-    /// Counter: writes that no placement could be found for. Labels: `code` (`ResidencyUnknown` …).
-    pub const RESIDENCY_REFUSALS: &str = "domicile_residency_refusals_total";
-    /// Histogram, seconds: one operation at a site. Labels: `site`, `operation` (`put`, `get`, `delete`, `list`).
-    pub const SITE_SECONDS: &str = "domicile_site_duration_seconds";
-    /// Counter: operations at a site that failed. Labels: `site`, `operation`.
-    pub const SITE_ERRORS: &str = "domicile_site_errors_total";
-    /// Gauge: 1 when a site answers, else 0. Labels: `site`, `country`.
+    /// Counter. Labels: `operation` (as S3 names it), `status` (`2xx` …).
+    pub const REQUESTS: &str = "domicile_s3_requests_total";
+    /// Histogram, seconds. Labels: `operation`, `status`.
+    pub const REQUEST_SECONDS: &str = "domicile_s3_request_seconds";
+    /// Counter. Labels: `code`.
+    pub const REFUSALS: &str = "domicile_refusals_total";
+    /// Gauge. Labels: `site`, `country`.
     pub const SITE_UP: &str = "domicile_site_up";
-    /// Histogram, seconds: one group commit of the index, its fsync included.
-    pub const COMMIT_SECONDS: &str = "domicile_index_commit_duration_seconds";
-    /// Histogram: writes that one group commit carries.
-    pub const COMMIT_BATCH: &str = "domicile_index_commit_batch_size";
-    /// Gauge, bytes: extents in flight, out of the configured memory limit.
-    pub const MEMORY_IN_FLIGHT: &str = "domicile_extent_memory_bytes";
-    /// Gauge: blobs that wait to be deleted.
-    pub const GARBAGE_QUEUE: &str = "domicile_garbage_queue_blobs";
-    /// Gauge: copies that policy asks for and that are not stored yet.
-    pub const COPIES_QUEUED: &str = "domicile_copies_queued";
+    /// Counter. Labels: `site`, `operation` (`store`, `read`, `remove`, `list`), `result`.
+    pub const SITE_OPERATIONS: &str = "domicile_site_operations_total";
+    /// Histogram, seconds. Labels: `site`, `operation`.
+    pub const SITE_SECONDS: &str = "domicile_site_operation_seconds";
+    /// Counter. Labels: `site`, `operation`.
+    pub const SITE_BYTES: &str = "domicile_site_bytes_total";
+
+    /// Every metric with the text of its `# HELP` line.
+    pub const ALL: [(&str, &str); 9] = [
+        (CONNECTIONS, "Open connections"),
+        (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
+        (REQUESTS, "S3 requests answered"),
+        (REQUEST_SECONDS, "Time until the head of an S3 answer"),
+        (REFUSALS, "S3 requests refused by authentication, permission or policy"),
+        (SITE_UP, "Whether a site is in service"),
+        (SITE_OPERATIONS, "Operations at a site"),
+        (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),
+        (SITE_BYTES, "Bytes that went to or came from a site"),
+    ];
 }
 
 /// How log lines look.
@@ -91,7 +93,9 @@ pub enum TelemetryError {
 pub fn init_logging(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| filter.to_owned());
     let filter = EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for a terminal only, and not for people who do not want them (no-color.org).
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
     let lines = match format {
         LogFormat::Human => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -106,16 +110,15 @@ pub struct Metrics(PrometheusHandle);
 impl Metrics {
     /// Bounds of the histograms in seconds: from a cached lookup to a slow upload.
     const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
-    const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
     /// Makes this process's metrics go here, once. Nothing listens: the admin API serves [`Metrics::render`].
     pub fn install() -> Result<Self, TelemetryError> {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets(&Self::SECONDS)
-            .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(metric::COMMIT_BATCH.to_owned()), &Self::SIZES))
-            .map_err(TelemetryError::Recorder)?
-            .build_recorder();
+        let builder = PrometheusBuilder::new().set_buckets(&Self::SECONDS).map_err(TelemetryError::Recorder)?;
+        let recorder = builder.build_recorder();
         let handle = recorder.handle();
+        for (name, help) in metric::ALL {
+            recorder.describe_counter(name.into(), None, help.into());
+        }
         metrics::set_global_recorder(recorder).map_err(|_| TelemetryError::MetricsTwice)?;
         Ok(Self(handle))
     }

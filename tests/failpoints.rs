@@ -1,12 +1,24 @@
-//! What is left of a commit when the process fails at each of its steps: all of it or none of it, never a part.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, outside a test function")]
+//! What is left when the process, or one step, fails at each point of a commit and of the ways to it: all of a write or none of it,
+//! never a part, and nothing that was acknowledged is lost.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, outside a test function")]
+
+#[path = "failpoints/acts.rs"]
+mod acts;
+#[path = "failpoints/gateway.rs"]
+mod gateway;
+#[path = "failpoints/harness.rs"]
+mod harness;
+#[path = "failpoints/inventory.rs"]
+mod inventory;
+#[path = "failpoints/stock.rs"]
+mod stock;
 
 use std::{path::Path, sync::Arc};
 
 use domicile::{
-    audit::{self, Actor, Event, Kind},
+    audit::{Actor, Event, Kind},
     clock::SystemClock,
-    index::{Change, Index, IndexKeys, SledEngine, read_ledger},
+    index::{Change, Index, IndexKeys, SledEngine, StoredLedger},
     kms::{Pseudonyms, SecretKey},
     types::{BucketName, PrincipalId},
 };
@@ -43,10 +55,20 @@ fn bucket(index: &Index, name: &str) -> bool {
     index.bucket(&BucketName::new(name).unwrap()).unwrap().is_some()
 }
 
-/// One test for all steps: failpoints are of the whole process.
+/// The process in which a gateway fails; the other tests start it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "started by the tests of gateways"]
+async fn child() {
+    if std::env::var_os(harness::ACT).is_some() {
+        harness::child().await;
+    }
+}
+
+/// One test for all steps: failpoints are of the whole process, and no gateway may be in it meanwhile.
 #[test]
 fn a_commit_that_fails_at_any_step_is_whole_or_absent() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let _alone = gateway::POINTS.blocking_write();
     for (step, action, survives) in STEPS {
         let folder = tempfile::tempdir().unwrap();
         let scenario = FailScenario::setup();
@@ -74,7 +96,6 @@ fn a_commit_that_fails_at_any_step_is_whole_or_absent() {
         drop(index);
 
         let engine = SledEngine::open(folder.path(), 16 << 20).unwrap();
-        let ledger = read_ledger(&engine).unwrap();
-        audit::verify(&ledger.entries, &ledger.head.into_iter().collect::<Vec<_>>()).unwrap();
+        StoredLedger::open(&engine).unwrap().verify(&[]).unwrap().unwrap();
     }
 }

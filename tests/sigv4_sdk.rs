@@ -13,7 +13,7 @@ use aws_sdk_s3::{
 };
 use bytes::Bytes;
 use domicile::{
-    authn::{HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
+    authn::{AccessKey, HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
     clock::{Clock, SystemClock},
     s3::chunked::{Decoder, Framing},
     server::{Limits, Peer, bind, serve},
@@ -30,8 +30,7 @@ const AWKWARD_KEY: &str = "a b//./../c+d=é&(1)~*'!$@,;:%41?#.txt";
 fn authenticator() -> S3Authenticator {
     let principal = Principal {
         id: PrincipalId::new("example").unwrap(),
-        access_key_id: "AKEXAMPLE".to_owned(),
-        secret: "secret".to_owned().into(),
+        access_keys: vec![AccessKey::new("AKEXAMPLE", "secret".to_owned().into())],
         buckets: vec!["*".parse().unwrap()],
         allow: Permissions::ALL,
         country: None,

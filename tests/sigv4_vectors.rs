@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use domicile::{
-    authn::{AuthnError, HostRules, Mechanism, Payload, Permissions, Principal, Principals, S3Authenticator, Verified},
+    authn::{
+        AccessKey, AuthnError, HostRules, Mechanism, Payload, Permissions, Principal, Principals, S3Authenticator, Verified,
+    },
     s3::chunked::{ChunkedError, Decoder, Framing, Trailers},
     types::{Attributes, PrincipalId, Timestamp},
 };
@@ -20,10 +22,13 @@ const HOST: &str = "examplebucket.s3.amazonaws.com";
 const THEN: i64 = 1_369_353_600;
 
 fn authenticator_with(secret: &str, region: &str, external: &[&str]) -> S3Authenticator {
+    authenticator_for(AccessKey::new("AKIAIOSFODNN7EXAMPLE", secret.to_owned().into()), region, external)
+}
+
+fn authenticator_for(access_key: AccessKey, region: &str, external: &[&str]) -> S3Authenticator {
     let principal = Principal {
         id: PrincipalId::new("example").unwrap(),
-        access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        secret: secret.to_owned().into(),
+        access_keys: vec![AccessKey::new("AKIDSUCCESSOR", "other".to_owned().into()), access_key],
         buckets: vec!["*".parse().unwrap()],
         allow: Permissions::ALL,
         country: None,
@@ -314,6 +319,23 @@ fn time_is_bounded() {
     for expires in ["0", "604801", "-1", "+1", "", "1e3", "99999999999999999999"] {
         let request = presigned(&PRESIGNED.replace("Expires=86400", &format!("Expires={expires}")));
         assert_eq!(verify(request).unwrap_err().code(), "AuthorizationQueryParametersError", "{expires}");
+    }
+}
+
+#[test]
+fn an_access_key_ends_and_with_it_the_urls_presigned_by_it() {
+    let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned();
+    let ends = AccessKey {
+        not_after: Some(Timestamp::from_seconds(THEN + 100)),
+        ..AccessKey::new("AKIAIOSFODNN7EXAMPLE", secret.into())
+    };
+    let authenticator = authenticator_for(ends, "us-east-1", &[]);
+    for make in [get_object, || presigned(PRESIGNED)] {
+        let verify = |seconds| authenticator.verify(&make().into_parts().0, Timestamp::from_seconds(seconds));
+        assert_eq!(verify(THEN + 100).unwrap().authenticated.access_key_id(), "AKIAIOSFODNN7EXAMPLE");
+        let error = verify(THEN + 101).unwrap_err();
+        assert!(matches!(error, AuthnError::ExpiredAccessKey { .. }), "{error:?}");
+        assert_eq!((error.code(), error.status()), ("InvalidAccessKeyId", 403));
     }
 }
 

@@ -4,40 +4,58 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::views::{
-    ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordFilter, RecordView, RecordsPage, SiteView,
-    SubjectView, SummaryView,
+    AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SiteView, SubjectView,
+    SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
+use crate::index::RecordsQuery;
 use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SubjectId, VersionId};
 
-/// A question for metadata, as the ledger names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Query {
+/// A question for metadata, for the ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Query<'a> {
     /// Records by filter.
-    Records,
-    /// The versions of one key.
-    Record,
+    Records(&'a RecordsQuery),
+    /// One key, or one version of it.
+    Record(&'a BucketName, &'a ObjectKey, Option<VersionId>),
     /// The counters.
     Summary,
-    /// A subject's attributes.
-    Subject,
     /// What would be decided.
-    Explain,
+    Explain(&'a ExplainRequest),
+    /// The policies in force.
+    Policies,
+    /// A subject's attributes.
+    Subject(&'a SubjectId),
+    /// The ledger's head.
+    LedgerHead,
     /// Ledger entries.
-    Ledger,
+    LedgerEntries {
+        /// The first one's number.
+        from: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// The sites and their states.
+    Sites,
+    /// The country keys.
+    Keys,
 }
 
-impl Query {
-    /// A stable word.
-    pub const fn as_str(self) -> &'static str {
+impl Query<'_> {
+    /// The route that asks it, as in [`super::ROUTES`].
+    pub const fn route(&self) -> &'static str {
         match self {
-            Self::Records => "records",
-            Self::Record => "record",
-            Self::Summary => "summary",
-            Self::Subject => "subject",
-            Self::Explain => "explain",
-            Self::Ledger => "ledger",
+            Self::Records(_) => "GET /v1/records",
+            Self::Record(..) => "GET /v1/record",
+            Self::Summary => "GET /v1/summary",
+            Self::Explain(_) => "POST /v1/explain",
+            Self::Policies => "GET /v1/policies",
+            Self::Subject(_) => "GET /v1/subjects/{id}",
+            Self::LedgerHead => "GET /v1/ledger/checkpoint",
+            Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
+            Self::Sites => "GET /v1/sites",
+            Self::Keys => "GET /v1/keys",
         }
     }
 }
@@ -54,6 +72,9 @@ pub enum GatewayError {
     /// The new policies are wrong; the old ones stay in force.
     #[error("the policies have {} mistakes; those in force stay", .0.len())]
     Policies(Vec<Diagnostic>),
+    /// The configuration is wrong; principals and tokens stay as they are.
+    #[error("mistakes in the configuration, principals and tokens stay as they are:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Diagnostic>),
     /// The same request can succeed later.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -65,11 +86,11 @@ pub enum GatewayError {
 /// The gateway as the API sees it.
 #[async_trait]
 pub trait Gateway: Send + Sync + 'static {
-    /// Records the query in the ledger. The API answers only after this has succeeded.
-    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query, found: u64) -> Result<(), GatewayError>;
+    /// Records the query in the ledger. The API evaluates it only after this has succeeded.
+    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query<'_>) -> Result<(), GatewayError>;
 
     /// Finds records.
-    async fn records(&self, filter: RecordFilter) -> Result<RecordsPage, GatewayError>;
+    async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError>;
     /// Every version of a key, newest first, or the one asked for.
     async fn record(
         &self,
@@ -87,9 +108,13 @@ pub trait Gateway: Send + Sync + 'static {
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 
+    /// Reads principals and tokens again from the configuration; the old ones stay when it is wrong.
+    async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError>;
+
     /// What is known of a subject.
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError>;
-    /// Replaces what is known of a subject; `None` forgets it.
+    /// Replaces what is known of a subject; `None` forgets it. Forgetting a subject of whom nothing is known is recorded, and
+    /// [`GatewayError::NotFound`].
     async fn set_subject(
         &self,
         request: &RequestId,

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::{
     Problem, Query, openapi,
-    query::{EntriesQuery, RecordQuery, RecordsQuery},
+    query::{EntriesParameters, RecordParameters, RecordsParameters},
     router::Api,
-    views::{ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},
+    views::{AccessView, ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},
 };
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
@@ -26,25 +26,22 @@ pub(super) async fn records(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
-    parameters: Result<Parameters<RecordsQuery>, QueryRejection>,
+    parameters: Result<Parameters<RecordsParameters>, QueryRejection>,
 ) -> Answer<Json<RecordsPage>> {
-    let Parameters(query) = parameters?;
-    let page = api.gateway.records(query.filter()?).await?;
-    api.gateway.record_query(&request, &who, Query::Records, count(page.records.len())).await?;
-    Ok(Json(page))
+    let query = parameters?.0.query()?;
+    api.gateway.record_query(&request, &who, Query::Records(&query)).await?;
+    Ok(Json(api.gateway.records(query).await?))
 }
 
 pub(super) async fn record(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
-    parameters: Result<Parameters<RecordQuery>, QueryRejection>,
+    parameters: Result<Parameters<RecordParameters>, QueryRejection>,
 ) -> Answer<Json<Value>> {
-    let Parameters(query) = parameters?;
-    let (bucket, key, version) = query.parts()?;
+    let (bucket, key, version) = parameters?.0.parts()?;
+    api.gateway.record_query(&request, &who, Query::Record(&bucket, &key, version)).await?;
     let versions = api.gateway.record(&bucket, &key, version).await?;
-    // That somebody asked is recorded also when there is nothing to tell.
-    api.gateway.record_query(&request, &who, Query::Record, count(versions.len())).await?;
     if versions.is_empty() {
         return Err(Problem::not_found("there is no such record"));
     }
@@ -56,9 +53,8 @@ pub(super) async fn summary(
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
 ) -> Answer<Json<SummaryView>> {
-    let summary = api.gateway.summary().await?;
-    api.gateway.record_query(&request, &who, Query::Summary, count(summary.countries.len())).await?;
-    Ok(Json(summary))
+    api.gateway.record_query(&request, &who, Query::Summary).await?;
+    Ok(Json(api.gateway.summary().await?))
 }
 
 pub(super) async fn explain(
@@ -68,13 +64,17 @@ pub(super) async fn explain(
     body: Result<Json<ExplainRequest>, JsonRejection>,
 ) -> Answer<Json<Value>> {
     let Json(body) = body?;
-    let explanation = api.gateway.explain(body).await?;
-    api.gateway.record_query(&request, &who, Query::Explain, 1).await?;
-    Ok(Json(explanation))
+    api.gateway.record_query(&request, &who, Query::Explain(&body)).await?;
+    Ok(Json(api.gateway.explain(body).await?))
 }
 
-pub(super) async fn policies(State(api): State<Api>) -> Json<PoliciesView> {
-    Json(api.gateway.policies())
+pub(super) async fn policies(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<PoliciesView>> {
+    api.gateway.record_query(&request, &who, Query::Policies).await?;
+    Ok(Json(api.gateway.policies()))
 }
 
 pub(super) async fn reload_policies(
@@ -85,7 +85,20 @@ pub(super) async fn reload_policies(
     Ok(Json(api.gateway.reload_policies(&request, &who).await?))
 }
 
-pub(super) async fn ledger_head(State(api): State<Api>) -> Answer<Json<LedgerHeadView>> {
+pub(super) async fn reload_config(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<AccessView>> {
+    Ok(Json(api.gateway.reload_config(&request, &who).await?))
+}
+
+pub(super) async fn ledger_head(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<LedgerHeadView>> {
+    api.gateway.record_query(&request, &who, Query::LedgerHead).await?;
     Ok(Json(api.gateway.ledger_head()?))
 }
 
@@ -94,11 +107,11 @@ pub(super) async fn ledger_entries(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
-    parameters: Result<Parameters<EntriesQuery>, QueryRejection>,
+    parameters: Result<Parameters<EntriesParameters>, QueryRejection>,
 ) -> Answer<Response> {
-    let Parameters(query) = parameters?;
-    let entries = api.gateway.ledger_entries(query.from, query.limit()?).await?;
-    api.gateway.record_query(&request, &who, Query::Ledger, count(entries.len())).await?;
+    let (from, limit) = parameters?.0.page()?;
+    api.gateway.record_query(&request, &who, Query::LedgerEntries { from, limit }).await?;
+    let entries = api.gateway.ledger_entries(from, limit).await?;
     let mut body = String::with_capacity(entries.iter().map(|entry| entry.len() + 1).sum());
     for entry in &entries {
         body.push_str(entry);
@@ -107,16 +120,30 @@ pub(super) async fn ledger_entries(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response())
 }
 
-pub(super) async fn sites(State(api): State<Api>) -> Json<Value> {
-    Json(json!({ "sites": api.gateway.sites().await }))
+pub(super) async fn sites(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<Value>> {
+    api.gateway.record_query(&request, &who, Query::Sites).await?;
+    Ok(Json(json!({ "sites": api.gateway.sites().await })))
 }
 
-pub(super) async fn keys(State(api): State<Api>) -> Answer<Json<Value>> {
+pub(super) async fn keys(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Json<Value>> {
+    api.gateway.record_query(&request, &who, Query::Keys).await?;
     Ok(Json(json!({ "keys": api.gateway.keys().await? })))
 }
 
-pub(super) async fn ready(State(api): State<Api>) -> Response {
-    let readiness = api.gateway.readiness().await;
+/// Strangers learn whether, bearers of a token also why not.
+pub(super) async fn ready(State(api): State<Api>, who: Option<Extension<TokenIdentity>>) -> Response {
+    let mut readiness = api.gateway.readiness().await;
+    if who.is_none() {
+        readiness.components.clear();
+    }
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }
@@ -128,9 +155,4 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
 
 pub(super) async fn openapi() -> Json<Value> {
     Json(openapi::document())
-}
-
-/// A number of things for the ledger.
-pub(super) fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

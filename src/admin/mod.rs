@@ -3,12 +3,13 @@
 //! Every route stands in [`ROUTES`] with the roles that may use it; the router refuses what is not there, and `/openapi.json` is made
 //! from it. What the API asks of the gateway is the trait [`Gateway`].
 //!
-//! Architecture invariant: no route answers with a record's content. A query for metadata is recorded in the ledger before it is
-//! answered; when it cannot be recorded, it is not answered.
+//! Architecture invariant: no route answers with a record's content. A query, also one that finds nothing, is recorded in the
+//! ledger before it is evaluated; when it cannot be recorded, it is not answered.
 
 mod access;
 mod gateway;
 mod handlers;
+mod limits;
 mod openapi;
 mod problem;
 mod query;
@@ -24,6 +25,6 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness,
-    RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
+    Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };

@@ -109,6 +109,10 @@ fn responses(route: &Route) -> Value {
     };
     let content = json!({ "description": route.summary, "content": { kind: { "schema": schema } } });
     match (route.method, route.path) {
+        (_, "/v1/subjects:import") => json!({ "200": content, "default": {
+            "description": "Stopped by a failure; with `line`, `imported`, `failed` and `errors` when it had begun",
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        } }),
         ("DELETE", _) => json!({ "204": { "description": "Forgotten" }, "default": problem }),
         (_, "/readyz") => json!({ "200": content, "503": content }),
         _ => json!({ "200": content, "default": problem }),
@@ -153,9 +157,10 @@ fn schemas() -> Value {
         ]),
         "Subject": object(&[("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string)]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
-        "Readiness": object(&[
-            ("ready", &json!({ "type": "boolean" })), ("components", &json!({ "type": "array", "items": component })),
-        ]),
+        "Readiness": {
+            "type": "object", "required": ["ready"],
+            "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
+        },
     })
 }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::GatewayError;
 
@@ -15,13 +15,13 @@ pub struct Problem {
     status: StatusCode,
     kind: &'static str,
     detail: String,
-    extra: Option<(&'static str, Value)>,
+    extra: Map<String, Value>,
 }
 
 impl Problem {
     /// A problem of a kind: a stable word that programs can compare.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, detail: detail.into(), extra: None }
+        Self { status, kind, detail: detail.into(), extra: Map::new() }
     }
 
     /// A parameter or body that cannot be used.
@@ -39,6 +39,20 @@ impl Problem {
         Self::new(StatusCode::NOT_IMPLEMENTED, "not-built", format!("`{what}` is part of the API but not built yet"))
     }
 
+    /// The same with a field more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.extra.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The same with more said.
+    #[must_use]
+    pub fn explained(mut self, explain: impl FnOnce(&str) -> String) -> Self {
+        self.detail = explain(&self.detail);
+        self
+    }
+
     /// The status it answers with.
     pub const fn status(&self) -> StatusCode {
         self.status
@@ -52,9 +66,11 @@ impl From<GatewayError> for Problem {
             GatewayError::NotFound(detail) => Self::not_found(detail),
             GatewayError::Policies(mistakes) => {
                 let detail = format!("the policies have {} mistakes; those in force stay", mistakes.len());
-                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-policies", detail);
-                problem.extra = Some(("diagnostics", json!(mistakes)));
-                problem
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-policies", detail).with("diagnostics", json!(mistakes))
+            }
+            GatewayError::Config(mistakes) => {
+                let detail = format!("mistakes in the configuration: {}; principals and tokens stay as they are", mistakes.len());
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration", detail).with("diagnostics", json!(mistakes))
             }
             GatewayError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
             GatewayError::Internal(message) => {
@@ -67,7 +83,7 @@ impl From<GatewayError> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        Self { status: rejection.status(), kind: "invalid-request", detail: rejection.body_text(), extra: None }
+        Self::new(rejection.status(), "invalid-request", rejection.body_text())
     }
 }
 
@@ -85,8 +101,8 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        if let (Some((name, value)), Some(fields)) = (self.extra, document.as_object_mut()) {
-            fields.insert(name.to_owned(), value);
+        if let Some(fields) = document.as_object_mut() {
+            fields.extend(self.extra);
         }
         let mut response = (self.status, document.to_string()).into_response();
         let headers = response.headers_mut();

@@ -4,7 +4,8 @@ use std::{fmt::Display, str::FromStr};
 
 use serde::Deserialize;
 
-use super::{Problem, views::RecordFilter};
+use super::Problem;
+use crate::index::RecordsQuery;
 use crate::types::{BucketName, ObjectKey, Timestamp, VersionId};
 
 /// Records on a page when nothing is said.
@@ -15,7 +16,7 @@ const MAX_LIMIT: usize = 1000;
 /// `GET /v1/records`
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RecordsQuery {
+pub(super) struct RecordsParameters {
     bucket: Option<String>,
     prefix: Option<String>,
     subject: Option<String>,
@@ -31,7 +32,7 @@ pub(super) struct RecordsQuery {
 /// `GET /v1/record`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RecordQuery {
+pub(super) struct RecordParameters {
     bucket: String,
     key: String,
     version: Option<String>,
@@ -40,18 +41,18 @@ pub(super) struct RecordQuery {
 /// `GET /v1/ledger/entries`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EntriesQuery {
+pub(super) struct EntriesParameters {
     #[serde(default)]
-    pub(super) from: u64,
+    from: u64,
     limit: Option<usize>,
 }
 
-impl RecordsQuery {
-    pub(super) fn filter(self) -> Result<RecordFilter, Problem> {
+impl RecordsParameters {
+    pub(super) fn query(self) -> Result<RecordsQuery, Problem> {
         if self.prefix.is_some() && self.bucket.is_none() {
             return Err(Problem::invalid("`prefix` needs `bucket`"));
         }
-        Ok(RecordFilter {
+        Ok(RecordsQuery {
             bucket: parse("bucket", self.bucket)?,
             prefix: self.prefix,
             subject: parse("subject", self.subject)?,
@@ -66,7 +67,7 @@ impl RecordsQuery {
     }
 }
 
-impl RecordQuery {
+impl RecordParameters {
     pub(super) fn parts(self) -> Result<(BucketName, ObjectKey, Option<VersionId>), Problem> {
         let bucket = BucketName::new(self.bucket).map_err(|error| Problem::invalid(error.to_string()))?;
         let key = ObjectKey::new(self.key).map_err(|error| Problem::invalid(error.to_string()))?;
@@ -74,9 +75,9 @@ impl RecordQuery {
     }
 }
 
-impl EntriesQuery {
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
-        page(self.limit)
+impl EntriesParameters {
+    pub(super) fn page(&self) -> Result<(u64, usize), Problem> {
+        Ok((self.from, page(self.limit)?))
     }
 }
 

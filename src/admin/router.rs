@@ -13,9 +13,6 @@ use axum::{
 use super::{Gateway, Problem, access, handlers, subjects};
 use crate::authn::Tokens;
 
-/// The largest body of a request other than an import, in bytes.
-const MAX_BODY: usize = 256 << 10;
-
 /// What every handler works with.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -33,8 +30,9 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
         .route("/v1/policies/reload", post(handlers::reload_policies))
+        .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
-        .route("/v1/subjects:import", post(subjects::import).layer(DefaultBodyLimit::max(subjects::MAX_IMPORT)))
+        .route("/v1/subjects:import", post(subjects::import))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
         .route("/v1/sites", get(handlers::sites))
@@ -53,7 +51,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")
         })
         .fallback(async || Problem::not_found("there is no such path; see /openapi.json"))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        // Bodies have been read within the limits of the table of routes.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(api.clone(), access::check))
         .with_state(api)
 }

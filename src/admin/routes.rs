@@ -1,4 +1,6 @@
-//! Every route of the API and who may use it. Router, access check and OpenAPI document are made from this one table.
+//! Every route of the API and who may use it. Router, access check, limits and OpenAPI document are made from this one table.
+
+use std::time::Duration;
 
 use crate::authn::Role;
 
@@ -24,9 +26,25 @@ pub struct Route {
     pub summary: &'static str,
     /// Names of query parameters.
     pub parameters: &'static [&'static str],
+    /// Bytes of its request's body, at the most.
+    pub body: usize,
+    /// Within this time it is answered.
+    pub time: Duration,
     /// Whether it answers anything but 501.
     pub built: bool,
 }
+
+/// What tools send to routes that take no body.
+const NO_BODY: usize = 4 << 10;
+/// One JSON document: a subject, a write to explain.
+const DOCUMENT: usize = 64 << 10;
+/// Lines of an import. More than that goes in several.
+const IMPORT: usize = 32 << 20;
+
+/// For an answer.
+const TIME: Duration = Duration::from_secs(60);
+/// For an import, which itself stops earlier and says how far it came.
+const IMPORT_TIME: Duration = Duration::from_secs(110);
 
 const READ: Access = Access::Roles(&[Role::Auditor, Role::Operator, Role::Legal]);
 const READ_SUBJECTS: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal]);
@@ -40,11 +58,16 @@ const fn built(
     parameters: &'static [&'static str],
     summary: &'static str,
 ) -> Route {
-    Route { method, path, access, summary, parameters, built: true }
+    Route { method, path, access, summary, parameters, body: NO_BODY, time: TIME, built: true }
+}
+
+/// The same with bodies of at most `body` bytes, answered within `time`.
+const fn taking(body: usize, time: Duration, route: Route) -> Route {
+    Route { body, time, ..route }
 }
 
 const fn later(method: &'static str, path: &'static str, access: Access, summary: &'static str) -> Route {
-    Route { method, path, access, summary, parameters: &[], built: false }
+    Route { built: false, ..built(method, path, access, &[], summary) }
 }
 
 /// All of them.
@@ -53,15 +76,22 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
     later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
-    built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why"),
+    taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
     later("POST", "/v1/policies/plan", POLICY, "Which records a changed policy would move"),
     built("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
+    built(
+        "POST",
+        "/v1/config/reload",
+        OPERATE,
+        &[],
+        "Read principals and tokens again; the old ones stay when the configuration is wrong",
+    ),
     built("GET", "/v1/subjects/{id}", READ_SUBJECTS, &[], "What is known of a subject"),
-    built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject"),
+    taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
     built("DELETE", "/v1/subjects/{id}", POLICY, &[], "Forget what is known of a subject; its records stay"),
     later("POST", "/v1/subjects/{id}/erase", OPERATE, "Destroy a subject's keys in every country"),
-    built("POST", "/v1/subjects:import", POLICY, &[], "Set many subjects, one JSON object a line"),
+    taking(IMPORT, IMPORT_TIME, built("POST", "/v1/subjects:import", POLICY, &[], "Set many subjects, one JSON object a line")),
     later("GET", "/v1/relocations", OPERATE, "Moves of records that the policy in force wants elsewhere"),
     later("POST", "/v1/relocations", OPERATE, "Begin to move records that the policy in force wants elsewhere"),
     later("GET", "/v1/scrubs", OPERATE, "Verifications of stored blobs"),
@@ -72,7 +102,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/sites", READ, &[], "The sites and their states"),
     built("GET", "/v1/keys", READ, &[], "The country keys and their versions"),
     built("GET", "/healthz", Access::Public, &[], "Whether the process answers"),
-    built("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work, part by part"),
+    built("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work; part by part with a token"),
     built("GET", "/metrics", Access::Public, &[], "Metrics in Prometheus's text format"),
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];

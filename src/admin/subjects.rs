@@ -1,5 +1,7 @@
 //! What is known of subjects: one at a time, and many by import.
 
+use std::time::Duration;
+
 use axum::{
     Extension, Json,
     body::Bytes,
@@ -8,13 +10,14 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
-use super::{Problem, Query, router::Api, views::SubjectView};
+use super::{GatewayError, Problem, Query, router::Api, views::SubjectView};
 use crate::authn::TokenIdentity;
 use crate::types::{Attributes, Country, RequestId, SubjectId};
 
-/// The largest import, in bytes. More than that goes in several.
-pub(super) const MAX_IMPORT: usize = 32 << 20;
+/// Before this is over an import stops by itself, in time to say how far it came.
+const IMPORT_TIME: Duration = Duration::from_secs(100);
 
 /// Bad lines that an import reports; the rest is counted only.
 const MAX_REPORTED: usize = 100;
@@ -41,9 +44,9 @@ pub(super) async fn get(
     Extension(who): Extension<TokenIdentity>,
     Path(id): Path<String>,
 ) -> Result<Json<SubjectView>, Problem> {
-    let found = api.gateway.subject(&subject(&id)?).await?;
-    api.gateway.record_query(&request, &who, Query::Subject, u64::from(found.is_some())).await?;
-    found.map(Json).ok_or_else(|| Problem::not_found("nothing is known of this subject"))
+    let subject = subject(&id)?;
+    api.gateway.record_query(&request, &who, Query::Subject(&subject)).await?;
+    api.gateway.subject(&subject).await?.map(Json).ok_or_else(|| Problem::not_found("nothing is known of this subject"))
 }
 
 pub(super) async fn put(
@@ -66,41 +69,72 @@ pub(super) async fn delete(
     Extension(who): Extension<TokenIdentity>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let subject = subject(&id)?;
-    if api.gateway.subject(&subject).await?.is_none() {
-        return Err(Problem::not_found("nothing is known of this subject"));
-    }
-    api.gateway.set_subject(&request, &who, &subject, None).await?;
+    api.gateway.set_subject(&request, &who, &subject(&id)?, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Good lines are set, bad ones reported by number; one bad line does not stop the others.
+/// Good lines are set in order, bad ones reported by number and passed over. What fails on the gateway's side stops the import: the problem
+/// says at which line and what was done before it. Lines that are sent again change nothing but the subject's generation.
 pub(super) async fn import(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let (mut imported, mut failed) = (0u64, 0u64);
-    let mut errors = Vec::new();
+    let mut done = Imported::default();
+    let deadline = Instant::now() + IMPORT_TIME;
     for (number, line) in (1u64..).zip(body.split(|byte| *byte == b'\n')) {
         if line.trim_ascii().is_empty() {
             continue;
         }
         match read_line(line) {
             Ok((subject, attributes)) => {
-                api.gateway.set_subject(&request, &who, &subject, Some(attributes)).await?;
-                imported += 1;
+                let set = api.gateway.set_subject(&request, &who, &subject, Some(attributes));
+                let too_long = || Err(GatewayError::Unavailable("the import takes too long"));
+                match timeout_at(deadline, set).await.unwrap_or_else(|_| too_long()) {
+                    Ok(()) => done.imported += 1,
+                    Err(error) => return Err(done.stopped_at(number, error)),
+                }
             }
             Err(message) => {
-                failed += 1;
-                if errors.len() < MAX_REPORTED {
-                    errors.push(json!({ "line": number, "message": message }));
-                }
+                done.refuse(number, &message);
+                // Many bad lines must not keep other requests waiting.
+                tokio::task::consume_budget().await;
             }
         }
     }
-    Ok(Json(json!({ "imported": imported, "failed": failed, "errors": errors })))
+    Ok(Json(json!({ "imported": done.imported, "failed": done.failed, "errors": done.errors })))
+}
+
+/// How far an import has come.
+#[derive(Debug, Default)]
+struct Imported {
+    imported: u64,
+    failed: u64,
+    errors: Vec<Value>,
+}
+
+impl Imported {
+    fn refuse(&mut self, line: u64, message: &str) {
+        self.failed += 1;
+        if self.errors.len() < MAX_REPORTED {
+            self.errors.push(json!({ "line": line, "message": message }));
+        }
+    }
+
+    fn stopped_at(self, line: u64, error: GatewayError) -> Problem {
+        let set = self.imported;
+        Problem::from(error)
+            .explained(|why| {
+                format!(
+                    "stopped at line {line} of this request, which may be set or not: {why}; {set} subjects before it are set"
+                )
+            })
+            .with("line", line.into())
+            .with("imported", set.into())
+            .with("failed", self.failed.into())
+            .with("errors", self.errors.into())
+    }
 }
 
 fn read_line(line: &[u8]) -> Result<(SubjectId, Attributes), String> {

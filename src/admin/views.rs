@@ -7,33 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::Diagnostic;
 use crate::types::{
     Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId, SubjectId,
-    Timestamp, VersionId,
+    VersionId,
 };
-
-/// Which records to find. All conditions must hold; none finds every record.
-#[derive(Debug, Clone, Default)]
-pub struct RecordFilter {
-    /// In this bucket.
-    pub bucket: Option<BucketName>,
-    /// With a key that begins so.
-    pub prefix: Option<String>,
-    /// Of this subject.
-    pub subject: Option<SubjectId>,
-    /// With a copy in this country.
-    pub country: Option<Country>,
-    /// With a copy at this site.
-    pub site: Option<SiteId>,
-    /// Placed by this instrument.
-    pub instrument: Option<InstrumentId>,
-    /// Written at this time or later.
-    pub since: Option<Timestamp>,
-    /// Written before this time.
-    pub until: Option<Timestamp>,
-    /// At most so many.
-    pub limit: usize,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
-}
 
 /// One page of records.
 #[derive(Debug, Clone, Serialize)]
@@ -150,6 +125,17 @@ pub struct PoliciesView {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// How many may come in after credentials were read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AccessView {
+    /// Principals.
+    pub principals: usize,
+    /// Their key pairs.
+    pub access_keys: usize,
+    /// Holders of tokens.
+    pub tokens: usize,
+}
+
 /// What is known of a subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectView {
@@ -219,7 +205,8 @@ pub struct Readiness {
     /// Whether everything that every request needs is there. One site being down does not make a gateway unready: the countries
     /// that can be served are.
     pub ready: bool,
-    /// Part by part.
+    /// Part by part, for bearers of a token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentView>,
 }
 

@@ -1,4 +1,5 @@
-//! What a gateway does beside answering requests: probing sites, collecting garbage and storing queued copies.
+//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies
+//! and summing up floods of refusals.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use crate::objects::{GarbagePolicy, Objects};
 const PAUSE: Duration = Duration::from_secs(30);
 /// Pause between two looks at the queued copies.
 const PAUSE_REPLICATION: Duration = Duration::from_secs(2);
+/// Pause between two entries that say how many refusals were not written one by one.
+const PAUSE_REFUSALS: Duration = Duration::from_secs(10);
 
 /// The background tasks of one gateway. They end when this is dropped.
 pub(super) struct Background {
@@ -24,6 +27,8 @@ impl Background {
         let collector = objects.clone();
         let pause = PAUSE.min(grace.max(Duration::from_secs(1)));
         spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
+        let recorder = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { recorder.sum_up_refusals(PAUSE_REFUSALS).await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }

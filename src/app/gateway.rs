@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{open, policies};
+use super::{access::Access, open, policies, queries};
 use crate::admin::{
-    ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Query, Readiness, RecordFilter, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{Principals, TokenIdentity};
+use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
 use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally};
@@ -27,7 +26,7 @@ use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId,
 /// A running gateway's parts.
 pub(super) struct AppGateway {
     objects: Objects,
-    principals: Arc<ArcSwap<Principals>>,
+    access: Arc<Access>,
     source: PolicySource,
     available: Available,
     metrics: Option<Metrics>,
@@ -38,11 +37,42 @@ pub(super) struct AppGateway {
 impl AppGateway {
     pub(super) fn new(
         objects: Objects,
-        principals: Arc<ArcSwap<Principals>>,
+        access: Arc<Access>,
         (source, available): (PolicySource, Available),
         metrics: Option<Metrics>,
     ) -> Self {
-        Self { objects, principals, source, available, metrics, reloading: Arc::default() }
+        Self { objects, access, source, available, metrics, reloading: Arc::default() }
+    }
+
+    /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
+    /// In the ledger before it is in force.
+    pub(super) async fn reload_access(&self, actor: Actor, request: Option<RequestId>) -> Result<AccessView, GatewayError> {
+        let access = Arc::clone(&self.access);
+        let _turn = self.reloading.lock().await;
+        let fresh = tokio::task::spawn_blocking(move || access.read()).await.map_err(internal)?;
+        let Some(fresh) = fresh.map_err(GatewayError::Config)? else {
+            return Err(GatewayError::Invalid("this gateway runs without a configuration file".to_owned()));
+        };
+        let view = AccessView {
+            principals: fresh.principals.iter().count(),
+            access_keys: fresh.principals.access_keys(),
+            tokens: fresh.tokens.len(),
+        };
+        let event = Event { request, ..Event::new(Kind::AdminAction, actor) };
+        self.objects.index.commit(Change::Note, event).await.map_err(internal)?;
+        self.access.replace(fresh);
+        tracing::info!(
+            principals = view.principals,
+            access_keys = view.access_keys,
+            tokens = view.tokens,
+            "credentials reloaded"
+        );
+        Ok(view)
+    }
+
+    /// Whether there is a configuration that could be read again.
+    pub(super) fn has_configuration(&self) -> bool {
+        self.access.has_file()
     }
 
     /// Reads the policies and puts them in force. The index learns of the revision first: from then on, decisions under the old set
@@ -66,19 +96,37 @@ impl AppGateway {
         });
         activation.await.map_err(internal)?.map_err(internal)
     }
+
+    /// Records that the gateway has ended in order, and before it what only counts so far.
+    pub(super) async fn record_stop(&self) -> Result<(), ObjectError> {
+        self.objects.record_suppressed().await?;
+        self.objects.record(Event::new(Kind::Stopped, Actor::System)).await
+    }
+
+    /// Whose data a write that is only thought of would be.
+    fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
+        let principals = self.access.principals.load();
+        let principal = PrincipalFacts::from(writer(&principals, request).ok()?);
+        self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
+    }
 }
 
 #[async_trait]
 impl Gateway for AppGateway {
-    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query, found: u64) -> Result<(), GatewayError> {
-        tracing::info!(%request, actor = %who.id, query = query.as_str(), found, "queried");
-        self.objects.record_admin(request, actor(who), Kind::AuditQuery, None).await?;
+    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query<'_>) -> Result<(), GatewayError> {
+        tracing::info!(%request, actor = %who.id, query = query.route(), "queried");
+        let mut event = Event {
+            request: Some(request.clone()),
+            ..queries::describe(&self.objects.pseudonyms, query, Event::new(Kind::AuditQuery, actor(who)))
+        };
+        if let Query::Explain(explain) = query {
+            event.subject = self.named_subject(explain).map(|subject| self.objects.pseudonyms.subject(&subject));
+        }
+        self.objects.record(event).await?;
         Ok(())
     }
 
-    async fn records(&self, filter: RecordFilter) -> Result<RecordsPage, GatewayError> {
-        let RecordFilter { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor } = filter;
-        let query = RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor };
+    async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
         let page = self.objects.index.search(query).await?;
         let records = page.records.iter().map(|found| view(&found.bucket, &found.key, &found.record)).collect();
         Ok(RecordsPage { records, cursor: page.next })
@@ -118,17 +166,10 @@ impl Gateway for AppGateway {
     }
 
     async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
-        let principals = self.principals.load();
-        let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
-        let principal = match (candidates.next(), candidates.next()) {
-            (Some(principal), None) => principal,
-            (None, _) => return Err(GatewayError::NotFound("there is no such principal")),
-            _ => return Err(GatewayError::Invalid("say which principal writes".to_owned())),
-        };
-        let tags: Vec<(String, String)> = request.tags.into_iter().collect();
-        let signals =
-            Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags: &tags, sources: &[] };
-        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals);
+        let principals = self.access.principals.load();
+        let principal = writer(&principals, &request)?;
+        let tags = tags(&request);
+        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals(&request, &tags));
         serde_json::to_value(explanation).map_err(internal)
     }
 
@@ -140,6 +181,10 @@ impl Gateway for AppGateway {
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         self.reload(actor(who), Some(request.clone())).await?;
         Ok(self.policies())
+    }
+
+    async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError> {
+        self.reload_access(actor(who), Some(request.clone())).await
     }
 
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
@@ -159,6 +204,15 @@ impl Gateway for AppGateway {
         subject: &SubjectId,
         attributes: Option<Attributes>,
     ) -> Result<(), GatewayError> {
+        if attributes.is_none() && self.objects.index.subject(subject)?.is_none() {
+            let event = Event {
+                request: Some(request.clone()),
+                subject: Some(self.objects.pseudonyms.subject(subject)),
+                ..Event::new(Kind::SubjectRemoved, actor(who))
+            };
+            self.objects.record(event.refused("NoSuchSubject")).await?;
+            return Err(GatewayError::NotFound("nothing is known of this subject"));
+        }
         self.objects.set_subject(request, &actor(who), subject, attributes).await?;
         Ok(())
     }
@@ -233,7 +287,10 @@ impl Gateway for AppGateway {
 
 impl From<IndexError> for GatewayError {
     fn from(error: IndexError) -> Self {
-        Self::Internal(format!("index: {error}"))
+        match error {
+            IndexError::Cursor => Self::Invalid(error.to_string()),
+            error => Self::Internal(format!("index: {error}")),
+        }
     }
 }
 
@@ -244,6 +301,24 @@ impl From<ObjectError> for GatewayError {
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// The principal that a write that is only thought of comes from.
+fn writer<'p>(principals: &'p Principals, request: &ExplainRequest) -> Result<&'p Principal, GatewayError> {
+    let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
+    match (candidates.next(), candidates.next()) {
+        (Some(principal), None) => Ok(principal),
+        (None, _) => Err(GatewayError::NotFound("there is no such principal")),
+        _ => Err(GatewayError::Invalid("say which principal writes".to_owned())),
+    }
+}
+
+fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
+    request.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
+    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[] }
 }
 
 fn internal(error: impl std::fmt::Display) -> GatewayError {

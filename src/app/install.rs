@@ -10,8 +10,8 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::policies;
-use crate::authn::{Permissions, Principal, Role, Token, TokenHash};
+use super::{folders, policies};
+use crate::authn::{AccessKey, Permissions, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
 use crate::digest;
 use crate::types::{Attributes, Country, KeyId, PrincipalId, SiteId};
@@ -62,14 +62,13 @@ impl Installation {
     pub fn open(data_dir: &Path, s3: SocketAddr, admin: SocketAddr, environment: &dyn Environment) -> Result<Self, InstallError> {
         let folder = data_dir.join("credentials");
         let first_start = !folder.exists();
-        fs::create_dir_all(&folder).map_err(file_error(&folder))?;
+        folders::private(&folder).map_err(file_error(&folder))?;
         let (access_key_id, secret) = key_pair(&folder, environment)?;
         let tokens = ROLES.iter().map(|role| token(&folder, *role, environment)).collect::<Result<Vec<_>, _>>()?;
         let (pk, sg) = (country("PK")?, country("SG")?);
         let principal = Principal {
             id: name(PrincipalId::new("default"))?,
-            access_key_id: access_key_id.clone(),
-            secret: secret.clone(),
+            access_keys: vec![AccessKey::new(access_key_id.clone(), secret.clone())],
             buckets: vec!["*".parse().map_err(internal)?],
             allow: Permissions::ALL,
             country: Some(sg),
@@ -87,6 +86,7 @@ impl Installation {
         };
         let key = |id: &str, country| Ok(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
         let config = Config {
+            file: None,
             data_dir: data_dir.to_owned(),
             policies: policies::default_source(),
             sites_per_country: 1,
@@ -135,7 +135,10 @@ fn token(folder: &Path, role: Role, environment: &dyn Environment) -> Result<Tok
 /// The text of a file; when it is not there, it is made first, readable by its owner alone.
 fn kept(path: &Path, make: impl FnOnce() -> String) -> Result<SecretString, InstallError> {
     match fs::read_to_string(path) {
-        Ok(text) => Ok(text.trim().to_owned().into()),
+        Ok(text) => {
+            folders::private_file(path).map_err(file_error(path))?;
+            Ok(text.trim().to_owned().into())
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = make();
             let write = || {
@@ -193,6 +196,7 @@ mod tests {
     fn what_is_generated_stays_and_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path(), Variables::default()).unwrap();
+        fs::set_permissions(folder.path().join("credentials/secret-access-key"), fs::Permissions::from_mode(0o644)).unwrap();
         let second = open(folder.path(), Variables::default()).unwrap();
         assert!(first.first_start && !second.first_start);
         assert_eq!(first.secret.expose_secret(), second.secret.expose_secret());
@@ -200,6 +204,8 @@ mod tests {
             let mode = file.unwrap().metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+        let mode = fs::metadata(folder.path().join("credentials")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         assert!(folder.path().join(OPERATOR_TOKEN_FILE).exists());
     }
 

@@ -3,13 +3,20 @@
 //! Start: lock the data folder, open the keyring, open the index, take the sites into service, put the policies in force, serve. Stop: no new
 //! connections, requests under way finish, background work ends, the index closes last.
 
+mod access;
 mod background;
+mod folders;
 mod gateway;
 pub mod install;
 mod known_sites;
 mod open;
 pub mod policies;
+mod process;
+mod queries;
 mod start;
+mod stopped;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
+pub use process::close_to_others;
 pub use start::{App, Running, StartError};
+pub use stopped::{StoppedError, StoppedIndex, ledger_key};

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{StartError, policies};
+use super::{StartError, folders, policies};
 use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteLimits};
 use crate::clock::Clock;
 use crate::config::{self, Config, Engine};
@@ -22,7 +22,11 @@ use crate::types::{Country, KeyId};
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     let path = data_dir.join("lock");
     let file_error = |source| StartError::File { path: path.clone(), source };
-    fs::create_dir_all(data_dir).map_err(file_error)?;
+    let data_error = |source| StartError::File { path: data_dir.to_owned(), source };
+    if folders::make(data_dir).map_err(data_error)? {
+        let advice = "the folders in it are closed to them; `chmod 700` it unless its volume needs it so";
+        tracing::warn!(folder = %data_dir.display(), advice, "others can enter the data folder");
+    }
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(file_error)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -37,7 +41,7 @@ pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring
     let keys: Vec<(KeyId, Country)> = config.keys.iter().map(|key| (key.id.clone(), key.country)).collect();
     let keyring = if config.keyring.path.exists() {
         Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(clock))?
-    } else if index_folder(config).exists() {
+    } else if index_folder(&config.data_dir).exists() {
         return Err(StartError::KeyringMissing { path: config.keyring.path.clone() });
     } else {
         if let Some(folder) = config.keyring.path.parent() {
@@ -68,8 +72,10 @@ pub(super) fn index(
     pseudonyms: &Arc<Pseudonyms>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Index, StartError> {
+    let folder = index_folder(&config.data_dir);
+    folders::private(&folder).map_err(|source| StartError::File { path: folder.clone(), source })?;
     let engine = match config.engine {
-        Engine::Sled => SledEngine::open(&index_folder(config), SledEngine::DEFAULT_CACHE_BYTES)?,
+        Engine::Sled => SledEngine::open(&folder, SledEngine::DEFAULT_CACHE_BYTES)?,
     };
     let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
     Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)
@@ -128,6 +134,6 @@ pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -
     if errors.is_empty() { Ok(set) } else { Err(errors) }
 }
 
-fn index_folder(config: &Config) -> std::path::PathBuf {
-    config.data_dir.join("index")
+pub(super) fn index_folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("index")
 }

@@ -7,10 +7,10 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator, Tokens};
+use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
@@ -106,6 +106,8 @@ impl App {
     /// Whatever keeps it from serving; nothing is left running then.
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // First of all: what is measured only when it changes would be lost.
+        let metrics = Metrics::install().ok();
         let lock = open::lock(&config.data_dir)?;
         let available = open::available(&config);
         let set = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
@@ -157,23 +159,22 @@ impl App {
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
         });
-        let principals = Arc::new(ArcSwap::from_pointee(Principals::new(config.principals.clone())?));
-        let gateway = Arc::new(AppGateway::new(
-            objects.clone(),
-            Arc::clone(&principals),
-            (config.policies.clone(), available),
-            Metrics::install().ok(),
-        ));
+        let principals = Principals::new(config.principals.clone())?;
+        let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
+        let gateway =
+            Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), (config.policies.clone(), available), metrics));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
-            authenticator: Arc::new(S3Authenticator::new(principals, config.s3.region.clone(), hosts)),
+            authenticator: Arc::new(S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)),
             clock,
+            external_url: config.s3.external_url.clone(),
+            unsigned_payload: config.s3.unsigned_payload,
             body_patience: config.limits.body_timeout,
         });
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::new(Tokens::new(config.tokens.clone())));
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;
@@ -225,8 +226,13 @@ impl Running {
         self.admin
     }
 
-    /// Reads the policies again; those in force stay when the new ones are wrong, which is logged.
+    /// Reads policies, principals and tokens again. Each of the two stays as it is when its files are wrong, which is logged.
     pub async fn reload(&self) {
+        if self.gateway.has_configuration()
+            && let Err(error) = self.gateway.reload_access(Actor::System, None).await
+        {
+            tracing::error!(%error, "credentials not reloaded");
+        }
         match self.gateway.reload(Actor::System, None).await {
             Ok(revision) => tracing::info!(%revision, "policies reloaded"),
             Err(error) => tracing::error!(%error, "policies not reloaded"),
@@ -249,7 +255,7 @@ impl Running {
             }
         }
         self.background.stop().await;
-        if let Err(error) = self.index.commit(Change::Note, Event::new(Kind::Stopped, Actor::System)).await {
+        if let Err(error) = self.gateway.record_stop().await {
             tracing::error!(%error, "the stop is not in the ledger");
         }
     }
@@ -289,79 +295,4 @@ async fn flagged(mut stopped: watch::Receiver<bool>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fs,
-        path::Path,
-        pin::pin,
-        task::{Context, Waker},
-    };
-
-    use super::*;
-    use crate::admin::Gateway;
-    use crate::config::{Environment, PolicySource};
-
-    struct Nothing;
-
-    impl Environment for Nothing {
-        fn variable(&self, _: &str) -> Option<String> {
-            None
-        }
-        fn file(&self, path: &Path) -> io::Result<String> {
-            fs::read_to_string(path)
-        }
-    }
-
-    fn any_port() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
-    }
-
-    /// The policies of the source tree, in a folder of their own.
-    fn policies(folder: &Path) -> PolicySource {
-        let tree = PolicySource::Folder(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"));
-        for file in crate::app::policies::files(&tree).unwrap() {
-            let path = folder.join(file.path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file.text).unwrap();
-        }
-        PolicySource::Folder(folder.to_owned())
-    }
-
-    async fn started(folder: &Path) -> Running {
-        let data_dir = folder.join("data");
-        let mut config = crate::app::Installation::open(&data_dir, any_port(), any_port(), &Nothing).unwrap().config;
-        config.policies = policies(&folder.join("policies"));
-        App::start(config).await.unwrap()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_reload_whose_caller_goes_away_is_finished() {
-        let folder = tempfile::tempdir().unwrap();
-        let running = started(folder.path()).await;
-        let before = running.gateway.policies().revision;
-        fs::remove_dir_all(folder.path().join("policies/sg-users-contract")).unwrap();
-        let entries = running.index.ledger_head().size;
-        {
-            let mut reload = pin!(running.gateway.reload(Actor::System, None));
-            // Polled until its commit is under way, and no more after that.
-            while running.index.ledger_head().size == entries {
-                let mut context = Context::from_waker(Waker::noop());
-                assert!(reload.as_mut().poll(&mut context).is_pending());
-                for _ in 0..100 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                    if running.index.ledger_head().size > entries {
-                        break;
-                    }
-                }
-            }
-        }
-        for _ in 0..400 {
-            if running.gateway.policies().revision != before {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert_ne!(running.gateway.policies().revision, before, "the index has the new revision, the gateway must have it too");
-        running.shutdown().await;
-    }
-}
+mod tests;

@@ -58,6 +58,9 @@ pub struct Event {
     /// How many like it were not recorded one by one since the last ([`super::Throttle`]).
     #[serde(skip_serializing_if = "is_zero")]
     pub suppressed: u64,
+    /// What was asked, of [`Kind::AuditQuery`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<Asked>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -66,6 +69,41 @@ pub struct Event {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A question that the admin API was asked. Bucket, key, subject, version and countries that it names stand in the entry's own fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Asked {
+    /// Method and path, as the API's description writes them.
+    pub route: &'static str,
+    /// How the keys begin, in the bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Pseudonym>,
+    /// The site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub site: Option<Pseudonym>,
+    /// The instrument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<Pseudonym>,
+    /// Who would write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Pseudonym>,
+    /// From this time on, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// From this ledger entry on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// At most so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Whether it is a later page of an earlier question.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub continued: bool,
 }
 
 /// What happened.
@@ -90,6 +128,8 @@ pub enum Kind {
     SiteSeen,
     KeyCreated,
     KeyRewrapped,
+    /// A subject key that was there is durable at one more site.
+    KeyStored,
     /// A queued copy has keys and names; its bytes follow.
     CopyBegun,
     CopyStored,
@@ -155,6 +195,7 @@ impl Event {
             revision: None,
             outcome: Outcome::Ok,
             suppressed: 0,
+            query: None,
             record_refusal: false,
         }
     }

@@ -1,4 +1,4 @@
-//! Keeps refusals of strangers from filling the disk.
+//! Keeps refusals from filling the disk.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 
 use crate::types::Timestamp;
 
-/// A token bucket for each kind of source. What exceeds it is counted, and the next entry that gets through carries the count.
+/// A token bucket for each kind of source. What exceeds it is counted, and the next entry that gets through carries the count, unless
+/// [`Throttle::drain`] takes it first.
 #[derive(Debug)]
 pub struct Throttle<K> {
     burst: u32,
@@ -51,6 +52,16 @@ impl<K: Eq + Hash> Throttle<K> {
         level.millitokens -= 1000;
         Some(std::mem::take(&mut level.suppressed))
     }
+
+    /// Takes the counts of what was not recorded since the last entry that got through or the last drain.
+    pub fn drain(&self) -> Vec<(K, u64)>
+    where
+        K: Clone,
+    {
+        let mut buckets = self.buckets.lock();
+        let counted = buckets.iter_mut().filter(|(_, level)| level.suppressed > 0);
+        counted.map(|(kind, level)| (kind.clone(), std::mem::take(&mut level.suppressed))).collect()
+    }
 }
 
 impl Level {
@@ -76,5 +87,7 @@ mod tests {
         assert_eq!(throttle.admit("bad signature", at(1)), Some(2));
         assert_eq!(throttle.admit("bad signature", at(1)), None);
         assert_eq!(throttle.admit("bad signature", at(-9)), None, "a clock that steps back refills nothing");
+        assert_eq!(throttle.drain(), [("bad signature", 2)]);
+        assert_eq!(throttle.drain(), []);
     }
 }

@@ -43,6 +43,14 @@ pub struct Report {
     pub root: [u8; 32],
 }
 
+impl Report {
+    /// Checks that nothing comes after the ledger's own head.
+    pub fn ends_at(self, head: &LedgerHead) -> Result<Self, Fault> {
+        let fault = Fault { seq: head.size, kind: FaultKind::BadHead };
+        if self.entries > head.size { Err(fault) } else { Ok(self) }
+    }
+}
+
 /// What is wrong with a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,26 +77,51 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-/// Reads all entries in order and compares with every known head: the ledger's own and those noted earlier, in any order.
-pub fn verify<E: AsRef<[u8]>>(entries: impl IntoIterator<Item = E>, heads: &[LedgerHead]) -> Result<Report, Fault> {
-    let mut frontier = Frontier::default();
-    check_heads(&frontier, heads)?;
-    for leaf in entries {
-        let (leaf, seq) = (leaf.as_ref(), frontier.size());
+/// Checks entries one after the other against known heads: the ledger's own and those noted earlier, in any order.
+#[derive(Debug)]
+pub struct Verifier<'h> {
+    frontier: Frontier,
+    heads: &'h [LedgerHead],
+}
+
+impl<'h> Verifier<'h> {
+    /// Begins with the first entry.
+    pub fn new(heads: &'h [LedgerHead]) -> Result<Self, Fault> {
+        let frontier = Frontier::default();
+        check_heads(&frontier, heads)?;
+        Ok(Self { frontier, heads })
+    }
+
+    /// Takes the next entry.
+    pub fn push(&mut self, leaf: &[u8]) -> Result<(), Fault> {
+        let seq = self.frontier.size();
         match entry::sequence(leaf) {
             Some(found) if found == seq => {}
             Some(found) if found == seq + 1 => return Err(Fault { seq, kind: FaultKind::Missing }),
             Some(_) => return Err(Fault { seq, kind: FaultKind::Reordered }),
             None => return Err(Fault { seq, kind: FaultKind::Edited }),
         }
-        frontier.push(leaf);
-        check_heads(&frontier, heads)?;
+        self.frontier.push(leaf);
+        check_heads(&self.frontier, self.heads)
     }
-    let entries = frontier.size();
-    if heads.iter().any(|head| head.size > entries) {
-        return Err(Fault { seq: entries, kind: FaultKind::Truncated });
+
+    /// There are no more entries.
+    pub fn finish(self) -> Result<Report, Fault> {
+        let entries = self.frontier.size();
+        if self.heads.iter().any(|head| head.size > entries) {
+            return Err(Fault { seq: entries, kind: FaultKind::Truncated });
+        }
+        Ok(Report { entries, root: self.frontier.root() })
     }
-    Ok(Report { entries, root: frontier.root() })
+}
+
+/// [`Verifier`] over all entries.
+pub fn verify<E: AsRef<[u8]>>(entries: impl IntoIterator<Item = E>, heads: &[LedgerHead]) -> Result<Report, Fault> {
+    let mut verifier = Verifier::new(heads)?;
+    for leaf in entries {
+        verifier.push(leaf.as_ref())?;
+    }
+    verifier.finish()
 }
 
 fn check_heads(frontier: &Frontier, heads: &[LedgerHead]) -> Result<(), Fault> {
@@ -119,7 +152,7 @@ mod hex_root {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Actor, Event, Kind},
+        super::{Actor, Asked, Event, Kind},
         *,
     };
 
@@ -150,6 +183,9 @@ mod tests {
         reordered.swap(3, 9);
         assert_eq!(kind(&reordered), Fault { seq: 3, kind: FaultKind::Reordered });
         assert_eq!(kind(&leaves[..19]), Fault { seq: 19, kind: FaultKind::Truncated });
+        let (more, _) = ledger(21);
+        let report = verify(&more, &[head]).unwrap();
+        assert_eq!(report.ends_at(&head), Err(Fault { seq: 20, kind: FaultKind::BadHead }));
         assert!(!head.check(b"key", &head.mac(b"other key")));
         assert!(head.check(b"key", &head.mac(b"key")));
     }
@@ -162,6 +198,14 @@ mod tests {
         assert_eq!(
             line,
             r#"{"v":1,"seq":5,"time":"1970-01-01T00:00:00.000Z","kind":"put-object","actor":"anonymous","size":3,"outcome":{"refused":{"code":"AccessDenied"}}}"#
+        );
+        let mut event = Event::new(Kind::AuditQuery, Actor::System);
+        event.query =
+            Some(Box::new(Asked { route: "GET /v1/ledger/entries", from: Some(7), limit: Some(9), ..Asked::default() }));
+        let line = String::from_utf8(entry::leaf(6, Timestamp::default(), &event).unwrap()).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"seq":6,"time":"1970-01-01T00:00:00.000Z","kind":"audit-query","actor":"system","outcome":"ok","query":{"route":"GET /v1/ledger/entries","from":7,"limit":9}}"#
         );
     }
 }

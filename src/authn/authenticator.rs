@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, Method, header, request::Parts};
 use ring::{
     digest::{SHA256, digest},
     hmac::{Key, verify},
@@ -71,6 +71,30 @@ pub enum Payload {
     UnsignedTrailer,
 }
 
+/// Which bodies may come that no signature covers. A presigned upload and most SDKs' uploads over HTTPS are of that kind: TLS is
+/// what keeps them from being changed on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnsignedPayload {
+    /// All of them. Whether a proxy in front ends TLS cannot be seen from here.
+    #[default]
+    Allow,
+    /// Those that come over TLS to this gateway.
+    TlsOnly,
+}
+
+impl UnsignedPayload {
+    /// Whether the body of a verified request may be read, which came over TLS when `tls` is set. A request that brings no body has
+    /// nothing that could be changed.
+    pub fn admits(self, verified: &Verified, parts: &Parts, tls: bool) -> Result<(), AuthnError> {
+        let unsigned = matches!(verified.payload, Payload::Unsigned | Payload::UnsignedTrailer);
+        let empty = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+        if tls || self == Self::Allow || !unsigned || empty {
+            return Ok(());
+        }
+        Err(AuthnError::UnsignedPayload { access_key_id: verified.authenticated.access_key_id().to_owned() })
+    }
+}
+
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
@@ -101,16 +125,19 @@ impl S3Authenticator {
                     return Err(AuthnError::RequestTimeTooSkewed { access_key_id: claim.credential.access_key_id.to_owned() });
                 }
                 let payload = content_sha256(&parts.headers)?.ok_or(AuthnError::MissingContentSha256)?;
-                self.check_signature(&Signed {
-                    parts,
-                    host,
-                    mechanism: Mechanism::Header,
-                    credential: claim.credential,
-                    time,
-                    signed_headers: claim.signed_headers,
-                    signature: claim.signature,
-                    payload,
-                })
+                self.check_signature(
+                    &Signed {
+                        parts,
+                        host,
+                        mechanism: Mechanism::Header,
+                        credential: claim.credential,
+                        time,
+                        signed_headers: claim.signed_headers,
+                        signature: claim.signature,
+                        payload,
+                    },
+                    now,
+                )
             }
             Claim::Presigned(claim) => {
                 if parts.headers.contains_key("x-amz-security-token") {
@@ -126,16 +153,19 @@ impl S3Authenticator {
                     return Err(AuthnError::ExpiredPresignedUrl { access_key_id: access_key_id() });
                 }
                 let payload = content_sha256(&parts.headers)?.or(claim.content_sha256()).unwrap_or("UNSIGNED-PAYLOAD");
-                self.check_signature(&Signed {
-                    parts,
-                    host,
-                    mechanism: Mechanism::Presigned,
-                    time,
-                    signed_headers: claim.signed_headers()?,
-                    signature: claim.signature()?,
-                    payload,
-                    credential,
-                })
+                self.check_signature(
+                    &Signed {
+                        parts,
+                        host,
+                        mechanism: Mechanism::Presigned,
+                        time,
+                        signed_headers: claim.signed_headers()?,
+                        signature: claim.signature()?,
+                        payload,
+                        credential,
+                    },
+                    now,
+                )
             }
         }
     }
@@ -165,7 +195,7 @@ impl S3Authenticator {
         })
     }
 
-    fn check_signature(&self, signed: &Signed<'_>) -> Result<Verified, AuthnError> {
+    fn check_signature(&self, signed: &Signed<'_>, now: Timestamp) -> Result<Verified, AuthnError> {
         let access_key_id = || signed.credential.access_key_id.to_owned();
         signed.check_coverage()?;
         let kind = PayloadKind::parse(signed.payload, signed.mechanism)?;
@@ -174,13 +204,16 @@ impl S3Authenticator {
         let entry = principals
             .entry(signed.credential.access_key_id)
             .ok_or_else(|| AuthnError::InvalidAccessKeyId { access_key_id: access_key_id() })?;
-        let key = entry.signing_keys.get(&entry.principal.secret, &signed.credential.day, &self.region);
+        let key = entry.signing_keys.get(&entry.access_key.secret, &signed.credential.day, &self.region);
 
         let mut buffer = Vec::with_capacity(1024);
         let matches = signed.matches(&key, None, &mut buffer)
             || self.hosts.alternatives(signed.host).any(|host| signed.matches(&key, Some(&host), &mut buffer));
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
+        }
+        if entry.access_key.not_after.is_some_and(|end| now > end) {
+            return Err(AuthnError::ExpiredAccessKey { access_key_id: access_key_id() });
         }
 
         let payload = match kind {
@@ -193,7 +226,7 @@ impl S3Authenticator {
                 Payload::SignedChunks { signer: ChunkSigner::new(key, scope, signed.signature), trailer }
             }
         };
-        let authenticated = Authenticated::new(Arc::clone(&entry.principal));
+        let authenticated = Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key));
         Ok(Verified { authenticated, payload, mechanism: signed.mechanism })
     }
 }
@@ -322,5 +355,38 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
         (None, _) => Ok(None),
         (Some(value), None) => value.to_str().map(|text| Some(text.trim())).map_err(|_| AuthnError::InvalidContentSha256),
         _ => Err(AuthnError::InvalidContentSha256),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authn::{AccessKey, Permissions, Principal};
+    use crate::types::{Attributes, PrincipalId};
+
+    #[test]
+    fn bodies_that_no_signature_covers_may_be_wanted_over_tls_only() {
+        let verified = |payload| {
+            let principal = Principal {
+                id: PrincipalId::new("feed").unwrap(),
+                access_keys: vec![AccessKey::new("AK", "hush".to_owned().into())],
+                buckets: Vec::new(),
+                allow: Permissions::ALL,
+                country: None,
+                attributes: Attributes::new(),
+            };
+            Verified { authenticated: Authenticated::for_test(principal), payload, mechanism: Mechanism::Header }
+        };
+        let request = |method| http::Request::builder().method(method).body(()).unwrap().into_parts().0;
+        let (put, get) = (request(Method::PUT), request(Method::GET));
+        for payload in [Payload::Unsigned, Payload::UnsignedTrailer] {
+            let verified = verified(payload);
+            assert!(UnsignedPayload::Allow.admits(&verified, &put, false).is_ok());
+            assert!(UnsignedPayload::TlsOnly.admits(&verified, &put, true).is_ok());
+            assert!(UnsignedPayload::TlsOnly.admits(&verified, &get, false).is_ok());
+            let refused = UnsignedPayload::TlsOnly.admits(&verified, &put, false).unwrap_err();
+            assert_eq!((refused.code(), refused.status(), refused.access_key_id()), ("AccessDenied", 403, Some("AK")));
+        }
+        assert!(UnsignedPayload::TlsOnly.admits(&verified(Payload::Sha256([0; 32])), &put, false).is_ok());
     }
 }

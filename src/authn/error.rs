@@ -14,11 +14,23 @@ pub enum AuthnError {
         /// The access key id as sent.
         access_key_id: String,
     },
+    /// The access key's time is over.
+    #[error("the access key is not valid any more; use its successor")]
+    ExpiredAccessKey {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
     /// The signature is not the one that the principal's secret gives.
     #[error(
         "the signature does not match; check the secret key, the signing method and whether a proxy changes the host or the path"
     )]
     SignatureDoesNotMatch {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
+    /// A body that no signature covers, over plain HTTP, where the configuration wants TLS for it.
+    #[error("a body with an unsigned payload must come over TLS; use https, or sign the payload")]
+    UnsignedPayload {
         /// The access key id as sent.
         access_key_id: String,
     },
@@ -107,10 +119,11 @@ impl AuthnError {
         match self {
             Self::MissingAuthentication
             | Self::HeaderNotSigned { .. }
+            | Self::UnsignedPayload { .. }
             | Self::InvalidDate
             | Self::ExpiredPresignedUrl { .. }
             | Self::PresignedUrlNotYetValid { .. } => "AccessDenied",
-            Self::InvalidAccessKeyId { .. } => "InvalidAccessKeyId",
+            Self::InvalidAccessKeyId { .. } | Self::ExpiredAccessKey { .. } => "InvalidAccessKeyId",
             Self::SignatureDoesNotMatch { .. } | Self::SignedHeaderAbsent { .. } => "SignatureDoesNotMatch",
             Self::RequestTimeTooSkewed { .. } => "RequestTimeTooSkewed",
             Self::AuthorizationHeaderMalformed { .. } => "AuthorizationHeaderMalformed",
@@ -141,7 +154,9 @@ impl AuthnError {
     pub fn access_key_id(&self) -> Option<&str> {
         match self {
             Self::InvalidAccessKeyId { access_key_id }
+            | Self::ExpiredAccessKey { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
+            | Self::UnsignedPayload { access_key_id }
             | Self::HeaderNotSigned { access_key_id, .. }
             | Self::SignedHeaderAbsent { access_key_id, .. }
             | Self::AmbiguousHeader { access_key_id, .. }

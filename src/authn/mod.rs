@@ -18,14 +18,14 @@ mod query;
 mod signing_key;
 mod token;
 
-pub use authenticator::{Mechanism, Payload, S3Authenticator, Verified};
+pub use authenticator::{Mechanism, Payload, S3Authenticator, UnsignedPayload, Verified};
 pub use authorization::Signature;
 pub use chunk_signer::{ChunkSigner, SignatureMismatch};
 pub use error::AuthnError;
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
-    Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
+    AccessKey, Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
 };
 pub use query::QueryPairs;
 pub use token::{InvalidToken, Role, Token, TokenHash, TokenIdentity, Tokens};

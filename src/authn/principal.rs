@@ -5,17 +5,15 @@ use std::{collections::HashMap, str::FromStr, sync::Arc};
 use secrecy::SecretString;
 
 use super::{pattern::BucketPattern, signing_key::SigningKeys};
-use crate::types::{Attributes, BucketName, Country, PrincipalId};
+use crate::types::{Attributes, BucketName, Country, PrincipalId, Timestamp};
 
-/// An application backend with one S3 key pair.
+/// An application backend.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The name in the configuration and the ledger.
     pub id: PrincipalId,
-    /// The public half of its key pair.
-    pub access_key_id: String,
-    /// The secret half of its key pair.
-    pub secret: SecretString,
+    /// Its S3 key pairs: one, or several while a new one takes over from an old one.
+    pub access_keys: Vec<AccessKey>,
     /// The buckets it may name; none means none.
     pub buckets: Vec<BucketPattern>,
     /// What it may do in them.
@@ -24,6 +22,24 @@ pub struct Principal {
     pub country: Option<Country>,
     /// What is known of every subject it speaks for: the signal source `principal`.
     pub attributes: Attributes,
+}
+
+/// One S3 key pair of a principal.
+#[derive(Debug, Clone)]
+pub struct AccessKey {
+    /// The public half.
+    pub id: String,
+    /// The secret half.
+    pub secret: SecretString,
+    /// Until when it is accepted, URLs presigned with it included; for good when absent.
+    pub not_after: Option<Timestamp>,
+}
+
+impl AccessKey {
+    /// A key pair without an end.
+    pub fn new(id: impl Into<String>, secret: SecretString) -> Self {
+        Self { id: id.into(), secret, not_after: None }
+    }
 }
 
 /// What a principal may do in its buckets.
@@ -114,35 +130,40 @@ pub enum Forbidden {
 
 /// Proof that a request carries a principal's valid signature. Made by [`super::S3Authenticator::verify`] alone.
 #[derive(Debug, Clone)]
-pub struct Authenticated(Arc<Principal>);
+pub struct Authenticated {
+    principal: Arc<Principal>,
+    access_key: Arc<AccessKey>,
+}
 
 impl Authenticated {
-    pub(super) fn new(principal: Arc<Principal>) -> Self {
-        Self(principal)
+    pub(super) fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
+        Self { principal, access_key }
     }
 
-    /// A proof without a signature.
+    /// A proof without a signature, by the first of the principal's keys if it has one.
     #[cfg(test)]
     pub(crate) fn for_test(principal: Principal) -> Self {
-        Self(Arc::new(principal))
+        let access_key =
+            principal.access_keys.first().cloned().unwrap_or_else(|| AccessKey::new("none", "none".to_owned().into()));
+        Self::new(Arc::new(principal), Arc::new(access_key))
     }
 
     /// Who asks.
     pub fn principal(&self) -> &Principal {
-        &self.0
+        &self.principal
     }
 
     /// The access key that signed.
     pub fn access_key_id(&self) -> &str {
-        &self.0.access_key_id
+        &self.access_key.id
     }
 
     /// Whether who asks may do `action` in `bucket`, existing or not.
     pub fn permits(&self, action: Action, bucket: &BucketName) -> Result<(), Forbidden> {
-        if !self.0.buckets.iter().any(|pattern| pattern.matches(bucket)) {
+        if !self.principal.buckets.iter().any(|pattern| pattern.matches(bucket)) {
             return Err(Forbidden::Bucket);
         }
-        if !self.0.allow.include(action) {
+        if !self.principal.allow.include(action) {
             return Err(Forbidden::Action(match action {
                 Action::Read => "read",
                 Action::Write => "write",
@@ -157,17 +178,21 @@ impl Authenticated {
 /// Every principal, found by access key. Replaced as a whole when the configuration changes, and the signing keys derived from the
 /// old secrets with it.
 #[derive(Debug, Default)]
-pub struct Principals(HashMap<String, Entry>);
+pub struct Principals {
+    principals: Vec<Arc<Principal>>,
+    by_access_key: HashMap<String, Entry>,
+}
 
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) principal: Arc<Principal>,
+    pub(super) access_key: Arc<AccessKey>,
     pub(super) signing_keys: SigningKeys,
 }
 
-/// Two principals share an access key id.
+/// Two key pairs share an access key id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("principals `{first}` and `{second}` have the same access key id; give each its own")]
+#[error("an access key id of `{first}` is there again at `{second}`; give each key pair its own")]
 pub struct DuplicateAccessKey {
     /// The one seen first.
     pub first: PrincipalId,
@@ -178,24 +203,34 @@ pub struct DuplicateAccessKey {
 impl Principals {
     /// Takes all principals; no two may share an access key id.
     pub fn new(principals: impl IntoIterator<Item = Principal>) -> Result<Self, DuplicateAccessKey> {
-        let mut entries = HashMap::<String, Entry>::new();
-        for principal in principals {
-            if let Some(first) = entries.get(&principal.access_key_id) {
-                return Err(DuplicateAccessKey { first: first.principal.id.clone(), second: principal.id });
+        let principals: Vec<_> = principals.into_iter().map(Arc::new).collect();
+        let mut by_access_key = HashMap::<String, Entry>::new();
+        for principal in &principals {
+            for access_key in &principal.access_keys {
+                let (principal, access_key) = (Arc::clone(principal), Arc::new(access_key.clone()));
+                let id = access_key.id.clone();
+                let entry = Entry { principal, access_key, signing_keys: SigningKeys::default() };
+                if let Some(first) = by_access_key.get(&id) {
+                    return Err(DuplicateAccessKey { first: first.principal.id.clone(), second: entry.principal.id.clone() });
+                }
+                by_access_key.insert(id, entry);
             }
-            let entry = Entry { principal: Arc::new(principal), signing_keys: SigningKeys::default() };
-            entries.insert(entry.principal.access_key_id.clone(), entry);
         }
-        Ok(Self(entries))
+        Ok(Self { principals, by_access_key })
     }
 
     pub(super) fn entry(&self, access_key_id: &str) -> Option<&Entry> {
-        self.0.get(access_key_id)
+        self.by_access_key.get(access_key_id)
     }
 
-    /// All principals, in no particular order.
+    /// All principals, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Principal> {
-        self.0.values().map(|entry| &*entry.principal)
+        self.principals.iter().map(|principal| &**principal)
+    }
+
+    /// How many key pairs they have.
+    pub fn access_keys(&self) -> usize {
+        self.by_access_key.len()
     }
 }
 
@@ -206,8 +241,7 @@ mod tests {
     fn principal(id: &str, access_key_id: &str) -> Principal {
         Principal {
             id: PrincipalId::new(id).unwrap(),
-            access_key_id: access_key_id.to_owned(),
-            secret: "hush".to_owned().into(),
+            access_keys: vec![AccessKey::new(access_key_id, "hush".to_owned().into())],
             buckets: vec!["media-*".parse().unwrap()],
             allow: Permissions::from_words(["read", "write"]).unwrap(),
             country: None,
@@ -236,6 +270,9 @@ mod tests {
     fn an_access_key_belongs_to_one_principal() {
         let error = Principals::new([principal("a", "AK"), principal("b", "AK")]).unwrap_err();
         assert_eq!((error.first.as_str(), error.second.as_str()), ("a", "b"));
+        let mut twice = principal("a", "AK");
+        twice.access_keys.push(AccessKey::new("AK", "other".to_owned().into()));
+        assert!(Principals::new([twice]).is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Bearer tokens of people and tools on the admin API.
 
-use std::{fmt, hint::black_box, str::FromStr};
+use std::{fmt, hint::black_box, str::FromStr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
@@ -122,21 +123,27 @@ pub struct TokenIdentity {
     pub role: Role,
 }
 
-/// Every token of the admin API.
-#[derive(Debug, Clone, Default)]
-pub struct Tokens(Vec<Token>);
+/// Every token of the admin API. Replaced as a whole when the configuration changes.
+#[derive(Debug, Default)]
+pub struct Tokens(ArcSwap<Vec<Token>>);
 
 impl Tokens {
     /// Takes all tokens. When two have the same hash, the first counts.
     pub fn new(tokens: Vec<Token>) -> Self {
-        Self(tokens)
+        Self(ArcSwap::from_pointee(tokens))
+    }
+
+    /// Puts others in their place, for every request from now on.
+    pub fn replace(&self, tokens: Vec<Token>) {
+        self.0.store(Arc::new(tokens));
     }
 
     /// Who bears `bearer` (the text after `Bearer `), if anybody.
     pub fn verify(&self, bearer: &str) -> Option<TokenIdentity> {
         let hash = TokenHash::of(bearer);
         let mut found = None;
-        for token in &self.0 {
+        let tokens = self.0.load();
+        for token in tokens.iter() {
             // No early exit, so that timing does not tell a token's place in the list.
             if token.hash.equals(&hash) && found.is_none() {
                 found = Some(token);
@@ -158,6 +165,9 @@ mod tests {
         assert_eq!(tokens.verify("one\n").map(|who| who.id.to_string()), Some("ann".to_owned()));
         assert_eq!(tokens.verify("three"), None);
         assert_eq!(tokens.verify(""), None);
+        tokens.replace(vec![token("eve", Role::Operator, "three")]);
+        assert_eq!(tokens.verify("one"), None);
+        assert_eq!(tokens.verify("three").map(|who| who.role), Some(Role::Operator));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::BackendError;
-use crate::types::{Country, SiteId};
+use crate::{
+    telemetry::metric,
+    types::{Country, SiteId},
+};
 
 /// Whether a site is in service. Only [`SiteState::Up`] sites get new records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl Health {
 
     fn publish(&self, state: &SiteState) {
         let up = if *state == SiteState::Up { 1.0 } else { 0.0 };
-        metrics::gauge!("domicile_site_up", "site" => self.site.to_string(), "country" => self.country.to_string()).set(up);
+        metrics::gauge!(metric::SITE_UP, "site" => self.site.to_string(), "country" => self.country.to_string()).set(up);
     }
 }
 

@@ -130,9 +130,14 @@ impl Installation {
         Self { id, site_key, known }
     }
 
-    /// Takes a site into service: checks its marker, or makes the first one at a site that was never used, and counts the epoch up.
+    /// Takes a site into service: checks its marker, or makes the first one at a site that was never used and is there, and counts the
+    /// epoch up.
     pub(super) async fn claim(self: &Arc<Self>, site: &Site) -> Result<Claim, IdentityError> {
         let last = self.recall(site).await?;
+        if last.is_none() {
+            // Some services make a bucket when something is written to it: a mistyped name must not come into being.
+            site.backend().probe().await?;
+        }
         let found = read(site).await?;
         let (seen, created) = match (&found, last) {
             (Some(marker), _) => (self.open(site, marker)?.epoch, false),
@@ -145,6 +150,10 @@ impl Installation {
         if read(site).await?.is_none_or(|kept| kept != marker) {
             return Err(IdentityError::NotKept { site: site.spec().id.clone() });
         }
+        fail::fail_point!("backend::marker-written", |_| Err(IdentityError::Memory {
+            site: site.spec().id.clone(),
+            cause: "failpoint".into()
+        }));
         self.remember(site, epoch).await?;
         *site.marker().0.lock() = Some((epoch, marker));
         Ok(Claim { epoch, created })

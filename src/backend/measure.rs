@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::BackendError;
-use crate::types::SiteId;
+use crate::{telemetry::metric, types::SiteId};
 
 /// What a site is asked to do.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    const ALL: [Self; 4] = [Self::Store, Self::Read, Self::Remove, Self::List];
+
     fn label(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -22,6 +24,16 @@ impl Operation {
             Self::Remove => "remove",
             Self::List => "list",
         }
+    }
+}
+
+/// Makes a site's metrics appear before its first operation.
+pub(super) fn register(site: &SiteId) {
+    for operation in Operation::ALL.map(Operation::label) {
+        metrics::counter!(metric::SITE_OPERATIONS, "site" => site.to_string(), "operation" => operation, "result" => "ok")
+            .increment(0);
+        metrics::counter!(metric::SITE_BYTES, "site" => site.to_string(), "operation" => operation).increment(0);
+        let _ = metrics::histogram!(metric::SITE_SECONDS, "site" => site.to_string(), "operation" => operation);
     }
 }
 
@@ -52,11 +64,9 @@ impl Measured {
             }
         }
         if outcome.is_ok() && bytes > 0 {
-            metrics::counter!("domicile_site_bytes_total", "site" => site.clone(), "operation" => operation).increment(bytes);
+            metrics::counter!(metric::SITE_BYTES, "site" => site.clone(), "operation" => operation).increment(bytes);
         }
-        metrics::histogram!("domicile_site_operation_seconds", "site" => site.clone(), "operation" => operation)
-            .record(elapsed.as_secs_f64());
-        metrics::counter!("domicile_site_operations_total", "site" => site, "operation" => operation, "result" => result)
-            .increment(1);
+        metrics::histogram!(metric::SITE_SECONDS, "site" => site.clone(), "operation" => operation).record(elapsed.as_secs_f64());
+        metrics::counter!(metric::SITE_OPERATIONS, "site" => site, "operation" => operation, "result" => result).increment(1);
     }
 }

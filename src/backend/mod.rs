@@ -2,6 +2,9 @@
 //!
 //! A backend moves opaque bytes under opaque names and knows nothing of records. A [`Site`] is a backend in a country whose identity
 //! has been checked; it alone mints a [`Receipt`], the proof that a sealed blob is durable where its placement wants it.
+//!
+//! Failpoints, with the feature `failpoints`: `backend::removed` (after each blob) and `backend::marker-written` (before the index
+//! knows of it; can `return` an error).
 
 #[doc(hidden)]
 pub mod conformance;

@@ -9,7 +9,7 @@ use super::{
     Backend, BackendError, BlobInfo, BlobRead, SiteState,
     health::Health,
     identity::OwnMarker,
-    measure::{Measured, Operation},
+    measure::{self, Measured, Operation},
 };
 use crate::{
     residency::SiteSpec,
@@ -92,6 +92,7 @@ pub struct Site {
 impl Site {
     /// Takes a backend as the one of `spec`. The site is [`SiteState::Unverified`].
     pub fn new(spec: SiteSpec, backend: Arc<dyn Backend>, limits: SiteLimits) -> Self {
+        measure::register(&spec.id);
         let health = Arc::new(Health::new(spec.id.clone(), spec.country));
         let turns = Arc::new(Semaphore::new(limits.concurrency.max(1)));
         Self { spec, backend, health, marker: OwnMarker::default(), turns, limits }
@@ -153,6 +154,7 @@ impl Site {
             Ok(_turn) => self.backend.delete(name).await,
             Err(error) => Err(error),
         };
+        fail::fail_point!("backend::removed");
         self.conclude(measured, outcome, 0)
     }
 

@@ -239,14 +239,8 @@ pub enum KeysCommand {
 /// `ledger …`
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
-    /// Check an export for edits, gaps, reordering and truncation. Needs no gateway.
-    Verify {
-        /// A file written by `ledger export`; `-` is standard input.
-        file: PathBuf,
-        /// A head noted earlier, which the export must contain.
-        #[arg(long, value_name = "SIZE:ROOT")]
-        head: Vec<String>,
-    },
+    /// Check an export, or the ledger of a stopped gateway, for edits, gaps, reordering and truncation. Needs no gateway.
+    Verify(LedgerVerifyArgs),
     /// Prove that an entry is in the ledger.
     Prove(RemoteArgs),
     /// Write every entry as one line of JSON, and the head as the last line.
@@ -261,6 +255,26 @@ pub enum LedgerCommand {
         #[command(flatten)]
         remote: RemoteArgs,
     },
+}
+
+/// `ledger verify`
+#[derive(Debug, Clone, Default, Args)]
+pub struct LedgerVerifyArgs {
+    /// A file written by `ledger export`; `-` is standard input.
+    #[arg(required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    pub file: Option<PathBuf>,
+    /// The data folder of a stopped gateway, to verify in place.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The keyring, to check that the stored head is the gateway's; by default the one in the data folder, when it is there.
+    #[arg(long, value_name = "FILE", requires = "data_dir", requires = "identity")]
+    pub keyring: Option<PathBuf>,
+    /// The identity that opens the keyring.
+    #[arg(long, value_name = "FILE", requires = "keyring")]
+    pub identity: Option<PathBuf>,
+    /// A head noted earlier, which the ledger must contain.
+    #[arg(long, value_name = "SIZE:ROOT")]
+    pub head: Vec<String>,
 }
 
 /// `name=value`
@@ -289,6 +303,19 @@ mod tests {
         }
         for wrong in [&["where"][..], &["where", "s3://b/k", "--country", "PK"]] {
             assert!(Cli::try_parse_from([&["domicile"], wrong].concat()).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_ledger_is_in_a_file_or_a_folder() {
+        let verify = ["domicile", "ledger", "verify"];
+        for right in [&["export"][..], &["--data-dir", "d"], &["--data-dir", "d", "--keyring", "k", "--identity", "i"]] {
+            assert!(Cli::try_parse_from([&verify[..], right].concat()).is_ok(), "{right:?}");
+        }
+        for wrong in
+            [&[][..], &["export", "--data-dir", "d"], &["--data-dir", "d", "--keyring", "k"], &["export", "--identity", "i"]]
+        {
+            assert!(Cli::try_parse_from([&verify[..], wrong].concat()).is_err(), "{wrong:?}");
         }
     }
 

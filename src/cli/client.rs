@@ -77,13 +77,20 @@ impl Client {
         serde_json::from_slice(&answer).map_err(|_| Failure::Unreachable(format!("{} did not answer with JSON", self.base)))
     }
 
-    /// `POST` of lines of JSON, answered with JSON.
-    pub(super) fn lines(&self, path: &str, body: Bytes) -> Result<Value, Failure> {
-        let answer = self.send(Method::POST, path, Some(body), "application/x-ndjson")?;
-        serde_json::from_slice(&answer).map_err(|_| Failure::Unreachable(format!("{} did not answer with JSON", self.base)))
+    /// `POST` of lines of JSON, answered with JSON. A failure comes with the document that tells how far it went; null without one.
+    pub(super) fn lines(&self, path: &str, body: Bytes) -> Result<Value, (Failure, Value)> {
+        let (status, answer) =
+            self.ask(Method::POST, path, Some(body), "application/x-ndjson").map_err(|failure| (failure, Value::Null))?;
+        let document: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        if status.is_success() { Ok(document) } else { Err((failure(status, &document), document)) }
     }
 
     fn send(&self, method: Method, path: &str, body: Option<Bytes>, kind: &str) -> Result<Bytes, Failure> {
+        let (status, answer) = self.ask(method, path, body, kind)?;
+        if status.is_success() { Ok(answer) } else { Err(failure(status, &serde_json::from_slice(&answer).unwrap_or_default())) }
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<Bytes>, kind: &str) -> Result<(StatusCode, Bytes), Failure> {
         let host = self.base.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
@@ -95,8 +102,7 @@ impl Client {
             .map_err(|_| Failure::Usage("the token or a name has characters that HTTP cannot carry".to_owned()))?;
         let unreachable = |reason: String| Failure::Unreachable(format!("cannot reach {}: {reason}", self.base));
         let answer = self.runtime.block_on(async { timeout(PATIENCE, self.exchange(request)).await });
-        let (status, body) = answer.map_err(|_| unreachable("no answer in time".to_owned()))?.map_err(unreachable)?;
-        if status.is_success() { Ok(body) } else { Err(failure(status, &body)) }
+        answer.map_err(|_| unreachable("no answer in time".to_owned()))?.map_err(unreachable)
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
@@ -128,8 +134,7 @@ async fn over(
 }
 
 /// What an error answer means to the person at the terminal.
-fn failure(status: StatusCode, body: &[u8]) -> Failure {
-    let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+fn failure(status: StatusCode, problem: &Value) -> Failure {
     let mut message = match problem["detail"].as_str() {
         Some(detail) => detail.to_owned(),
         None => format!("the gateway answered {status}"),
@@ -192,10 +197,10 @@ mod tests {
 
     #[test]
     fn answers_become_exit_codes() {
-        let problem = br#"{"detail":"there is no such record"}"#;
+        let problem = serde_json::json!({ "detail": "there is no such record" });
         for (status, code) in [(400, 2), (401, 2), (403, 2), (404, 1), (422, 1), (500, 3), (501, 2), (503, 3)] {
             let code = if status == 501 { 2 } else { code };
-            assert_eq!(failure(StatusCode::from_u16(status).unwrap(), problem).exit_code(), code, "{status}");
+            assert_eq!(failure(StatusCode::from_u16(status).unwrap(), &problem).exit_code(), code, "{status}");
         }
     }
 

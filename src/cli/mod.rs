@@ -68,7 +68,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Site(SiteCommand::Init(_)) => Err(Failure::NotBuilt("site init")),
         Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
         Command::Keys(KeysCommand::Rotate(_)) => Err(Failure::NotBuilt("keys rotate")),
-        Command::Ledger(LedgerCommand::Verify { file, head }) => ledger::verify(file, head, out),
+        Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
         Command::Verify(_) => Err(Failure::NotBuilt("verify")),

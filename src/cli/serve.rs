@@ -6,11 +6,12 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Output, args::ServeArgs};
-use crate::app::{App, Installation, Running};
+use crate::app::{App, Installation, Running, close_to_others};
 use crate::config::{Config, SystemEnvironment};
 use crate::telemetry;
 
 pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    close_to_others().map_err(|error| Failure::Check(format!("cannot keep memory private: {error}")))?;
     let present = Path::new("domicile.toml");
     let file = args.config.as_deref().or_else(|| present.exists().then_some(present));
     let (config, installation) = match file {
@@ -47,7 +48,8 @@ fn read(file: &Path, out: &mut Output<'_>) -> Result<Config, Failure> {
             .try_for_each(|mistake| out.line(mistake.to_string()))
             .and_then(|()| out.value(&mistakes))
             .and_then(|()| out.flush());
-        printed.err().unwrap_or_else(|| Failure::Usage(format!("`{}` has {count} mistakes", file.display())))
+        let count = if count == 1 { "a mistake".to_owned() } else { format!("{count} mistakes") };
+        printed.err().unwrap_or_else(|| Failure::Usage(format!("`{}` has {count}", file.display())))
     })
 }
 

@@ -46,8 +46,10 @@ fn unique<'c, T: Eq + Hash + Display + 'c>(kind: &str, ids: impl Iterator<Item =
 fn access_keys(config: &Config, places: &Places<'_>) {
     let mut seen = HashMap::new();
     for (principal, place) in config.principals.iter().zip(&places.principals) {
-        if let Some(first) = seen.insert(principal.access_key_id.as_str(), &principal.id) {
-            place.error(format!("principal `{}` has the access key id of `{first}`", principal.id), None);
+        for access_key in &principal.access_keys {
+            if let Some(first) = seen.insert(access_key.id.as_str(), &principal.id) {
+                place.error(format!("principal `{}` has an access key id of `{first}`", principal.id), None);
+            }
         }
     }
 }

@@ -4,13 +4,15 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::authn::{Principal, Token};
+use crate::authn::{Principal, Token, UnsignedPayload};
 use crate::telemetry::LogFormat;
 use crate::types::{Country, KeyId, SiteId};
 
 /// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from, to be read again when credentials change; none for the installation without one.
+    pub file: Option<PathBuf>,
     /// Where index, keyring and lock live.
     pub data_dir: PathBuf,
     /// Where the policies come from.
@@ -64,7 +66,7 @@ pub struct Log {
 /// `[limits]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of extents in flight, all requests together.
+    /// Bytes in flight, all requests together.
     pub memory: u64,
     /// Bytes of a request's head.
     pub header_size: usize,
@@ -89,6 +91,10 @@ pub struct S3 {
     pub base_domains: Vec<String>,
     /// Hosts that clients sign for while a proxy in between sends another `Host`.
     pub external_hosts: Vec<String>,
+    /// `https://host[:port]` under which clients reach the gateway, for addresses in answers; as the request has it when absent.
+    pub external_url: Option<String>,
+    /// Whether bodies may come that no signature covers.
+    pub unsigned_payload: UnsignedPayload,
     /// Plain HTTP when absent.
     pub tls: Option<Tls>,
 }

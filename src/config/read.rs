@@ -1,5 +1,8 @@
 //! From TOML to a [`Config`], reporting every mistake on the way.
 
+mod listeners;
+mod principals;
+
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
@@ -10,13 +13,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
-    S3Backend, Site, Size, Span, Tls,
+    S3Backend, Site, Size, Span,
     check::{self, Places},
 };
-use crate::authn::{Permissions, Principal, Token, TokenHash};
+use crate::authn::UnsignedPayload;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::telemetry::LogFormat;
-use crate::types::{Attributes, Country};
+use crate::types::Country;
 
 impl Config {
     /// The only version of the file there is.
@@ -33,7 +36,8 @@ impl Config {
         let text = environment
             .file(path)
             .map_err(|error| vec![Diagnostic::of_file(&name, format!("cannot read the configuration: {error}"), None)])?;
-        Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)
+        let config = Self::parse(&name, &text, path.parent().unwrap_or(Path::new("")), environment)?;
+        Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
     /// Reads the text of a file named `file`; relative paths in it begin at `folder`.
@@ -98,6 +102,8 @@ impl Default for S3 {
             region: Self::DEFAULT_REGION.to_owned(),
             base_domains: Vec::new(),
             external_hosts: Vec::new(),
+            external_url: None,
+            unsigned_payload: UnsignedPayload::default(),
             tls: None,
         }
     }
@@ -144,6 +150,7 @@ impl Reader<'_> {
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
         let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
         let config = Config {
+            file: None,
             data_dir,
             policies,
             sites_per_country,
@@ -170,30 +177,6 @@ impl Reader<'_> {
         if item.u64().is_some_and(|version| version != Config::VERSION) {
             item.error("this program reads version 1 of the configuration", Some("write `version = 1`".to_owned()));
         }
-    }
-
-    fn s3(&self, table: &Table<'_>) -> S3 {
-        S3 {
-            listen: table.parsed("listen").unwrap_or(S3::DEFAULT_LISTEN),
-            region: table.str("region").unwrap_or(S3::DEFAULT_REGION).to_owned(),
-            base_domains: owned(table.string_list("base-domains")),
-            external_hosts: owned(table.string_list("external-hosts")),
-            tls: self.tls(table),
-        }
-    }
-
-    fn admin(&self, table: &Table<'_>) -> Admin {
-        Admin { listen: table.parsed("listen").unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
-    }
-
-    fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
-        section(parent, "tls", |table| {
-            let cert = self.required_path(table, "cert");
-            let key = self.required_path(table, "key");
-            let client_ca = table.str("client-ca").map(|path| self.folder.join(path));
-            Some(Tls { cert: cert?, key: key?, client_ca })
-        })
-        .flatten()
     }
 
     fn keyring(&self, table: &Table<'_>, data_dir: &Path) -> Keyring {
@@ -261,47 +244,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn principal(&self, table: &Table<'_>) -> Option<Principal> {
-        let id = parsed(table, "id");
-        let access_key_id = table.required("access-key-id").and_then(non_empty);
-        let secret = self.secret(table, "secret");
-        let buckets = table.required("buckets").and_then(Item::parsed_list);
-        let allow = table.required("allow").and_then(|item| match Permissions::from_words(item.string_list()?) {
-            Ok(permissions) => Some(permissions),
-            Err(error) => {
-                item.error(error.to_string(), None);
-                None
-            }
-        });
-        let country = table.parsed("country");
-        let attributes = section(table, "attributes", attributes).unwrap_or_default();
-        Some(Principal {
-            id: id?,
-            access_key_id: access_key_id?.to_owned(),
-            secret: secret?,
-            buckets: buckets?,
-            allow: allow?,
-            country,
-            attributes,
-        })
-    }
-
-    fn token(&self, table: &Table<'_>) -> Option<Token> {
-        let id = parsed(table, "id");
-        let role = parsed(table, "role");
-        let place = table.optional("hash-file").or_else(|| table.optional("hash-env"));
-        let hash = self.secret(table, "hash").and_then(|text| match text.expose_secret().parse::<TokenHash>() {
-            Ok(hash) => Some(hash),
-            Err(error) => {
-                if let Some(place) = place {
-                    place.error(error.to_string(), Some("`printf %s \"$TOKEN\" | sha256sum` prints it".to_owned()));
-                }
-                None
-            }
-        });
-        Some(Token { id: id?, role: role?, hash: hash? })
     }
 
     /// What `<name>-file` or `<name>-env` points to; exactly one of the two must be there.
@@ -396,19 +338,6 @@ fn key(table: &Table<'_>) -> Option<Key> {
     Some(Key { id: id?, country: country?, provider: provider? })
 }
 
-/// What is known of every subject a principal speaks for. Countries are written in capitals whatever the file does.
-fn attributes(table: &Table<'_>) -> Attributes {
-    let value = |(name, item): (&str, Item<'_>)| {
-        let text = item.str()?;
-        let country = matches!(name, "residence" | "citizenship").then(|| item.parsed::<Country>());
-        match country {
-            None => Some((name.to_owned(), text.to_owned())),
-            Some(country) => Some((name.to_owned(), country?.to_string())),
-        }
-    };
-    table.entries().filter_map(value).collect()
-}
-
 /// Reads an optional table and reports the keys in it that nobody knows.
 fn section<'d, T>(parent: &Table<'d>, name: &str, read: impl FnOnce(&Table<'d>) -> T) -> Option<T> {
     let table = parent.table(name)?;
@@ -487,7 +416,8 @@ fn endpoint(item: Item<'_>) -> Option<String> {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && matches!(uri.path(), "" | "/")
     });
     if !right {
-        item.error("`endpoint` must be `https://host` or `http://host`, with a port if need be and no path", None);
+        let message = format!("`{}` must be `https://host` or `http://host`, with a port if need be and no path", item.key());
+        item.error(message, None);
         return None;
     }
     Some(text.trim_end_matches('/').to_owned())

@@ -101,6 +101,7 @@ hash-file = "missing"
         (2, "unknown key `colour`"),
         (4, "not a size"),
         (5, "more than nothing"),
+        (7, "`listen` cannot be `nowhere`"),
         (8, "unknown key `base-domain`"),
         (10, "not built yet"),
         (13, "not an ISO 3166-1"),
@@ -119,8 +120,49 @@ hash-file = "missing"
     for part in ["its key `sg` is of SG", "there is another site `pk-khi`", "`sgg`, which does not exist", "overlap"] {
         assert!(all.contains(part), "{part}:\n{all}");
     }
+    assert!(mistakes.iter().any(|mistake| mistake.hint.as_ref().is_some_and(|hint| hint.contains("0.0.0.0:9000"))), "{all}");
     assert!(all.contains("did you mean `base-domains`?") && all.contains("did you mean `sg`?"), "{all}");
     assert!(!all.contains("inline"), "{all}");
+}
+
+#[test]
+fn what_is_said_of_the_outside_of_s3_is_read() {
+    let with = |line: &str| read(&GOOD.replace("[s3]", &format!("[s3]\n{line}")));
+    let config = with("external-url = \"https://s3.example.com/\"\nunsigned-payload = \"tls-only\"").unwrap();
+    assert_eq!(config.s3.external_url.as_deref(), Some("https://s3.example.com"));
+    assert_eq!(config.s3.unsigned_payload, crate::authn::UnsignedPayload::TlsOnly);
+    assert_eq!(read(GOOD).unwrap().s3.unsigned_payload, crate::authn::UnsignedPayload::Allow);
+    for wrong in ["external-url = \"s3.example.com\"", "external-url = \"https://a/b\"", "unsigned-payload = \"deny\""] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+}
+
+const PAIR: &str = "access-key-id = \"FEEDSERVICE0001\"\nsecret-file = \"feed.secret\"\n";
+
+/// The example with something else for the principal's key pair.
+fn read_with_keys(keys: &str) -> Result<Config, Vec<Diagnostic>> {
+    assert!(GOOD.contains(PAIR));
+    let (before, after) = GOOD.split_once("[[token]]").unwrap();
+    read(&format!("{}\n{keys}\n[[token]]{after}", before.replace(PAIR, "")))
+}
+
+#[test]
+fn a_principal_may_have_several_key_pairs_of_which_some_end() {
+    let old = "[[principal.credential]]\naccess-key-id = \"OLD\"\nsecret-file = \"feed.secret\"\nnot-after = 2027-01-31T00:00:00+05:00\n";
+    let new = "[[principal.credential]]\naccess-key-id = \"NEW\"\nsecret-file = \"feed.secret\"\n";
+    let config = read_with_keys(&format!("{old}{new}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let ends: Vec<_> = config.principals[0].access_keys.iter().map(|key| (key.id.as_str(), key.not_after)).collect();
+    let end = crate::types::Timestamp::parse_rfc3339("2027-01-30T19:00:00Z");
+    assert_eq!(ends, [("OLD", end), ("NEW", None)]);
+    for (wrong, part) in [
+        (format!("{new}{new}"), "has an access key id of"),
+        (format!("{PAIR}{new}"), "not both"),
+        (old.replace("T00:00:00+05:00", ""), "a date with time and offset"),
+        (old.replace("not-after", "not-befor"), "unknown key"),
+    ] {
+        let all = format!("{:?}", read_with_keys(&wrong).unwrap_err());
+        assert!(all.contains(part), "{wrong}: {all}");
+    }
 }
 
 #[test]

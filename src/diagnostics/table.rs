@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeSet, fmt, str::FromStr};
 
+use time::format_description::well_known::Rfc3339;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -174,6 +175,14 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// As a date with time and offset (`2027-01-31T00:00:00Z`).
+    pub fn instant(self) -> Option<time::OffsetDateTime> {
+        let wanted = "a date with time and offset such as 2027-01-31T00:00:00Z, without quotes";
+        let DeValue::Datetime(datetime) = self.value.get_ref() else { return self.mismatch(wanted) };
+        let instant = time::OffsetDateTime::parse(&datetime.to_string(), &Rfc3339).ok();
+        if instant.is_none() { self.mismatch(wanted) } else { instant }
+    }
+
     /// As a string in the form of `T`.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(self) -> Option<T> {
         match self.str()?.parse() {
@@ -183,6 +192,16 @@ impl<'d> Item<'d> {
                 None
             }
         }
+    }
+
+    /// As a string in the form of `T`, where `T`'s own errors neither quote the text nor say what to write: `wanted` says it.
+    pub fn parsed_as<T: FromStr>(self, wanted: &str) -> Option<T> {
+        let text = self.str()?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.error(format!("`{}` cannot be `{}`", self.key, shortened(text)), Some(format!("write {wanted}")));
+        }
+        parsed
     }
 
     /// As a list of anything.

@@ -67,6 +67,7 @@ pub(super) struct Inner {
     pub(super) counters: Mutex<Counters>,
     pub(super) head: Mutex<LedgerHead>,
     pub(super) policy: Mutex<Option<PolicyRevision>>,
+    pub(super) directory_changes: AtomicU64,
     pub(super) tickets: Tickets,
     pub(super) stopped: AtomicBool,
     pub(super) failure: watch::Sender<Option<IndexError>>,
@@ -124,6 +125,7 @@ impl Index {
             counters: Mutex::default(),
             head: Mutex::new(head),
             policy: Mutex::default(),
+            directory_changes: AtomicU64::default(),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             stopped: AtomicBool::new(false),
             failure: watch::Sender::new(None),
@@ -252,6 +254,12 @@ impl Index {
     /// The policy set in force, as last committed.
     pub fn policy(&self) -> Option<PolicyRevision> {
         *self.inner.policy.lock()
+    }
+
+    /// Counts the changes of the subject directory since the start. What was read of a subject after one answer holds for as long as the
+    /// answer is the same.
+    pub fn directory_changes(&self) -> u64 {
+        self.inner.directory_changes.load(Ordering::Acquire)
     }
 
     /// How far the ledger has come.

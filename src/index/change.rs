@@ -72,7 +72,8 @@ pub enum Change {
         /// The upload.
         upload: UploadId,
     },
-    /// Keeps a subject key: a new one, a higher generation, or the same rewrapped (see [`CommitError::KeyExists`]).
+    /// Keeps a subject key: a new one, a higher generation, the same rewrapped, or the same at more sites (see
+    /// [`CommitError::KeyExists`]).
     SubjectKey {
         /// The wrapped key.
         key: Box<WrappedSubjectKey>,

@@ -23,6 +23,9 @@ pub enum IndexError {
     /// The ledger's head does not fit its key or its entries.
     #[error("the ledger's head does not hold: run `domicile ledger verify`")]
     LedgerHead,
+    /// A cursor of a search is damaged, forged, or of another question.
+    #[error("`cursor` is not one that this query was answered with: begin again without it")]
+    Cursor,
     /// A format that this program does not know.
     #[error("the index has format {0}, which this version does not know: use a newer one")]
     Format(u32),

@@ -11,7 +11,7 @@ use super::{
     codec::{decode, encode},
     keys::{self, kind},
 };
-use crate::audit::{Frontier, LedgerHead};
+use crate::audit::{Fault, Frontier, LedgerHead, Report, Verifier};
 
 #[derive(Serialize, Deserialize)]
 struct HeadRow {
@@ -21,22 +21,54 @@ struct HeadRow {
     mac: Vec<u8>,
 }
 
-/// A ledger read from a stopped index.
-#[derive(Debug, Clone)]
-pub struct StoredLedger {
-    /// The entries in order.
-    pub entries: Vec<Vec<u8>>,
-    /// The stored head; `None` when nothing was ever written.
-    pub head: Option<LedgerHead>,
-    /// Its HMAC, to check with [`LedgerHead::check`] where the ledger key is at hand.
-    pub mac: Vec<u8>,
+/// The ledger of a stopped index, which needs no key to be read.
+pub struct StoredLedger<'e> {
+    engine: &'e dyn Engine,
+    head: Option<LedgerHead>,
+    mac: Vec<u8>,
 }
 
-/// Reads all of the ledger without any key. For [`crate::audit::verify`].
-pub fn read_ledger(engine: &dyn Engine) -> Result<StoredLedger, IndexError> {
-    let row = engine.get(keys::LEDGER_HEAD)?.map(|row| decode::<HeadRow>('m', &row)).transpose()?;
-    let (head, mac) = row.map_or((None, Vec::new()), |row| (Some(row.head), row.mac));
-    Ok(StoredLedger { entries: entries(engine, 0, usize::MAX)?, head, mac })
+impl<'e> StoredLedger<'e> {
+    /// Reads the head.
+    pub fn open(engine: &'e dyn Engine) -> Result<Self, IndexError> {
+        let row = engine.get(keys::LEDGER_HEAD)?.map(|row| decode::<HeadRow>('m', &row)).transpose()?;
+        let (head, mac) = row.map_or((None, Vec::new()), |row| (Some(row.head), row.mac));
+        Ok(Self { engine, head, mac })
+    }
+
+    /// The stored head; `None` when nothing was ever written.
+    pub const fn head(&self) -> Option<LedgerHead> {
+        self.head
+    }
+
+    /// Reads every entry and compares with the stored head and with those noted earlier.
+    pub fn verify(&self, noted: &[LedgerHead]) -> Result<Result<Report, Fault>, IndexError> {
+        let own = self.head.unwrap_or_else(none_yet);
+        let heads = [noted, &[own]].concat();
+        let mut checked = Verifier::new(&heads);
+        let (from, to) = (keys::ledger(0), [kind::LEDGER + 1]);
+        self.engine.scan(Bound::Included(&from), Bound::Excluded(&to), &mut |_, leaf| {
+            let next = checked.as_mut().map_err(|fault| *fault).and_then(|verifier| verifier.push(leaf));
+            match next {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(fault) => {
+                    checked = Err(fault);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        Ok(checked.and_then(Verifier::finish).and_then(|report| report.ends_at(&own)))
+    }
+
+    /// Whether the stored head was written under this ledger key.
+    pub fn is_of(&self, ledger_key: &[u8]) -> bool {
+        self.head.is_none_or(|head| head.check(ledger_key, &self.mac))
+    }
+}
+
+/// The head before the first entry.
+fn none_yet() -> LedgerHead {
+    LedgerHead { size: 0, root: Frontier::default().root(), time: Default::default() }
 }
 
 pub(super) fn entries(engine: &dyn Engine, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, IndexError> {
@@ -59,9 +91,7 @@ pub(super) fn load(engine: &dyn Engine, ledger_key: &[u8]) -> Result<Restored, I
         ControlFlow::Break(())
     })?;
     let Some(row) = engine.get(keys::LEDGER_HEAD)? else {
-        let frontier = Frontier::default();
-        let head = LedgerHead { size: 0, root: frontier.root(), time: Default::default() };
-        return if last.is_none() { Ok((frontier, head)) } else { Err(IndexError::LedgerHead) };
+        return if last.is_none() { Ok((Frontier::default(), none_yet())) } else { Err(IndexError::LedgerHead) };
     };
     let HeadRow { head, frontier, mac } = decode('m', &row)?;
     let fits = frontier.is_consistent()

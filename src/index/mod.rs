@@ -11,6 +11,7 @@ mod change;
 mod codec;
 mod commit;
 mod counters;
+mod cursor;
 pub mod engine;
 mod error;
 mod garbage;
@@ -32,7 +33,7 @@ pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste};
 pub use guards::{Busy, IntentGuard, Pin, Reservation};
-pub use ledger::{StoredLedger, read_ledger};
+pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,

@@ -4,6 +4,7 @@ use super::{
     BucketId, Index, IndexError, Record,
     catalogue::Inner,
     codec::decode_record,
+    cursor,
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
 };
@@ -59,7 +60,10 @@ const ROWS_PER_PAGE: usize = 20_000;
 
 impl Index {
     /// Looks through the shortest rows that the query allows: those of the subject, else of the site, else of the instrument, else of the
-    /// bucket, else all. A malformed cursor begins from the start.
+    /// bucket, else all.
+    ///
+    /// # Errors
+    /// [`IndexError::Cursor`] for a cursor that is not from the same query.
     pub async fn search(&self, query: RecordsQuery) -> Result<RecordsPage, IndexError> {
         self.blocking(move |inner| inner.search(&query)).await
     }
@@ -94,6 +98,7 @@ impl Index {
 impl Inner {
     fn search(&self, query: &RecordsQuery) -> Result<RecordsPage, IndexError> {
         let mut page = RecordsPage::default();
+        let after = query.cursor.as_deref().map(|cursor| cursor::open(&self.keys, query, cursor)).transpose()?;
         let buckets = self.buckets.load();
         let bucket = match &query.bucket {
             Some(name) => match buckets.get(name) {
@@ -114,10 +119,7 @@ impl Inner {
             under.extend_from_slice(&bucket.0.to_be_bytes());
             keys::escape(query.prefix.as_deref().unwrap_or_default(), &mut under);
         }
-        let start = query.cursor.as_deref().and_then(|cursor| hex::decode(cursor).ok()).map(|mut row| {
-            row.push(0);
-            row
-        });
+        let start = after.map(|row| [row.as_slice(), &[0]].concat());
         let (mut looked, mut last) = (0, Vec::new());
         let mut more = false;
         self.walk(&under, start, |row, sealed| {
@@ -138,7 +140,9 @@ impl Inner {
             }
             Ok(Step::Next)
         })?;
-        page.next = more.then(|| hex::encode(last));
+        if more {
+            page.next = Some(cursor::seal(&self.keys, query, &last)?);
+        }
         Ok(page)
     }
 

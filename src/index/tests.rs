@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod commits;
+mod search;
 
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
 
@@ -70,6 +71,7 @@ fn wrapped(generation: u64) -> WrappedSubjectKey {
         country: "PK".parse().unwrap(),
         generation: Generation(generation),
         wrapped: WrappedKey::new("a.b.c.d.e"),
+        sites: BTreeSet::new(),
     }
 }
 
@@ -406,6 +408,23 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     index.commit(create("bucket"), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Bucket);
     check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn the_sites_of_a_subject_key_come_together_and_belong_to_one_wrapping() {
+    let (index, _) = prepared(Arc::new(MemoryEngine::new())).await;
+    let sites = |names: &[&str]| names.iter().map(|name| SiteId::new(*name).unwrap()).collect::<BTreeSet<_>>();
+    let keep =
+        async |key: WrappedSubjectKey, rewrap| index.commit(Change::SubjectKey { key: Box::new(key), rewrap }, event()).await;
+    let kept = || index.subject_key(&wrapped(1).key, &owner()).unwrap().unwrap();
+    // Two sites at once: each knows only of itself.
+    keep(WrappedSubjectKey { sites: sites(&["pk-khi"]), ..wrapped(1) }, false).await.unwrap();
+    keep(WrappedSubjectKey { sites: sites(&["pk-lhe"]), ..wrapped(1) }, false).await.unwrap();
+    assert_eq!(kept().sites, sites(&["pk-khi", "pk-lhe"]));
+    let again = WrappedSubjectKey { wrapped: WrappedKey::new("again"), sites: sites(&["pk-khi"]), ..wrapped(1) };
+    assert!(matches!(keep(again.clone(), false).await, Err(CommitError::KeyExists(_))));
+    keep(again, true).await.unwrap();
+    assert_eq!(kept().sites, sites(&["pk-khi"]));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Country keys at the top, subject keys below, the open ones cached.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{
         Arc,
@@ -86,7 +86,7 @@ impl Hierarchy {
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
-        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped };
+        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites: BTreeSet::new() };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
         self.remember(&facts, &opened, began);
         Ok((opened, facts))
@@ -109,7 +109,8 @@ impl Hierarchy {
         Ok(opened)
     }
 
-    /// Wraps a subject key again with the primary version of its country's key. The old wrapping is the caller's to delete.
+    /// Wraps a subject key again with the primary version of its country's key. The new wrapping is at no site yet; the old one is the
+    /// caller's to delete.
     pub async fn rewrap_subject_key(&self, facts: &WrappedSubjectKey) -> Result<WrappedSubjectKey, KmsError> {
         let key = self.country_key(&facts.key)?;
         if key.country != facts.country {
@@ -117,7 +118,7 @@ impl Hierarchy {
         }
         let context = self.context(facts.country, &facts.owner, facts.generation);
         let wrapped = key.provider.rewrap(&context, &facts.wrapped).await?;
-        Ok(WrappedSubjectKey { wrapped, ..facts.clone() })
+        Ok(WrappedSubjectKey { wrapped, sites: BTreeSet::new(), ..facts.clone() })
     }
 
     /// Forgets every open key of `owner`. A request that holds one already finishes with it.

@@ -5,7 +5,7 @@ use std::fmt;
 use super::SecretKey;
 use crate::{
     digest,
-    types::{BucketName, ObjectKey, PrincipalId, Pseudonym, SubjectId},
+    types::{BucketName, InstrumentId, ObjectKey, PrincipalId, Pseudonym, SiteId, SubjectId},
 };
 
 /// Makes pseudonyms: HMAC-SHA-256 under the installation's pseudonym key, cut to 16 bytes. Different kinds of name never share
@@ -31,6 +31,21 @@ impl Pseudonyms {
     /// For a bucket.
     pub fn bucket(&self, bucket: &BucketName) -> Pseudonym {
         self.of("bucket", &[bucket.as_str()])
+    }
+
+    /// For the beginning of object keys in a bucket.
+    pub fn prefix(&self, bucket: &BucketName, prefix: &str) -> Pseudonym {
+        self.of("prefix", &[bucket.as_str(), prefix])
+    }
+
+    /// For a site that somebody asks about, known or not.
+    pub fn site(&self, site: &SiteId) -> Pseudonym {
+        self.of("site", &[site.as_str()])
+    }
+
+    /// For an instrument that somebody asks about, known or not.
+    pub fn instrument(&self, instrument: &InstrumentId) -> Pseudonym {
+        self.of("instrument", &[instrument.as_str()])
     }
 
     /// For a principal.
@@ -78,10 +93,13 @@ mod tests {
             one.bucket(&bucket("media")),
             one.principal(&PrincipalId::new("media").unwrap()),
             one.access_key("media"),
+            one.site(&SiteId::new("media").unwrap()),
+            one.instrument(&InstrumentId::new("media").unwrap()),
+            one.prefix(&bucket("media"), "xy"),
             one.key(&bucket("media"), &ObjectKey::new("xy").unwrap()),
             one.key(&bucket("mediax"), &ObjectKey::new("y").unwrap()),
         ]);
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 10);
         assert_eq!(one.bucket(&bucket("media")), one.bucket(&bucket("media")));
     }
 }

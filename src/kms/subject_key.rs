@@ -1,6 +1,6 @@
 //! Subject keys and the data keys they wrap.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use ring::aead::{Aad, Nonce};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::{KeyOwner, KmsError, SecretKey, WrappedKey};
 use crate::{
     digest,
-    types::{Country, Generation, KeyId},
+    types::{Country, Generation, KeyId, SiteId},
 };
 
 /// A subject key as the index and the sites keep it: wrapped by a country's key.
@@ -25,6 +25,9 @@ pub struct WrappedSubjectKey {
     pub generation: Generation,
     /// The provider's wrapping.
     pub wrapped: WrappedKey,
+    /// The sites where it is durable as a blob, which is the same at each of them: only the index knows this.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sites: BTreeSet<SiteId>,
 }
 
 /// An open subject key, with the facts of its wrapped form.
@@ -169,6 +172,7 @@ mod tests {
             country: "PK".parse().unwrap(),
             generation: Generation(1),
             wrapped: WrappedKey::new(""),
+            sites: BTreeSet::new(),
         };
         SubjectKey::new(&facts, SecretKey::random())
     }
@@ -185,6 +189,34 @@ mod tests {
             bytes[index] ^= 1;
             assert!(key.unwrap_dek(b"record 1", &WrappedDek::from_bytes(bytes)).is_err(), "byte {index}");
         }
+    }
+
+    #[test]
+    fn a_subject_key_kept_before_its_sites_were_still_reads() {
+        let facts = WrappedSubjectKey {
+            owner: KeyOwner::Subject(Pseudonym::from_bytes([1; 16])),
+            key: "pk".parse().unwrap(),
+            country: "PK".parse().unwrap(),
+            generation: Generation(7),
+            wrapped: WrappedKey::new("a.b.c.d.e"),
+            sites: ["pk-khi".parse().unwrap(), "pk-lhe".parse().unwrap()].into(),
+        };
+        let row = rmp_serde::to_vec_named(&facts).unwrap();
+        assert_eq!(rmp_serde::from_slice::<WrappedSubjectKey>(&row).unwrap(), facts);
+
+        #[derive(Serialize)]
+        struct Before {
+            owner: KeyOwner,
+            key: KeyId,
+            country: Country,
+            generation: Generation,
+            wrapped: WrappedKey,
+        }
+        let facts = WrappedSubjectKey { sites: BTreeSet::new(), ..facts };
+        let WrappedSubjectKey { owner, key, country, generation, wrapped, .. } = facts.clone();
+        let before = rmp_serde::to_vec_named(&Before { owner, key, country, generation, wrapped }).unwrap();
+        assert_eq!(rmp_serde::from_slice::<WrappedSubjectKey>(&before).unwrap(), facts);
+        assert_eq!(rmp_serde::to_vec_named(&facts).unwrap(), before, "written as before while no site is known");
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::types::{AttemptId, ObjectKey};
 pub(super) const ATTEMPTS: usize = 5;
 
 /// How long and how often a write waits until the gateway decides by the policy set that the index has in force.
-const WAIT: Duration = Duration::from_millis(10);
-const WAITS: usize = 100;
+pub(super) const WAIT: Duration = Duration::from_millis(10);
+pub(super) const WAITS: usize = 100;
 
 /// What a change was decided on.
 #[derive(Clone, Copy)]
@@ -113,13 +113,17 @@ impl Objects {
         event: Event,
         change: impl Fn(&Placement) -> Change,
     ) -> Result<Committed, NotCommitted> {
+        fail::fail_point!("objects::before-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
         let kind = event.kind;
         let mut placement = decided.placement.clone();
         let (mut decisions, mut waits) = (0, 0);
         let refusal = loop {
             let event = self.with_placement(event.clone(), placement.record());
             let stale = match self.index.commit(change(&placement), event).await {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => {
+                    fail::fail_point!("objects::after-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
+                    return Ok(committed);
+                }
                 Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
                 Err(other) => return Err(NotCommitted::Commit(other)),
             };
@@ -144,7 +148,13 @@ impl Objects {
         Err(NotCommitted::Refused(refusal.into()))
     }
 
-    fn decide_again(&self, request: &Request<'_>, decided: Decided<'_>, earlier: &PlacementRecord) -> Result<Placement, Refusal> {
+    /// Decides a change again as of now; the same copies, or a refusal.
+    pub(super) fn decide_again(
+        &self,
+        request: &Request<'_>,
+        decided: Decided<'_>,
+        earlier: &PlacementRecord,
+    ) -> Result<Placement, Refusal> {
         let again = self.residency.resume(request.auth, earlier, &decided.bucket.name, decided.key)?;
         self.residency.satisfies(again.record(), decided.sources)?;
         Ok(again)

@@ -4,7 +4,8 @@
 use futures_util::StreamExt;
 
 use crate::audit::Kind;
-use crate::index::Record;
+use crate::index::{Pin, Record};
+use crate::objects::get::ATTEMPTS;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
@@ -20,7 +21,7 @@ impl Objects {
     /// Those of a read of the source and of a write of the target.
     pub async fn copy(&self, request: &Request<'_>, copy: CopyRequest) -> Result<Stored, ObjectError> {
         let bucket = self.writable_bucket(request, &copy.bucket).await?;
-        let (record, facts) = self.copy_source(request, &copy.source).await?;
+        let (record, facts, pin) = self.copy_source(request, &copy.source).await?;
         check_length(record.summary.size)?;
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
         if itself && copy.replace.is_none() && copy.tags.is_none() {
@@ -45,28 +46,41 @@ impl Objects {
             condition: copy.condition,
             kind: Kind::CopyObject,
         };
-        let source = self.lazy_body(record);
+        let source = self.lazy_body(record, pin);
         self.store_object(request, object, &[facts], source).await
     }
 
-    /// The record a copy reads, and what it says of whose data it is.
+    /// The record a copy reads, what it says of whose data it is, and what keeps its blobs until they are read.
     pub(super) async fn copy_source(
         &self,
         request: &Request<'_>,
         source: &CopySource,
-    ) -> Result<(Record, SourceFacts), ObjectError> {
+    ) -> Result<(Record, SourceFacts, Pin), ObjectError> {
         let unconditional = Default::default();
-        let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;
-        source.condition.check_source(&record.summary)?;
-        let facts = record.detail.placement.as_source(&bucket.name, &source.key);
-        Ok((record, facts))
+        for _ in 0..ATTEMPTS {
+            let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;
+            // A pin holds what is still there when it is taken: the row is read again under it.
+            let pin = self.index.pin(record.summary.id);
+            if self.is_still_there(&source.bucket, &source.key, source.version, &record)? {
+                source.condition.check_source(&record.summary)?;
+                let facts = record.detail.placement.as_source(&bucket.name, &source.key);
+                return Ok((record, facts, pin));
+            }
+        }
+        Err(ObjectError::Overloaded)
     }
 
-    /// The bytes of a record as a body that opens the record when it is first read: only after the target was placed.
-    fn lazy_body(&self, record: Record) -> Body {
+    /// The bytes of a record as a body that opens the record when it is first read: only after the target was placed. `pin` keeps the
+    /// record until then.
+    pub(super) fn lazy_body(&self, record: Record, pin: Pin) -> Body {
         let range = 0..record.summary.size;
         let objects = self.clone();
-        let open = async move { objects.open_record(&record, range).await };
+        let open = async move {
+            let opened = objects.open_record(&record, range).await;
+            // What was opened has a pin of its own.
+            drop(pin);
+            opened
+        };
         Box::pin(futures_util::stream::once(open).flat_map(|opened| match opened {
             Ok(read) => body_of(read),
             Err(error) => {

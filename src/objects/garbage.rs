@@ -119,6 +119,7 @@ impl Objects {
         if slice.garbage.is_empty() {
             return Ok(());
         }
+        fail::fail_point!("objects::garbage-removed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let event = Event { sites: slice.sites.into_iter().collect(), ..Event::new(Kind::Collected, Actor::System) };
         self.index.commit(Change::Collected { garbage: slice.garbage }, event).await?;
         Ok(())

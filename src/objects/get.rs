@@ -10,7 +10,7 @@ use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCond
 use crate::types::{BucketName, ObjectKey, VersionId};
 
 /// How often a read begins again because its record was replaced just then.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;
 
 impl Objects {
     /// What the index says of a record.
@@ -45,7 +45,7 @@ impl Objects {
             let found = self.head(request, get.clone()).await?;
             // A pin holds what is still there when it is taken: the row is read again under it.
             let _pin = self.index.pin(found.record.summary.id);
-            if !self.is_still_there(&get, &found.record)? {
+            if !self.is_still_there(&get.bucket, &get.key, get.version, &found.record)? {
                 continue;
             }
             let range = found.range.clone().unwrap_or(0..found.record.summary.size);
@@ -55,11 +55,18 @@ impl Objects {
         Err(ObjectError::Overloaded)
     }
 
-    fn is_still_there(&self, get: &GetRequest, record: &Record) -> Result<bool, ObjectError> {
-        let Some(bucket) = self.index.bucket(&get.bucket)? else { return Ok(false) };
-        let now = match get.version {
-            Some(version) => self.index.version(&bucket, &get.key, version)?,
-            None => self.index.current(&bucket, &get.key)?,
+    /// Whether the key, or that version of it, is `record` now.
+    pub(super) fn is_still_there(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        record: &Record,
+    ) -> Result<bool, ObjectError> {
+        let Some(bucket) = self.index.bucket(bucket)? else { return Ok(false) };
+        let now = match version {
+            Some(version) => self.index.version(&bucket, key, version)?,
+            None => self.index.current(&bucket, key)?,
         };
         Ok(now.is_some_and(|now| now.summary.id == record.summary.id))
     }

@@ -2,7 +2,7 @@
 //!
 //! The body is cut into extents of at most [`EXTENT_SIZE`]; each is sealed in place while it arrives, once for every copy, and stored
 //! by a task of its own while the next one fills. At most [`IN_FLIGHT`] extents of one request wait for their sites, and all requests
-//! share one memory budget.
+//! share one memory budget, from which an extent takes more as its bytes arrive.
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -14,12 +14,17 @@ use crate::digest::Checksum;
 use crate::index::IntentGuard;
 use crate::objects::hashing::{Hashes, Hashing};
 use crate::objects::record_keys::Target;
+use crate::objects::standing::Standing;
 use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, MemoryBudget, ObjectError, Piece};
 use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
 use crate::types::{AttemptId, RecordId};
 
 /// Extents of one request that may be on their way to the sites while another one fills.
 const IN_FLIGHT: usize = 2;
+
+/// Plaintext that an extent has room for at first: little enough for every connection to hold it. Larger ones grow fourfold: few bytes
+/// move, and what a body holds while there is enough memory is never more than four times what it sent.
+const FIRST_STEP: u64 = 64 * 1024;
 
 /// What one ingest reads and under which names it stores.
 pub(super) struct Ingest<'a> {
@@ -56,10 +61,11 @@ impl Ingest<'_> {
     }
 
     /// Reads a body of any length and stores it as a run of extents. On return every extent is durable at every target, as the
-    /// receipts prove.
+    /// receipts prove. None is stored after the decision was found not to stand any more.
     pub(super) async fn extents(
         &self,
         body: Body,
+        standing: &mut Standing<'_>,
         mut intent: Option<&mut IntentGuard>,
     ) -> Result<(Hashes, Vec<Receipt>), ObjectError> {
         let mut reader = Reader::new(self, body);
@@ -73,11 +79,13 @@ impl Ingest<'_> {
             while stores.len() >= IN_FLIGHT {
                 receipts.append(&mut joined(stores.join_next().await)?);
             }
+            standing.check().await?;
             announce(intent.as_deref_mut(), self.targets, &self.extent(extent));
             let targets = self.targets.to_vec();
             stores.spawn(async move {
                 let blobs = seal_all(sealers, None)?;
                 let stored = store_all(&targets, &blobs).await?;
+                fail::fail_point!("objects::extent-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
                 drop(lease);
                 Ok(stored.into_iter().map(|(receipt, _)| receipt).collect())
             });
@@ -94,16 +102,27 @@ impl Ingest<'_> {
 
     /// Reads the next `length` bytes into one extent for every target.
     async fn fill(&self, reader: &mut Reader, extent: u32, length: u64) -> Result<(Vec<ExtentSealer>, Lease), ObjectError> {
-        let lease = self.memory.take(length.max(1) * self.targets.len() as u64).await?;
-        let capacity = usize::try_from(length).unwrap_or(EXTENT_SIZE);
-        let mut sealers = sealers(self.targets, self.extent(extent), capacity)?;
-        let mut missing = length;
-        while missing > 0 {
-            let piece = reader.next(missing).await?;
-            missing -= piece.len() as u64;
+        let copies = self.targets.len().max(1) as u64;
+        let mut sealers = sealers(self.targets, self.extent(extent), 0)?;
+        // Not before the first byte is here: who only announces a body holds nothing.
+        let mut piece = if length == 0 { Bytes::new() } else { reader.next(length).await? };
+        let mut room = length.min(FIRST_STEP);
+        let mut lease = self.memory.take(room.max(1) * copies).await?;
+        let mut taken = 0;
+        loop {
+            taken += piece.len() as u64;
+            while room < taken {
+                room = (room * 4).min(length);
+            }
+            self.memory.grow(&mut lease, room * copies, length * copies).await?;
             for sealer in &mut sealers {
+                sealer.reserve(usize::try_from(room).unwrap_or(EXTENT_SIZE));
                 sealer.push(&piece)?;
             }
+            if taken >= length {
+                break;
+            }
+            piece = reader.next(length - taken).await?;
         }
         Ok((sealers, lease))
     }
@@ -164,6 +183,7 @@ fn seal_all(sealers: Vec<ExtentSealer>, manifest: Option<&[u8]>) -> Result<Vec<S
 async fn store_all(targets: &[Target], blobs: &[SealedBlob]) -> Result<Vec<(Receipt, u32)>, ObjectError> {
     let stores = targets.iter().zip(blobs).map(|(target, blob)| async move {
         let receipt = target.site.store(blob).await.map_err(|error| ObjectError::from_backend(target.seal.country(), &error))?;
+        fail::fail_point!("objects::copy-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         Ok::<_, ObjectError>((receipt, blob.head_len()))
     });
     try_join_all(stores).await
@@ -241,5 +261,69 @@ impl Reader {
             return Err(ObjectError::BadDigest("checksum"));
         }
         Ok(hashes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::objects::fixture::{self, World, body, idle_body};
+    use crate::objects::record_keys::new_attempt_id;
+
+    const FULL: usize = EXTENT_SIZE;
+
+    fn ingest<'a>(memory: &'a MemoryBudget, targets: &'a [Target], length: usize) -> Ingest<'a> {
+        Ingest {
+            memory,
+            targets,
+            record: targets[0].key.record(),
+            part: 0,
+            attempt: new_attempt_id(),
+            length: length as u64,
+            content_md5: None,
+            checksum: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_were_announced_and_not_sent_stop_nobody() {
+        let world = World::new(64 << 20).await;
+        let (memory, targets) = (&world.objects.memory, world.targets("amna").await);
+        let announced = ingest(memory, &targets, FULL);
+        let mut idle: Vec<_> = (0..400).map(|number| Box::pin(announced.whole(idle_body(number % 2)))).collect();
+        for waiting in &mut idle {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        for length in [1, 1000, FULL] {
+            let ingest = ingest(memory, &targets, length);
+            assert!(Box::pin(ingest.whole(body(length))).await.is_ok(), "{length} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_need_more_than_there_is_all_come_through_beside_slow_ones() {
+        let world = World::new(32 << 20).await;
+        let (memory, targets) = (&world.objects.memory, world.targets("amna").await);
+        let free = memory.free();
+        // Twice: with two copies a full extent takes the whole reserve.
+        let targets = [targets.clone(), targets].concat();
+        let (bucket, key) = (world.objects.bucket(&fixture::bucket()).unwrap(), fixture::key("k"));
+        let slow = ingest(memory, &targets, FULL);
+        let mut idle: Vec<_> = (0..20).map(|_| Box::pin(slow.whole(idle_body(100_000)))).collect();
+        for waiting in &mut idle {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        let all = (0..16).map(|number| {
+            let length = [1, 70_000, FULL, 2 * FULL + 70_000][number % 4];
+            let ingest = ingest(memory, &targets, length);
+            let mut standing = Standing::of_copy((&world.objects, &bucket, &key), world.placement("amna"));
+            async move { ingest.extents(body(length), &mut standing, None).await.map(|(_, receipts)| receipts.len()) }
+        });
+        let stored = join_all(all).await;
+        assert!(stored.iter().all(Result::is_ok), "{stored:?}");
+        drop(idle);
+        assert_eq!(memory.free(), free);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bucket;
 use crate::objects::ObjectError;
 
 /// The largest body of one PutObject, UploadPart or CopyObject, in bytes.
@@ -14,8 +15,6 @@ pub const MIN_PART: u64 = 5 << 20;
 pub const MAX_PARTS: u32 = 10_000;
 /// Names and values of user metadata together, in bytes.
 pub const MAX_METADATA: usize = 2048;
-/// Tags of one object.
-pub const MAX_TAGS: usize = 10;
 /// Keys of one DeleteObjects.
 pub const MAX_DELETES: usize = 1000;
 
@@ -28,27 +27,9 @@ pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), 
     Ok(())
 }
 
-/// Checks number, length and uniqueness of tags. Lengths count UTF-16 code units, as S3 does.
+/// Checks the tags of an object.
 pub(super) fn check_tags(tags: &[(String, String)]) -> Result<(), ObjectError> {
-    let units = |text: &str| text.encode_utf16().count();
-    if tags.len() > MAX_TAGS {
-        return Err(ObjectError::InvalidTag { message: "an object has at most 10 tags" });
-    }
-    for (position, (name, value)) in tags.iter().enumerate() {
-        if name.is_empty() || units(name) > 128 {
-            return Err(ObjectError::InvalidTag { message: "a tag key has 1 to 128 characters" });
-        }
-        if units(value) > 256 {
-            return Err(ObjectError::InvalidTag { message: "a tag value has at most 256 characters" });
-        }
-        if name.starts_with("aws:") {
-            return Err(ObjectError::InvalidTag { message: "tag keys that begin with `aws:` are reserved" });
-        }
-        if tags[..position].iter().any(|(earlier, _)| earlier == name) {
-            return Err(ObjectError::InvalidTag { message: "a tag key may be given only once" });
-        }
-    }
-    Ok(())
+    bucket::check_object_tags(tags).map_err(|bucket::InvalidTag(message)| ObjectError::InvalidTag { message })
 }
 
 /// Checks the declared length of a body.
@@ -67,16 +48,6 @@ pub(super) fn check_part_number(number: u32) -> Result<(), ObjectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_are_counted_measured_and_unique() {
-        let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert!(check_tags(&[tag("a", ""), tag("b", &"گ".repeat(256))]).is_ok());
-        let eleven: Vec<_> = (0..11).map(|n| tag(&n.to_string(), "")).collect();
-        for wrong in [vec![tag("", "x")], vec![tag("a", "1"), tag("a", "2")], vec![tag("aws:x", "")], eleven] {
-            assert!(matches!(check_tags(&wrong), Err(ObjectError::InvalidTag { .. })));
-        }
-    }
 
     #[test]
     fn metadata_counts_names_and_values() {

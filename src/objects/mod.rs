@@ -3,6 +3,11 @@
 //! The way of a write: `residency` places it before a byte of the body is read, [`ingest`] seals the body extent by extent and
 //! stores it at every required site, the manifest follows under a ticket of the index, and [`commit`] makes it visible. Until that
 //! commit nothing of the write can be seen, and whatever a failure leaves behind is garbage with a name.
+//!
+//! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
+//! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
+//! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
+//! `objects::copy-written` (a queued copy), `objects::garbage-removed` (before its row is).
 
 mod body;
 mod bucket;
@@ -12,6 +17,8 @@ mod conditions;
 mod copy;
 mod delete;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod garbage;
 mod get;
 mod hashing;
@@ -26,7 +33,10 @@ mod record_keys;
 mod recording;
 mod replicate;
 mod request;
+mod standing;
 mod subjects;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -41,7 +51,7 @@ use crate::residency::Residency;
 
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
-pub use budget::{Lease, MemoryBudget};
+pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
@@ -67,7 +77,7 @@ pub struct ObjectsParts {
     pub sites: Arc<Sites>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Memory for extents in flight.
+    /// Memory for bytes in flight.
     pub memory: MemoryBudget,
 }
 
@@ -78,7 +88,7 @@ pub struct Objects(Arc<Inner>);
 struct Inner {
     parts: ObjectsParts,
     subject_keys: record_keys::CreationLocks,
-    throttle: recording::RefusalThrottle,
+    refusals: recording::Refusals,
 }
 
 impl std::ops::Deref for Objects {
@@ -92,6 +102,6 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
-        Self(Arc::new(Inner { parts, subject_keys: Default::default(), throttle: Default::default() }))
+        Self(Arc::new(Inner { parts, subject_keys: Default::default(), refusals: Default::default() }))
     }
 }

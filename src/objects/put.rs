@@ -8,6 +8,7 @@ use crate::objects::hashing::Hashes;
 use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
 use crate::objects::limits::{check_length, check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
+use crate::objects::standing::Standing;
 use crate::objects::{Body, Description, ExpectedChecksum, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
 use crate::residency::{Placement, Signals, SourceFacts};
 use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, VersionId};
@@ -57,9 +58,11 @@ impl Objects {
         check_metadata(&object.description.metadata)?;
         check_tags(&object.description.tags)?;
         let (bucket, key) = (object.bucket, object.key);
-        let placement = self.place(request, object.kind, &bucket.name, key, &object.description, sources).await?;
         let kind = object.kind;
-        let stored = self.store_placed(request, object, &placement, body).await;
+        let seen = self.index.directory_changes();
+        let placement = self.place(request, kind, &bucket.name, key, &object.description, sources).await?;
+        let standing = Standing::of_request(*request, kind, (self, bucket, key), (placement, sources), Some(seen));
+        let stored = self.store_placed(request, object, standing, body).await;
         if let Some(code) = stored.as_ref().err().and_then(ObjectError::outage_code) {
             self.record_refusal(request, kind, &bucket.name, Some(key), code).await?;
         }
@@ -71,7 +74,7 @@ impl Objects {
         &self,
         request: &Request<'_>,
         object: NewObject<'_>,
-        placement: &Placement,
+        mut standing: Standing<'_>,
         body: Body,
     ) -> Result<Stored, ObjectError> {
         let (bucket, key) = (object.bucket, object.key);
@@ -83,13 +86,14 @@ impl Objects {
 
         let record = new_record_id();
         let attempt = new_attempt_id();
-        let targets = self.new_targets(Some(request.id), placement, &bucket.name, record).await?;
+        let targets = self.new_targets(Some(request.id), standing.placement(), &bucket.name, record).await?;
         let mut intent = self.index.intent(Intent {
             record,
             attempt,
             sites: targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
+        fail::fail_point!("objects::intent-declared", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let ingest = Ingest {
             memory: &self.memory,
             targets: &targets,
@@ -102,19 +106,22 @@ impl Objects {
         };
         let new = if fits_one_extent(object.length) {
             let whole = ingest.whole(body).await?;
-            let row = self.new_row(request, &object, placement, record, whole.hashes, Layout::Whole { attempt })?;
+            standing.check().await?;
+            let row = self.new_row(request, &object, standing.placement(), record, whole.hashes, Layout::Whole { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored)
         } else {
-            let (hashes, receipts) = ingest.extents(body, Some(&mut intent)).await?;
-            let row = self.new_row(request, &object, placement, record, hashes, Layout::Extents { attempt })?;
+            let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
+            standing.check().await?;
+            let row = self.new_row(request, &object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
+            fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored).with(receipts)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));
-        let stored = self.commit_record(request, bucket, key, placement, new, object.condition, event).await?;
+        let stored = self.commit_record(request, bucket, key, standing.placement(), new, object.condition, event).await?;
         drop(intent);
         drop(reservation);
         Ok(stored)

@@ -2,7 +2,10 @@
 //!
 //! A copy is chosen, its first segment fetched and opened before the caller answers, so a site that fails or lies at once costs
 //! another copy's turn and not the client's answer. What fails after that breaks the stream. While one extent is streamed, the next
-//! one's request is already under way.
+//! one's request is already under way, if there is memory for it.
+//!
+//! A read takes its memory from the budget before it asks a site, and the bytes that it hands out keep it until they are gone: however
+//! many clients read slowly, and wherever their bytes wait, what they hold together is bounded.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,13 +18,22 @@ use tokio::task::JoinHandle;
 
 use crate::backend::{BackendError, BlobRead, Site};
 use crate::index::{CopyRow, CopyState, Layout, PartEntry, Pin as ReaderPin, Record};
-use crate::objects::{ObjectError, Objects};
+use crate::objects::{MemoryBudget, ObjectError, Objects, ReadLease};
 use crate::residency::Availability;
 use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, ReadPlan, RecordKey, SealError};
 use crate::types::Country;
 
 /// Reads of up to this many bytes are verified whole before the caller answers.
 const SHORT: u64 = 256 * 1024;
+
+/// What a read holds besides the bytes that are wanted: the segments at both ends are fetched whole.
+const ENDS: u64 = 2 * 64 * 1024;
+
+/// What the answer of a site holds before anybody asks it for more: a chunk of a file, or the buffer of a connection.
+const FETCHED: u64 = 512 * 1024;
+
+/// What a stream holds at the most: what is fetched, as much again that waits for the client, and the segments in between.
+const STREAM: u64 = 2 * FETCHED + ENDS;
 
 /// The bytes of a read, in order. An error item means that nothing before it may be taken for the whole.
 pub type ReadBody = Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>>;
@@ -70,10 +82,11 @@ impl Objects {
         let mut copies: Vec<&CopyRow> =
             record.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
         copies.sort_by_key(|copy| !self.sites.is_up(&copy.site));
+        let lease = Arc::new(self.read_memory(record, &range).await?);
         let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
         for copy in copies {
             match self.open_copy(record, copy, range.clone()).await {
-                Ok(reading) => return Ok(reading.into_stream(pin)),
+                Ok(reading) => return Ok(reading.into_stream(pin, lease)),
                 Err(error) => {
                     tracing::warn!(site = %copy.site, record = %record.summary.id, error = %error, "a copy cannot be read");
                     failure = error;
@@ -81,6 +94,13 @@ impl Objects {
             }
         }
         Err(failure)
+    }
+
+    /// Waits for the memory that a read needs. Nothing else is held meanwhile but the pin.
+    async fn read_memory(&self, record: &Record, range: &Range<u64>) -> Result<ReadLease, ObjectError> {
+        let wanted = range.end - range.start;
+        let bytes = (wanted + ENDS).min(record.summary.size).min(STREAM);
+        if wanted <= SHORT { self.memory.short_read(bytes).await } else { self.memory.stream(bytes).await }
     }
 
     async fn open_copy(&self, record: &Record, copy: &CopyRow, range: Range<u64>) -> Result<Reading, ObjectError> {
@@ -93,7 +113,8 @@ impl Objects {
         };
         let steps = steps(record, copy, parts.as_deref().unwrap_or_default(), range);
         let source = Source { site, country: copy.country, key };
-        let mut reading = Reading { source, steps, next: None, current: None, ready: VecDeque::new() };
+        let memory = self.memory.clone();
+        let mut reading = Reading { source, steps, memory, next: None, current: None, ready: VecDeque::new() };
         reading.first().await.map_err(|error| match error {
             ReadError::Tampered(error) => ObjectError::Tampered(error),
             ReadError::Site(error) => ObjectError::from_backend(copy.country, &error),
@@ -158,7 +179,9 @@ fn push_run(steps: &mut VecDeque<Step>, run: ExtentId, size: u64, range: Range<u
 struct Reading {
     source: Source,
     steps: VecDeque<Step>,
-    next: Option<JoinHandle<Result<Opening, ReadError>>>,
+    memory: MemoryBudget,
+    /// The extent asked for ahead, and the memory for that.
+    next: Option<(JoinHandle<Result<Opening, ReadError>>, ReadLease)>,
     current: Option<Opening>,
     ready: VecDeque<Bytes>,
 }
@@ -187,8 +210,8 @@ impl Reading {
     async fn advance(&mut self) -> Result<(), ReadError> {
         while self.ready.is_empty() {
             let Some(opening) = &mut self.current else {
-                let Some(next) = self.next.take() else { return Ok(()) };
-                self.current = Some(next.await.map_err(|_| ReadError::Interrupted)??);
+                let Some(opening) = self.open_next().await? else { return Ok(()) };
+                self.current = Some(opening);
                 self.prefetch();
                 continue;
             };
@@ -208,35 +231,68 @@ impl Reading {
         Ok(())
     }
 
-    /// Asks for the next extent while the current one is streamed.
+    /// The next extent: the one asked for ahead, or else one that is asked for now.
+    async fn open_next(&mut self) -> Result<Option<Opening>, ReadError> {
+        if let Some((next, _)) = &mut self.next {
+            let opened = next.await;
+            self.next = None;
+            return opened.map_err(|_| ReadError::Interrupted)?.map(Some);
+        }
+        let Some(step) = self.steps.pop_front() else { return Ok(None) };
+        self.source.open(step).await.map(Some)
+    }
+
+    /// Asks for the next extent while the current one is streamed. Where there is no memory for that, it is asked for in its turn.
     fn prefetch(&mut self) {
-        if let Some(step) = self.steps.pop_front() {
+        if self.steps.is_empty() {
+            return;
+        }
+        if let Some(memory) = self.memory.more_for_stream(FETCHED)
+            && let Some(step) = self.steps.pop_front()
+        {
             let source = self.source.clone();
-            self.next = Some(tokio::spawn(async move { source.open(step).await }));
+            self.next = Some((tokio::spawn(async move { source.open(step).await }), memory));
         }
     }
 
-    fn into_stream(mut self, pin: ReaderPin) -> ReadBody {
-        if self.current.is_none() && self.next.is_none() {
-            return Box::pin(stream::iter(std::mem::take(&mut self.ready).into_iter().map(Ok)));
+    fn into_stream(mut self, pin: ReaderPin, lease: Arc<ReadLease>) -> ReadBody {
+        if self.current.is_none() && self.next.is_none() && self.steps.is_empty() {
+            let ready = std::mem::take(&mut self.ready);
+            return Box::pin(stream::iter(ready.into_iter().map(move |bytes| Ok(leased(bytes, &lease)))));
         }
-        Box::pin(stream::unfold(Some((self, pin)), |state| async move {
-            let (mut reading, pin) = state?;
+        Box::pin(stream::unfold(Some((self, pin, lease)), |state| async move {
+            let (mut reading, pin, lease) = state?;
             if let Err(error) = reading.advance().await {
                 return Some((Err(error), None));
             }
-            let bytes = reading.ready.pop_front()?;
-            Some((Ok(bytes), Some((reading, pin))))
+            let bytes = leased(reading.ready.pop_front()?, &lease);
+            Some((Ok(bytes), Some((reading, pin, lease))))
         }))
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(next) = &self.next {
+        if let Some((next, _)) = &self.next {
             next.abort();
         }
     }
+}
+
+/// Bytes that keep the memory of their read.
+struct Leased {
+    bytes: Bytes,
+    _lease: Arc<ReadLease>,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn leased(bytes: Bytes, lease: &Arc<ReadLease>) -> Bytes {
+    Bytes::from_owner(Leased { bytes, _lease: Arc::clone(lease) })
 }
 
 impl Source {
@@ -248,5 +304,96 @@ impl Source {
         plan.check_total(read.total_len)?;
         let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan)?;
         Ok(Opening { read, opener })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::index::WriteCondition;
+    use crate::objects::fixture::{World, body, bucket, key, put};
+    use crate::objects::{CopyRequest, CopySource, GetRequest, ReadCondition};
+
+    const LARGE: usize = EXTENT_SIZE + 600_000;
+    const SMALL: usize = 200_000;
+
+    async fn world(memory: u64) -> World {
+        let world = World::new(memory).await;
+        for (name, length) in [("large", LARGE), ("small", SMALL)] {
+            world.objects.put(&world.request(), put(name, "amna", length), body(length)).await.unwrap();
+        }
+        world
+    }
+
+    async fn get(world: &World, name: &str) -> Result<ReadBody, ObjectError> {
+        let (bucket, key, condition) = (bucket(), key(name), ReadCondition::default());
+        let get = GetRequest { bucket, key, version: None, range: None, part: None, condition };
+        world.objects.get(&world.request(), get).await.map(|(_, body)| body)
+    }
+
+    async fn length(body: ReadBody) -> usize {
+        body.map(|bytes| bytes.unwrap().iter().filter(|byte| **byte == 7).count()).fold(0, async |sum, length| sum + length).await
+    }
+
+    #[tokio::test]
+    async fn slow_readers_share_what_there_is_and_stop_no_short_read() {
+        let world = world(64 << 20).await;
+        let free = world.objects.memory.free();
+        let mut slow = Vec::new();
+        let waiting = loop {
+            let mut next = Box::pin(get(&world, "large"));
+            match futures_util::poll!(next.as_mut()) {
+                std::task::Poll::Ready(body) => slow.push(body.unwrap()),
+                std::task::Poll::Pending => break next,
+            }
+        };
+        assert!((1..20).contains(&slow.len()), "{} streams", slow.len());
+        for _ in 0..100 {
+            assert_eq!(length(get(&world, "small").await.unwrap()).await, SMALL);
+        }
+        drop(slow.pop());
+        let waited = waiting.await.unwrap();
+        for length in join_all(slow.into_iter().chain([waited]).map(length)).await {
+            assert_eq!(length, LARGE);
+        }
+        assert_eq!(world.objects.memory.free(), free);
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_sent_yet_keep_the_memory_of_their_read() {
+        let world = world(64 << 20).await;
+        let free = world.objects.memory.free();
+        for (name, held) in [("large", STREAM), ("small", SMALL as u64)] {
+            let mut body = get(&world, name).await.unwrap();
+            let bytes = body.next().await.unwrap().unwrap();
+            drop(body);
+            assert_eq!((free - world.objects.memory.free()) / 4096, held.div_ceil(4096), "{name}");
+            drop(bytes);
+            assert_eq!(world.objects.memory.free(), free, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn copies_that_need_memory_on_both_sides_all_come_through() {
+        let world = world(8 << 20).await;
+        let copies = (0..6).map(|number| {
+            let condition = ReadCondition::default();
+            let copy = CopyRequest {
+                source: CopySource { bucket: bucket(), key: key("large"), version: None, condition },
+                bucket: bucket(),
+                key: key(&format!("copy-{number}")),
+                replace: None,
+                tags: None,
+                condition: WriteCondition::None,
+                checksum: None,
+            };
+            let world = &world;
+            async move { world.objects.copy(&world.request(), copy).await }
+        });
+        let copied = join_all(copies).await;
+        assert!(copied.iter().all(Result::is_ok), "{copied:?}");
+        assert_eq!(length(get(&world, "copy-5").await.unwrap()).await, LARGE);
     }
 }

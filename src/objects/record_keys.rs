@@ -1,4 +1,5 @@
-//! The keys of a record: one per country that holds a copy, each wrapped by the key of its subject (or bucket) in that country.
+//! The keys of a record: one for each copy, wrapped by the key of its subject (or bucket) in that country. A subject key is a blob at
+//! every site that holds records under it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ impl Target {
     }
 }
 
-/// One lock for each subject key that is being created, so that two first writes of a subject make one key.
+/// One lock for each subject key that is being created or stored, so that two first writes of a subject make one key.
 #[derive(Default)]
 pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), CreationLock>>);
 
@@ -141,7 +142,8 @@ impl Objects {
         self.hierarchy.open_subject_key(wrapped).await.map_err(|error| ObjectError::from_kms(wrapped.country, &error))
     }
 
-    /// The subject's key in the target's country; made, stored as a blob at the site and entered into the index where it is missing.
+    /// The subject's key in the target's country, durable as a blob at the target's site: made where there is none, and stored there too
+    /// where it is at other sites only. Each site of a country can so be opened without the others.
     async fn subject_key(
         &self,
         request: Option<&RequestId>,
@@ -149,45 +151,52 @@ impl Objects {
         target: &SealTarget,
         owner: &KeyOwner,
     ) -> Result<(Arc<SubjectKey>, Arc<WrappedSubjectKey>), ObjectError> {
-        if let Some(wrapped) = self.index.subject_key(target.key(), owner)? {
+        let known = || self.index.subject_key(target.key(), owner);
+        let is_there = |wrapped: &Arc<WrappedSubjectKey>| wrapped.sites.contains(target.site());
+        if let Some(wrapped) = known()?.filter(is_there) {
             return Ok((self.open(&wrapped).await?, wrapped));
         }
         let lock = self.0.subject_keys.of(target.key(), owner);
-        let _creating = lock.lock().await;
-        if let Some(wrapped) = self.index.subject_key(target.key(), owner)? {
-            return Ok((self.open(&wrapped).await?, wrapped));
-        }
-        let country = target.country();
-        let (key, wrapped) = self
-            .hierarchy
-            .create_subject_key(target.key(), owner.clone())
-            .await
-            .map_err(|error| ObjectError::from_kms(country, &error))?;
-        self.store_subject_key(site, target, &wrapped).await?;
-        let event = Event {
-            request: request.cloned(),
-            countries: vec![country],
-            sites: vec![target.site().clone()],
-            ..Event::new(Kind::KeyCreated, Actor::System)
+        let _one_at_a_time = lock.lock().await;
+        let wrapped = match known()? {
+            Some(wrapped) if is_there(&wrapped) => wrapped,
+            Some(wrapped) => self.keep_subject_key(request, site, target, Arc::unwrap_or_clone(wrapped), Kind::KeyStored).await?,
+            None => {
+                let created = self.hierarchy.create_subject_key(target.key(), owner.clone()).await;
+                let (_, wrapped) = created.map_err(|error| ObjectError::from_kms(target.country(), &error))?;
+                self.keep_subject_key(request, site, target, wrapped, Kind::KeyCreated).await?
+            }
         };
-        let change = Change::SubjectKey { key: Box::new(wrapped.clone()), rewrap: false };
-        match self.index.commit(change, event).await {
-            Ok(_) => Ok((key, Arc::new(wrapped))),
-            Err(CommitError::KeyExists(existing)) => Ok((self.open(&existing).await?, Arc::new(*existing))),
-            Err(other) => Err(other.into()),
-        }
+        Ok((self.open(&wrapped).await?, wrapped))
     }
 
-    async fn store_subject_key(
+    /// Stores a subject key at a site, then enters that into the index. When the index has another by then, that one is kept there.
+    async fn keep_subject_key(
         &self,
+        request: Option<&RequestId>,
         site: &Arc<Site>,
         target: &SealTarget,
-        wrapped: &WrappedSubjectKey,
-    ) -> Result<(), ObjectError> {
-        let country: Country = target.country();
-        let blob = seal::subject_key_blob(target, wrapped)?;
-        site.store(&blob).await.map_err(|error| ObjectError::from_backend(country, &error))?;
-        Ok(())
+        mut wrapped: WrappedSubjectKey,
+        mut kind: Kind,
+    ) -> Result<Arc<WrappedSubjectKey>, ObjectError> {
+        while !wrapped.sites.contains(target.site()) {
+            let blob = seal::subject_key_blob(target, &wrapped)?;
+            site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
+            fail::fail_point!("objects::subject-key-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+            wrapped.sites.insert(target.site().clone());
+            let event = Event {
+                request: request.cloned(),
+                countries: vec![target.country()],
+                sites: vec![target.site().clone()],
+                ..Event::new(kind, Actor::System)
+            };
+            match self.index.commit(Change::SubjectKey { key: Box::new(wrapped.clone()), rewrap: false }, event).await {
+                Ok(_) => {}
+                Err(CommitError::KeyExists(existing)) => (wrapped, kind) = (*existing, Kind::KeyStored),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(Arc::new(wrapped))
     }
 }
 

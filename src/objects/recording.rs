@@ -1,10 +1,14 @@
 //! What the use cases say to the ledger: events with pseudonyms for every name, and refusals in bounded number.
 
+use std::time::Duration;
+
 use crate::audit::{Actor, Event, Kind, Throttle};
 use crate::index::Change;
+use crate::kms::Pseudonyms;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::PlacementRecord;
-use crate::types::{BucketName, ObjectKey, RequestId, SubjectId};
+use crate::telemetry::metric;
+use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId};
 
 impl Objects {
     /// An event of this request's caller about a bucket, and a key in it.
@@ -30,7 +34,7 @@ impl Objects {
         }
     }
 
-    /// Records that a request was refused by policy or permission.
+    /// Records that a request was refused by policy or permission. Floods are counted instead of written one by one.
     ///
     /// # Errors
     /// Only those of the index: a refusal that cannot be recorded is an error of the gateway, not a silent one.
@@ -43,10 +47,10 @@ impl Objects {
         code: &'static str,
     ) -> Result<(), ObjectError> {
         tracing::info!(request = %request.id, bucket = %bucket, code, "refused");
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
-        let event = self.event(request, kind, bucket, key).refused(code);
-        self.index.commit(Change::Note, event).await?;
-        Ok(())
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
+        let caller = (request.auth.principal().id.clone(), code);
+        let Some(suppressed) = self.0.refusals.callers.admit(caller, self.clock.now()) else { return Ok(()) };
+        self.record(Event { suppressed, ..self.event(request, kind, bucket, key).refused(code) }).await
     }
 
     /// Records that a request was refused before anybody was authenticated. Floods are counted instead of written one by one.
@@ -59,48 +63,88 @@ impl Objects {
         code: &'static str,
         access_key_id: Option<&str>,
     ) -> Result<(), ObjectError> {
-        metrics::counter!("domicile_refusals_total", "code" => code).increment(1);
-        let Some(suppressed) = self.0.throttle.admit(code, self.clock.now()) else { return Ok(()) };
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
+        let Some(suppressed) = self.0.refusals.strangers.admit(code, self.clock.now()) else { return Ok(()) };
         let actor = access_key_id.map_or(Actor::Anonymous, |id| Actor::AccessKey(self.pseudonyms.access_key(id)));
         let event = Event { request: Some(request.clone()), suppressed, ..Event::new(Kind::Refused, actor).refused(code) };
-        self.index.commit(Change::Note, event).await?;
-        Ok(())
+        self.record(event).await
     }
 
-    /// Records what a person or tool asked of the admin API, before it is answered.
+    /// Records every `pause` how many refusals were not written one by one. Does not end.
+    pub async fn sum_up_refusals(&self, pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            if let Err(error) = self.record_suppressed().await {
+                tracing::error!(%error, "refusals are not in the ledger");
+            }
+        }
+    }
+
+    /// Records how many refusals were not written one by one and are in no entry yet.
     ///
     /// # Errors
     /// Only those of the index.
-    pub async fn record_admin(
-        &self,
-        request: &RequestId,
-        actor: Actor,
-        kind: Kind,
-        subject: Option<&SubjectId>,
-    ) -> Result<(), ObjectError> {
-        let event = Event {
-            request: Some(request.clone()),
-            subject: subject.map(|subject| self.pseudonyms.subject(subject)),
-            ..Event::new(kind, actor)
-        };
+    pub async fn record_suppressed(&self) -> Result<(), ObjectError> {
+        for event in self.0.refusals.summaries(&self.pseudonyms) {
+            self.record(event).await?;
+        }
+        Ok(())
+    }
+
+    /// Records something that changes nothing in the catalogue, such as a question.
+    ///
+    /// # Errors
+    /// Only those of the index.
+    pub async fn record(&self, event: Event) -> Result<(), ObjectError> {
         self.index.commit(Change::Note, event).await?;
         Ok(())
     }
 }
 
-/// Bounds the refusals of unknown callers that are written one by one, for each error code.
-pub(super) struct RefusalThrottle(Throttle<&'static str>);
+/// Bounds the refusals that are written one by one: of strangers for each error code, of principals for each principal and code.
+pub(super) struct Refusals {
+    strangers: Throttle<&'static str>,
+    callers: Throttle<(PrincipalId, &'static str)>,
+}
 
-impl Default for RefusalThrottle {
+impl Default for Refusals {
     fn default() -> Self {
-        Self(Throttle::new(100, 10))
+        Self { strangers: Throttle::new(100, 10), callers: Throttle::new(500, 20) }
     }
 }
 
-impl std::ops::Deref for RefusalThrottle {
-    type Target = Throttle<&'static str>;
+impl Refusals {
+    /// One event for each flood: how many refusals were not written one by one.
+    fn summaries(&self, pseudonyms: &Pseudonyms) -> Vec<Event> {
+        let summary = |actor, code, suppressed| Event { suppressed, ..Event::new(Kind::Refused, actor).refused(code) };
+        let strangers = self.strangers.drain().into_iter().map(|(code, count)| summary(Actor::Anonymous, code, count));
+        let caller = |principal: &PrincipalId| Actor::Principal(pseudonyms.principal(principal));
+        let callers = self.callers.drain().into_iter().map(|((id, code), count)| summary(caller(&id), code, count));
+        strangers.chain(callers).collect()
+    }
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::SecretKey;
+    use crate::types::Timestamp;
+
+    #[test]
+    fn a_flood_of_one_principal_is_summed_up_and_hides_nobody_else() {
+        let (refusals, pseudonyms) = (Refusals::default(), Pseudonyms::new(SecretKey::random()));
+        let (flooding, other) = (PrincipalId::new("flooding").unwrap(), PrincipalId::new("other").unwrap());
+        let at = Timestamp::from_seconds(0);
+        let admit = |who: &PrincipalId, code, at| refusals.callers.admit((who.clone(), code), at).is_some();
+        let written = (0..2000).filter(|_| admit(&flooding, "AccessDenied", at)).count();
+        assert_eq!(written, 500);
+        assert!(admit(&flooding, "ResidencyConflict", at) && admit(&other, "AccessDenied", at));
+
+        let actor = Actor::Principal(pseudonyms.principal(&flooding));
+        let expected = Event { suppressed: 1500, ..Event::new(Kind::Refused, actor).refused("AccessDenied") };
+        assert_eq!(refusals.summaries(&pseudonyms), [expected]);
+        assert_eq!(refusals.summaries(&pseudonyms), []);
+        let later = (0..100).filter(|_| admit(&flooding, "AccessDenied", Timestamp::from_seconds(2))).count();
+        assert_eq!(later, 40);
     }
 }

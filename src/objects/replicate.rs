@@ -19,6 +19,7 @@ use crate::index::{AddCopyChange, Bucket, Change, CommitError, CopyRow, FoundRec
 use crate::objects::copy::body_of;
 use crate::objects::ingest::{Ingest, store_manifest};
 use crate::objects::record_keys::{Target, new_attempt_id};
+use crate::objects::standing::Standing;
 use crate::objects::{Manifest, ObjectError, Objects};
 use crate::residency::{Availability, Placement, PlannedCopy, Refusal};
 use crate::types::{AttemptId, ObjectKey, RecordId, SiteId};
@@ -196,9 +197,12 @@ impl Objects {
             Some(begun) => begun,
             None => return Ok(Outcome::Done),
         };
-        let (head_len, receipts) = self.write_copy(found, bucket, &target, attempt).await?;
+        fail::fail_point!("objects::copy-begun", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        let mut standing = Standing::of_copy((self, bucket, &found.key), placement.clone());
+        let (head_len, receipts) = self.write_copy(found, &mut standing, bucket, &target, attempt).await?;
+        fail::fail_point!("objects::copy-written", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let row = target.stored_row(attempt, head_len, self.clock.now());
-        match self.add_copy(found, bucket, placement, row, receipts).await {
+        match self.add_copy(found, bucket, standing.placement(), row, receipts).await {
             Ok(()) => Ok(Outcome::Stored),
             // The record was replaced or deleted meanwhile: its garbage names these blobs.
             Err(CommitError::NoSuchKey) => Ok(Outcome::Done),
@@ -259,6 +263,7 @@ impl Objects {
     async fn write_copy(
         &self,
         found: &FoundRecord,
+        standing: &mut Standing<'_>,
         bucket: &Bucket,
         target: &Target,
         attempt: AttemptId,
@@ -273,14 +278,16 @@ impl Objects {
                 let body = body_of(self.open_record(record, 0..record.summary.size).await?);
                 let whole = self.run(targets, found, 0, attempt, record.summary.size).whole(body).await?;
                 self.same_bytes(found, whole.hashes.etag() == record.summary.etag)?;
+                standing.check().await?;
                 keep(whole.store(targets, &manifest, None).await?, &mut receipts)
             }
             Layout::Extents { attempt: of_body } => {
                 let body = body_of(self.open_record(record, 0..record.summary.size).await?);
                 let run = self.run(targets, found, 0, of_body, record.summary.size);
-                let (hashes, stored) = run.extents(body, None).await?;
+                let (hashes, stored) = run.extents(body, standing, None).await?;
                 receipts.extend(stored);
                 self.same_bytes(found, hashes.etag() == record.summary.etag)?;
+                standing.check().await?;
                 keep(store_manifest(targets, record.summary.id, attempt, &manifest, None).await?, &mut receipts)
             }
             Layout::Parts { .. } => {
@@ -288,11 +295,12 @@ impl Objects {
                 for part in &parts {
                     let body = body_of(self.open_record(record, start..start + part.size).await?);
                     let run = self.run(targets, found, part.number, part.attempt, part.size);
-                    let (hashes, stored) = run.extents(body, None).await?;
+                    let (hashes, stored) = run.extents(body, standing, None).await?;
                     receipts.extend(stored);
                     self.same_bytes(found, hashes.etag() == part.etag)?;
                     start += part.size;
                 }
+                standing.check().await?;
                 keep(store_manifest(targets, record.summary.id, attempt, &manifest, None).await?, &mut receipts)
             }
         };

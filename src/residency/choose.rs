@@ -21,7 +21,8 @@ pub(super) struct Sites {
 impl Sites {
     /// The sites of a decision: in each country the first that are up, those of `earlier` before the others.
     ///
-    /// A queued copy may be planned at a site that is down, since it follows later anyway; every other copy needs a site that is up.
+    /// A queued copy follows later anyway: it stays at its site of `earlier` also while that is down, and may be planned at one that is
+    /// down when no other is there. Every other copy needs a site that is up.
     pub(super) fn choose(
         &self,
         decision: &Decision,
@@ -34,10 +35,11 @@ impl Sites {
             let kept = |site: &SiteSpec| earlier.iter().any(|copy| copy.site == site.id);
             let in_country = || self.all.iter().filter(|site| site.country == planned.country);
             let preferred = in_country().filter(|site| kept(site)).chain(in_country().filter(|site| !kept(site)));
-            let mut chosen: Vec<&SiteSpec> =
-                preferred.clone().filter(|site| availability.is_up(&site.id)).take(self.per_country).collect();
-            if chosen.len() < self.per_country && planned.role == Role::Queued {
-                chosen.extend(preferred.filter(|site| !availability.is_up(&site.id)).take(self.per_country - chosen.len()));
+            let follows = planned.role == Role::Queued;
+            let usable = |site: &SiteSpec| availability.is_up(&site.id) || (follows && kept(site));
+            let mut chosen: Vec<&SiteSpec> = preferred.clone().filter(|site| usable(site)).take(self.per_country).collect();
+            if chosen.len() < self.per_country && follows {
+                chosen.extend(preferred.filter(|site| !usable(site)).take(self.per_country - chosen.len()));
             }
             for site in chosen {
                 let key = self.key(decision, site)?;

@@ -55,7 +55,12 @@ impl Collected {
         Ok(())
     }
 
-    fn read_subject(&mut self, gateway: &Gateway, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Result<(), Refusal> {
+    pub(super) fn read_subject(
+        &mut self,
+        gateway: &Gateway,
+        principal: PrincipalFacts<'_>,
+        signals: &Signals<'_>,
+    ) -> Result<(), Refusal> {
         let mut found: Option<(SubjectId, String)> = None;
         for source in &gateway.subject {
             let values: Vec<&str> = match source {

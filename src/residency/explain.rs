@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     policy::{Explanation, Facts},
-    types::{Attributes, Country, SiteId},
+    types::{Attributes, Country, SiteId, SubjectId},
 };
 
 /// What would be decided, and why.
@@ -61,6 +61,13 @@ pub enum Outcome {
 }
 
 impl Residency {
+    /// Whose data it is, as far as the signals agree. Evaluates nothing.
+    pub fn named_subject(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Option<SubjectId> {
+        let mut collected = Collected::default();
+        collected.read_subject(self.policies.load().gateway(), principal, signals).ok()?;
+        collected.subject
+    }
+
     /// What [`Residency::place`] would answer now, and why.
     pub fn explain(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> ResidencyExplanation {
         let set = self.policies.load();
@@ -79,14 +86,7 @@ impl Residency {
         let policy = match (read, origins) {
             (Ok(()), Ok(origins)) => {
                 let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
-                let facts = Facts {
-                    has_subject: collected.subject.is_some(),
-                    attributes: &attributes,
-                    bucket: signals.bucket,
-                    key: signals.key,
-                    principal: principal.id,
-                    today,
-                };
+                let facts = collected.facts(&attributes, principal, signals, today);
                 Some((set.explain_copy(&facts, &sources), set.decide_copy(&facts, &sources)))
             }
             _ => None,

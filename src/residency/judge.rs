@@ -39,14 +39,7 @@ pub(super) fn judge(
             set.complete(&mut attributes)
                 .map_err(|name| Refusal::Unknown { reason: format!("`{name}` of the subject is not known from any source") })?;
         }
-        let facts = Facts {
-            has_subject: collected.subject.is_some(),
-            attributes: &attributes,
-            bucket: signals.bucket,
-            key: signals.key,
-            principal: principal.id,
-            today,
-        };
+        let facts = collected.facts(&attributes, principal, signals, today);
         let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
         let decision = set.decide_copy(&facts, &sources).map_err(refused);
         let assumed = attributes.keys().filter(|name| !given.contains_key(*name)).cloned().collect();
@@ -93,6 +86,26 @@ fn refused(denial: Denial) -> Refusal {
     match denial.kind {
         DenialKind::NoSubject => Refusal::Unknown { reason: denial.message },
         DenialKind::Clash | DenialKind::NoDefault => Refusal::Denied { instruments: denial.instruments, reason: denial.message },
+    }
+}
+
+impl Collected {
+    /// What the policies are told of the destination, with these attributes of the subject.
+    pub(super) fn facts<'a>(
+        &self,
+        attributes: &'a Attributes,
+        principal: PrincipalFacts<'a>,
+        signals: &Signals<'a>,
+        today: time::Date,
+    ) -> Facts<'a> {
+        Facts {
+            has_subject: self.subject.is_some(),
+            attributes,
+            bucket: signals.bucket,
+            key: signals.key,
+            principal: principal.id,
+            today,
+        }
     }
 }
 

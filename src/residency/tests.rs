@@ -233,6 +233,19 @@ fn a_queued_copy_waits_for_its_site() {
 }
 
 #[test]
+fn a_queued_copy_stays_at_its_site_while_that_is_down() {
+    let first = PK_ONLY.replace("\"only\"", "\"first\"");
+    let fixture = fixture_of(GATEWAY, &[("pk", &first)], &["pk-khi", "sg-sin", "sg-jur"], 1);
+    fixture.lives_in("ayesha", "PK");
+    let planned = fixture.place(&request("media", "users/ayesha/x")).unwrap();
+    fixture.down(&["sg-sin"]);
+    let resumed = fixture.resume(planned.record()).unwrap();
+    assert_eq!(sites(&resumed), ["pk-khi", "sg-sin"]);
+    let new = fixture.place(&request("media", "users/ayesha/y")).unwrap();
+    assert_eq!(sites(&new), ["pk-khi", "sg-jur"], "a new one goes to the site that is up");
+}
+
+#[test]
 fn the_key_of_another_country_seals_where_an_instrument_says_so() {
     let also = PK_ONLY.replace("\"only\"", "\"also\"").replace("countries = [\"PK\"]", "countries = [\"SG\"]");
     let fixture = fixture_of(GATEWAY, &[("pk", &also)], &["pk-khi", "sg-sin"], 1);

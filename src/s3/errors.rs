@@ -6,7 +6,9 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::response::ResponseBody;
 use super::xml::XmlWriter;
+use crate::access::{InvalidAcl, MalformedPolicy};
 use crate::authn::AuthnError;
+use crate::bucket::SettingError;
 use crate::objects::{BodyError, ObjectError};
 use crate::residency::Refusal;
 use crate::types::RequestId;
@@ -57,6 +59,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AclNotSupported "AccessControlListNotSupported" 400 "The bucket does not allow ACLs.",
     AccessDenied "AccessDenied" 403 "Access denied.",
     AuthorizationHeaderMalformed "AuthorizationHeaderMalformed" 400 "The authorization header is malformed.",
     AuthorizationQueryParametersError "AuthorizationQueryParametersError" 400 "The query authentication parameters are wrong.",
@@ -68,11 +71,14 @@ codes! {
     EntityTooLarge "EntityTooLarge" 400 "The upload is larger than one request may carry.",
     EntityTooSmall "EntityTooSmall" 400 "A part other than the last is smaller than 5 MiB.",
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
+    IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning configuration is not valid.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
     InternalError "InternalError" 500 "The gateway met an internal error; its log has the request id.",
     InvalidAccessKeyId "InvalidAccessKeyId" 403 "The access key id is not known here.",
     InvalidArgument "InvalidArgument" 400 "An argument is invalid.",
+    InvalidBucketAclWithObjectOwnership "InvalidBucketAclWithObjectOwnership" 400 "The bucket's ACL grants others something.",
     InvalidBucketName "InvalidBucketName" 400 "The bucket name is not valid.",
+    InvalidBucketState "InvalidBucketState" 409 "The bucket's other settings do not allow this.",
     InvalidDigest "InvalidDigest" 400 "The Content-MD5 is not the base64 of an MD5.",
     InvalidEncryptionAlgorithm "InvalidEncryptionAlgorithmError" 400 "The encryption algorithm is not valid; use AES256.",
     InvalidObjectState "InvalidObjectState" 403 "The operation does not apply to the object's state.",
@@ -81,11 +87,14 @@ codes! {
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
     InvalidRequest "InvalidRequest" 400 "The request is not valid.",
+    InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period must be a positive number of days or years.",
     InvalidStorageClass "InvalidStorageClass" 400 "The only storage class is STANDARD; residency decides where data lives.",
     InvalidTag "InvalidTag" 400 "A tag is not valid.",
     InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
     InvalidUri "InvalidURI" 400 "The URI cannot be read.",
     KeyTooLongError "KeyTooLongError" 400 "A key has at most 1024 bytes of UTF-8.",
+    MalformedAcl "MalformedACLError" 400 "The ACL is not well-formed or not what this operation expects.",
+    MalformedPolicy "MalformedPolicy" 400 "The policy is not well-formed or not one of this bucket.",
     MalformedTrailer "MalformedTrailerError" 400 "The body's trailer is malformed.",
     MalformedXml "MalformedXML" 400 "The XML is not well-formed or not what this operation expects.",
     MaxMessageLengthExceeded "MaxMessageLengthExceeded" 400 "The request's document is too large.",
@@ -108,6 +117,7 @@ codes! {
     ServiceUnavailable "ServiceUnavailable" 503 "The gateway cannot serve this request now; try again.",
     SignatureDoesNotMatch "SignatureDoesNotMatch" 403 "The signature does not match.",
     SlowDown "SlowDown" 503 "The gateway is busy; try again more slowly.",
+    UnresolvableEmail "UnresolvableGrantByEmailAddress" 400 "No account goes by this e-mail address.",
     ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400 "The body does not match x-amz-content-sha256.",
 }
 
@@ -260,6 +270,26 @@ impl From<Refusal> for S3Error {
     }
 }
 
+impl From<SettingError> for S3Error {
+    fn from(error: SettingError) -> Self {
+        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidRequest);
+        Self::with(code, sentence(&error))
+    }
+}
+
+impl From<InvalidAcl> for S3Error {
+    fn from(error: InvalidAcl) -> Self {
+        let code = Code::from_text(error.code()).unwrap_or(Code::InvalidArgument);
+        Self::with(code, sentence(&error))
+    }
+}
+
+impl From<MalformedPolicy> for S3Error {
+    fn from(error: MalformedPolicy) -> Self {
+        Self::with(Code::MalformedPolicy, sentence(&error))
+    }
+}
+
 impl From<BodyError> for S3Error {
     fn from(error: BodyError) -> Self {
         let code = match error {
@@ -280,9 +310,9 @@ impl From<AuthnError> for S3Error {
         let refused = Self { status: Some(error.status()), ..Self::with(code, sentence(&error)) };
         match error {
             AuthnError::AuthorizationHeaderMalformed { region: Some(region), .. } => refused.detail("Region", region),
-            AuthnError::InvalidAccessKeyId { access_key_id } | AuthnError::SignatureDoesNotMatch { access_key_id } => {
-                refused.detail("AWSAccessKeyId", access_key_id)
-            }
+            AuthnError::InvalidAccessKeyId { access_key_id }
+            | AuthnError::ExpiredAccessKey { access_key_id }
+            | AuthnError::SignatureDoesNotMatch { access_key_id } => refused.detail("AWSAccessKeyId", access_key_id),
             _ => refused,
         }
     }
@@ -367,6 +397,27 @@ mod tests {
         let response = S3Error::from(ObjectError::Internal("disk /dev/sda1 is full".to_owned())).into_response(&id(), "/", false);
         assert_eq!(response.status(), 500);
         assert!(!text(response).contains("sda1"));
+    }
+
+    #[test]
+    fn every_refused_setting_is_in_the_table() {
+        use SettingError as E;
+        let all = [
+            E::Malformed("a".into()),
+            E::InvalidArgument("a".into()),
+            E::InvalidRequest("a".into()),
+            E::InvalidRetentionPeriod("a".into()),
+            E::InvalidTag(crate::bucket::InvalidTag("a")),
+            E::InvalidBucketState("a".into()),
+            E::IllegalVersioning("a".into()),
+            E::AccessDenied("a".into()),
+            E::AclsOff,
+            E::AclNotPrivate,
+            E::NotImplemented("a".into()),
+        ];
+        for error in all {
+            assert_eq!(Some(S3Error::from(error.clone()).code()), Code::from_text(error.code()), "{error:?}");
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::address::Address;
 use super::body::{RequestBody, SharedBody};
 use super::errors::{Code, S3Error};
 use super::headers::{add_hoisted, check_guards};
@@ -17,10 +17,11 @@ use super::query::Query;
 use super::response::{ResponseBody, set};
 use super::router;
 use super::target::Target;
-use crate::authn::{Mechanism, S3Authenticator, Verified};
+use crate::authn::{Mechanism, S3Authenticator, UnsignedPayload, Verified};
 use crate::clock::Clock;
 use crate::digest;
 use crate::objects::{self, Objects};
+use crate::telemetry::metric;
 use crate::types::{BucketName, RequestId, Timestamp};
 
 /// What the S3 front works with.
@@ -31,6 +32,10 @@ pub struct S3Parts {
     pub authenticator: Arc<S3Authenticator>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// `https://host[:port]` for addresses in answers, when it is not that of the request.
+    pub external_url: Option<String>,
+    /// Which bodies may come that no signature covers.
+    pub unsigned_payload: UnsignedPayload,
     /// How long a client may pause within a body.
     pub body_patience: Duration,
 }
@@ -49,6 +54,7 @@ struct Seen {
 impl S3Service {
     /// Puts the parts together.
     pub fn new(parts: S3Parts) -> Self {
+        register();
         Self(Arc::new(parts))
     }
 
@@ -66,8 +72,7 @@ impl S3Service {
         let (mut parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut seen = Seen::default();
-        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
-        let outcome = self.answer(&id, &mut parts, scheme, body.clone(), &mut seen).await;
+        let outcome = self.answer(&id, &mut parts, tls, body.clone(), &mut seen).await;
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -89,12 +94,12 @@ impl S3Service {
         &self,
         id: &RequestId,
         parts: &mut Parts,
-        scheme: Scheme,
+        tls: bool,
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         let now = self.0.clock.now();
-        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, now).await?;
+        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, tls, now).await?;
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
             add_hoisted(&Query::of_request(uri.query())?, headers)?;
@@ -114,15 +119,16 @@ impl S3Service {
             parts,
             query,
             target,
-            scheme,
+            address: Address::of(self.0.external_url.as_deref(), tls, parts, self.0.authenticator.hosts()),
             region: self.0.authenticator.region(),
         };
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }
 
     /// Verifies the signature; a refusal is recorded before it is answered.
-    async fn authenticate(&self, id: &RequestId, parts: &Parts, now: Timestamp) -> Result<Verified, S3Error> {
-        match self.0.authenticator.verify(parts, now) {
+    async fn authenticate(&self, id: &RequestId, parts: &Parts, tls: bool, now: Timestamp) -> Result<Verified, S3Error> {
+        let admitted = |verified: Verified| self.0.unsigned_payload.admits(&verified, parts, tls).map(|()| verified);
+        match self.0.authenticator.verify(parts, now).and_then(admitted) {
             Ok(verified) => Ok(verified),
             Err(error) => {
                 if let Err(failure) = self.0.objects.record_refused(id, error.code(), error.access_key_id()).await {
@@ -149,6 +155,17 @@ fn expects_continue(parts: &Parts) -> bool {
     parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
+/// Makes the metrics of requests appear before the first one.
+fn register() {
+    for operation in Operation::ALL.iter().filter(|operation| operation.status() == Status::Built) {
+        metrics::counter!(metric::REQUESTS, "operation" => operation.name(), "status" => "2xx").increment(0);
+        let _ = metrics::histogram!(metric::REQUEST_SECONDS, "operation" => operation.name(), "status" => "2xx");
+    }
+    for code in [Code::AccessDenied, Code::SignatureDoesNotMatch, Code::ResidencyUnknown, Code::ResidencyConflict] {
+        metrics::counter!(metric::REFUSALS, "code" => code.as_str()).increment(0);
+    }
+}
+
 /// One log event and two metrics for each request. A key or a subject is in neither.
 fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: Option<Code>, took: Duration) {
     let operation = seen.operation.map_or("-", Operation::name);
@@ -158,8 +175,8 @@ fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: 
         400..500 => "4xx",
         _ => "5xx",
     };
-    metrics::counter!("domicile_s3_requests_total", "operation" => operation, "status" => class).increment(1);
-    metrics::histogram!("domicile_s3_request_seconds", "operation" => operation, "status" => class).record(took.as_secs_f64());
+    metrics::counter!(metric::REQUESTS, "operation" => operation, "status" => class).increment(1);
+    metrics::histogram!(metric::REQUEST_SECONDS, "operation" => operation, "status" => class).record(took.as_secs_f64());
     tracing::info!(
         request = %id,
         operation,

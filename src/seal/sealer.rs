@@ -25,7 +25,7 @@ pub struct ExtentSealer {
 
 impl ExtentSealer {
     /// Begins an extent. `key` must be the record's key in the target's country. `expected_len` sizes the buffer: more bytes than
-    /// that move it, up to [`EXTENT_SIZE`] may follow.
+    /// that move it (see [`ExtentSealer::reserve`]), up to [`EXTENT_SIZE`] may follow.
     pub fn new(target: &SealTarget, id: ExtentId, key: &RecordKey, expected_len: usize) -> Result<Self, SealError> {
         if target.country() != key.country() {
             return Err(SealError::Mismatch("country"));
@@ -49,6 +49,7 @@ impl ExtentSealer {
             return Err(SealError::TooLarge);
         }
         self.plain_len += data.len();
+        self.reserve(self.plain_len);
         while !data.is_empty() {
             let room = self.segment_plain() - (self.buffer.len() - self.open);
             if room == 0 {
@@ -60,6 +61,18 @@ impl ExtentSealer {
             data = later;
         }
         Ok(())
+    }
+
+    /// Makes the buffer large enough for `plain_len` bytes in all. A buffer that moves leaves no plaintext behind.
+    pub fn reserve(&mut self, plain_len: usize) {
+        let wanted = usize::try_from(stream_len(plain_len.min(EXTENT_SIZE) as u64)).unwrap_or(usize::MAX);
+        if wanted <= self.buffer.capacity() {
+            return;
+        }
+        let mut larger = Vec::with_capacity(wanted);
+        larger.extend_from_slice(&self.buffer);
+        self.wipe();
+        self.buffer = larger;
     }
 
     /// The plaintext taken so far, in bytes.
@@ -90,6 +103,13 @@ impl ExtentSealer {
         Ok(SealedBlob::new(self.target.clone(), name, Some(self.id), head, stream, plain_len))
     }
 
+    /// Overwrites the plaintext of the open segment.
+    fn wipe(&mut self) {
+        if let Some(plain) = self.buffer.get_mut(self.open..) {
+            plain.zeroize();
+        }
+    }
+
     const fn segment_plain(&self) -> usize {
         if self.segment == 0 { SEGMENT_PLAIN - HEADER_LEN } else { SEGMENT_PLAIN }
     }
@@ -104,9 +124,7 @@ impl ExtentSealer {
 
 impl Drop for ExtentSealer {
     fn drop(&mut self) {
-        if let Some(plain) = self.buffer.get_mut(self.open..) {
-            plain.zeroize();
-        }
+        self.wipe();
     }
 }
 

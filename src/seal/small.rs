@@ -1,5 +1,7 @@
 //! The small blobs that a site also holds: wrapped subject keys and the site's marker.
 
+use std::collections::BTreeSet;
+
 use ring::aead::{Aad, Nonce};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,8 @@ pub fn subject_key_blob(target: &SealTarget, key: &WrappedSubjectKey) -> Result<
     if key.country != target.country() {
         return Err(SealError::Mismatch("country"));
     }
+    // The same blob for every site.
+    let key = &WrappedSubjectKey { sites: BTreeSet::new(), ..key.clone() };
     let text = serde_json::to_vec(key).map_err(|_| SealError::Crypto)?;
     let length = PREFIX_LEN + text.len();
     let mut blob = Vec::with_capacity(length);

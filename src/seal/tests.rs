@@ -225,10 +225,13 @@ fn small_blobs_round_trip_and_tell_their_kind() {
         country: world.target.country(),
         generation: Generation(1),
         wrapped: WrappedKey::new("wrapped"),
+        sites: Default::default(),
     };
     let blob = subject_key_blob(&world.target, &key).unwrap();
     assert_eq!(blob_kind(&whole(&blob)).unwrap(), BlobKind::SubjectKey);
     assert_eq!(parse_subject_key_blob(&whole(&blob)).unwrap(), key);
+    let elsewhere = WrappedSubjectKey { sites: ["pk-lhe".parse().unwrap()].into(), ..key.clone() };
+    assert_eq!(whole(&subject_key_blob(&world.target, &elsewhere).unwrap()), whole(&blob), "the same at every site");
     let again = WrappedSubjectKey { wrapped: WrappedKey::new("again"), ..key.clone() };
     assert_ne!(*blob.name(), BlobName::of_subject_key(&again));
     assert!(parse_subject_key_blob(&bytes).is_err());

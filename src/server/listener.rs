@@ -31,9 +31,6 @@ use tokio_rustls::TlsAcceptor;
 use super::tls::Tls;
 use crate::telemetry::metric;
 
-/// How long a connection is read on after its last answer.
-const LINGER_TIME: Duration = Duration::from_secs(5);
-
 /// What a stranger may hold open.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -49,6 +46,10 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// From the opening of a connection to the end of the TLS handshake.
     pub handshake_timeout: Duration,
+    /// How long a connection is read on after its last answer, for clients that are still sending.
+    pub linger_timeout: Duration,
+    /// Connections read on at once, beside [`Limits::max_connections`]; more are closed without that.
+    pub max_lingering: usize,
     /// From the shutdown signal until connections with unfinished requests are cut off.
     pub drain_timeout: Duration,
     /// How often to look whether the certificates have changed.
@@ -64,6 +65,8 @@ impl Default for Limits {
             max_headers: 128,
             head_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            linger_timeout: Duration::from_secs(5),
+            max_lingering: 256,
             drain_timeout: Duration::from_secs(30),
             certificate_check: Duration::from_secs(10),
         }
@@ -96,8 +99,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves HTTP/1.1 until `shutdown` completes. Then stops accepting, closes idle connections, lets requests in flight finish for
 /// [`Limits::drain_timeout`], and cuts off the rest. Certificates that change on disk are taken for new connections.
 ///
-/// A panic in `service` ends its connection and no other. An answer with `connection: close` may leave the request's body unread: the
-/// client gets the answer before the socket is closed.
+/// A panic in `service` ends its connection and no other. An answer may leave the request's body unread: the client gets the answer
+/// before the socket is closed. Such a connection has given up its place among [`Limits::max_connections`] by then.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -113,9 +116,11 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut shutdown = pin!(shutdown);
+    register(limits.name);
     let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let (drain, draining) = watch::channel(false);
-    let context = Context { tls: tls.clone(), limits: limits.clone(), draining };
+    let lingering = Arc::new(Semaphore::new(limits.max_lingering.min(Semaphore::MAX_PERMITS)));
+    let context = Context { tls: tls.clone(), limits: limits.clone(), draining, lingering };
     let mut background = JoinSet::new();
     if let Some(tls) = tls {
         background.spawn(tls.watch(limits.certificate_check));
@@ -161,10 +166,7 @@ where
 }
 
 /// Takes a slot first, so that a connection that cannot be served stays in the backlog.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, Option<OwnedSemaphorePermit>)> {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, Slot)> {
     // The semaphore is never closed; without a slot the connection would merely not be counted.
     let slot = Arc::clone(slots).acquire_owned().await.ok();
     let (stream, address) = listener.accept().await?;
@@ -174,6 +176,14 @@ async fn accept(
 fn report_panic(ended: Result<(), tokio::task::JoinError>, listener: &'static str) {
     if let Err(error) = ended {
         tracing::error!(listener, %error, "a connection's task failed");
+    }
+}
+
+/// Makes the listener's metrics appear before the first connection.
+fn register(listener: &'static str) {
+    metrics::gauge!(metric::CONNECTIONS, "listener" => listener).increment(0.0);
+    for reason in ["accept", "tls", "http"] {
+        metrics::counter!(metric::CONNECTION_ERRORS, "listener" => listener, "reason" => reason).increment(0);
     }
 }
 
@@ -187,7 +197,11 @@ struct Context {
     tls: Option<Tls>,
     limits: Limits,
     draining: watch::Receiver<bool>,
+    lingering: Arc<Semaphore>,
 }
+
+/// A place among [`Limits::max_connections`].
+type Slot = Option<OwnedSemaphorePermit>;
 
 /// Counts a connection for as long as it lives.
 struct Open(metrics::Gauge);
@@ -206,13 +220,8 @@ impl Drop for Open {
     }
 }
 
-async fn connection<S, F, B>(
-    stream: TcpStream,
-    address: SocketAddr,
-    _slot: Option<OwnedSemaphorePermit>,
-    mut context: Context,
-    service: S,
-) where
+async fn connection<S, F, B>(stream: TcpStream, address: SocketAddr, slot: Slot, mut context: Context, service: S)
+where
     S: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body + Send + 'static,
@@ -225,14 +234,14 @@ async fn connection<S, F, B>(
         tracing::debug!(listener, %error, "cannot set TCP_NODELAY");
     }
     let Some(tls) = context.tls.take() else {
-        return http1(stream, Peer { address, certificate: None, tls: false }, context, service).await;
+        return http1(stream, Peer { address, certificate: None, tls: false }, slot, context, service).await;
     };
     let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
     match tokio::select! { biased; handshake = handshake => handshake, () = drained(&mut context.draining) => return } {
         Ok(Ok(stream)) => {
             let certificate =
                 stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
-            http1(stream, Peer { address, certificate, tls: true }, context, service).await;
+            http1(stream, Peer { address, certificate, tls: true }, slot, context, service).await;
         }
         Ok(Err(error)) => {
             count_error(listener, "tls");
@@ -245,7 +254,7 @@ async fn connection<S, F, B>(
     }
 }
 
-async fn http1<I, S, F, B>(mut io: I, peer: Peer, mut context: Context, service: S)
+async fn http1<I, S, F, B>(mut io: I, peer: Peer, slot: Slot, mut context: Context, service: S)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Fn(Request<Incoming>, Peer) -> F,
@@ -284,20 +293,25 @@ where
         count_error(limits.name, "http");
         tracing::debug!(listener = limits.name, %address, %error, "connection broke");
     }
-    if ended.is_err() || closes.load(Relaxed) {
-        linger(io).await;
+    // An idle connection that the drain ended has nothing under way; any other may have, whoever ended it.
+    let drained = *context.draining.borrow();
+    if ended.is_err() || closes.load(Relaxed) || !drained {
+        drop(slot);
+        if let Ok(_place) = context.lingering.try_acquire() {
+            linger(io, limits.linger_timeout).await;
+        }
     }
 }
 
 /// Ends our side, then takes what the client still sends until it has ended its own: closing a socket with unread bytes resets it,
 /// and the answer may be lost with it (RFC 9112 section 9.6).
-async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin, time: Duration) {
     let rest = async {
         io.shutdown().await?;
         tokio::io::copy(&mut io, &mut tokio::io::sink()).await
     };
     // Whatever goes wrong here, the socket is closed next.
-    let _ = timeout(LINGER_TIME, rest).await;
+    let _ = timeout(time, rest).await;
 }
 
 fn closes_connection<B>(answer: &Response<B>) -> bool {

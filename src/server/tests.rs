@@ -135,7 +135,8 @@ async fn an_answer_that_comes_before_the_body_is_read_arrives() {
     let encrypted = start(Some(Tls::load(files(&folder, false)).unwrap()), Limits::default()).await;
     let name = ServerName::try_from("localhost").unwrap();
     let stream = connector(&pair, None).connect(name, encrypted.connect().await).await.unwrap();
-    for answer in [put(plain.connect().await, BODY).await, put(stream, BODY).await] {
+    let unasked = put(plain.connect().await, "/", BODY).await;
+    for answer in [put(plain.connect().await, "/refused", BODY).await, put(stream, "/refused", BODY).await, unasked] {
         assert!(answer.unwrap().starts_with("HTTP/1.1 200"));
     }
     plain.stop().await;
@@ -143,8 +144,8 @@ async fn an_answer_that_comes_before_the_body_is_read_arrives() {
 }
 
 /// Sends all of a body that the server does not read, then reads the answer.
-async fn put(mut io: impl AsyncRead + AsyncWrite + Unpin, length: usize) -> std::io::Result<String> {
-    let head = format!("PUT /refused HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+async fn put(mut io: impl AsyncRead + AsyncWrite + Unpin, path: &str, length: usize) -> std::io::Result<String> {
+    let head = format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     io.write_all(head.as_bytes()).await?;
     io.write_all(&vec![0; length]).await?;
     io.shutdown().await?;
@@ -199,6 +200,46 @@ async fn connections_above_the_limit_wait_for_a_slot() {
     running.slow_may_end.notify_one();
     assert!(slow.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
     assert!(second.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
+    running.stop().await;
+}
+
+/// Gets its answer and then neither sends its body nor closes.
+async fn stay(running: &Running) -> TcpStream {
+    let mut io = running.connect().await;
+    io.write_all(b"PUT /refused HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+    let mut status = [0; 12];
+    io.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    io
+}
+
+#[tokio::test]
+async fn clients_that_stay_after_their_answer_hold_no_slot_and_are_bounded() {
+    let forever = Duration::from_secs(3600);
+    let limits = Limits {
+        max_connections: 1,
+        max_lingering: 1,
+        linger_timeout: forever,
+        drain_timeout: Duration::ZERO,
+        ..Limits::default()
+    };
+    let running = start(None, limits).await;
+    let mut first = stay(&running).await;
+    let mut second = stay(&running).await;
+    assert!(get(running.connect().await, "/").await.unwrap().starts_with("HTTP/1.1 200"));
+    // One is still read; what is sent to the other, which is closed for good, is answered with a reset.
+    let mut closed = 0;
+    for io in [&mut first, &mut second] {
+        let _ = io.read_to_end(&mut Vec::new()).await;
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if io.write_all(b"more").await.is_err() {
+                closed += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(closed, 1);
     running.stop().await;
 }
 

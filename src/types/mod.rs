@@ -12,5 +12,5 @@ mod time;
 pub use attributes::Attributes;
 pub use country::{Country, InvalidCountry};
 pub use id::{AttemptId, Generation, InvalidId, PolicyRevision, Pseudonym, RecordId, Ticket, UploadId, VersionId};
-pub use name::{BucketName, InstrumentId, InvalidName, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SubjectId};
+pub use name::{AccountId, BucketName, InstrumentId, InvalidName, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SubjectId};
 pub use time::Timestamp;

@@ -164,6 +164,10 @@ name!(
     PrincipalId, "principal id", identifier, open
 );
 name!(
+    /// Whom principals, buckets and objects belong to: what S3 calls the canonical user id.
+    AccountId, "account id", identifier, open
+);
+name!(
     /// One request, in every log line, response and ledger entry.
     RequestId, "request id", identifier, open
 );
@@ -183,7 +187,7 @@ macro_rules! shown {
     )*};
 }
 // Keys and subjects have no `Display`: whoever shows one has to write `as_str` and mean it.
-shown!(BucketName, SiteId, KeyId, InstrumentId, PrincipalId, RequestId);
+shown!(AccountId, BucketName, SiteId, KeyId, InstrumentId, PrincipalId, RequestId);
 
 #[cfg(test)]
 mod tests {

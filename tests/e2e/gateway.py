@@ -65,18 +65,19 @@ class FsSite:
 
 
 class S3Site:
-    """A site in a bucket of a real S3 server."""
+    """A site in a bucket of a real S3 server. `endpoint` is another address of the server, `more` is more settings."""
 
-    def __init__(self, name, country, server):
-        self.name, self.country, self.server = name, country, server
-        self.bucket = f"domicile-{name}"
+    def __init__(self, name, country, server, bucket=None, endpoint=None, more=""):
+        self.name, self.country, self.server, self.more = name, country, server, more
+        self.bucket = bucket or f"domicile-{name}"
+        self.endpoint = endpoint or server.endpoint
         self.client = server.client()
         self.client.create_bucket(Bucket=self.bucket)
 
     def config(self):
         return (
-            f'backend = "s3"\nendpoint = "{self.server.endpoint}"\nregion = "us-east-1"\n'
-            f'bucket = "{self.bucket}"\ncredentials-env = "{self._env_name()}"\n'
+            f'backend = "s3"\nendpoint = "{self.endpoint}"\nregion = "us-east-1"\n'
+            f'bucket = "{self.bucket}"\ncredentials-env = "{self._env_name()}"\n{self.more}'
         )
 
     def _env_name(self):
@@ -110,7 +111,7 @@ class S3Site:
 class Gateway:
     """One `domicile serve` over the given sites.
 
-    `s3` and `admin` are more lines of those tables, `extra` is more tables.
+    `s3` and `admin` are more lines of those tables, `extra` is more tables; `launcher` is a command that runs the binary.
     """
 
     def __init__(self, folder, sites, memory="256MiB", s3="", admin="", extra="", policies=None, gc_grace="1h"):
@@ -119,6 +120,7 @@ class Gateway:
         self.sites = {site.name: site for site in sites}
         self.s3_port, self.admin_port = free_port(), free_port()
         self.process = None
+        self.launcher = []
         (self.folder / "secret").write_text(SECRET_KEY)
         os.chmod(self.folder / "secret", 0o600)
         countries = sorted({site.country for site in sites})
@@ -180,7 +182,7 @@ country = "SG"
     def start(self, wait=True, **env):
         log = open(self.folder / "gateway.log", "ab")
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--config", self.config_file],
+            [*self.launcher, BINARY, "serve", "--config", self.config_file],
             env={**self.environment(), **env},
             stdout=log,
             stderr=log,

@@ -25,8 +25,14 @@ def weed():
 class Seaweed:
     access_key, secret_key = ACCESS_KEY, SECRET_KEY
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate=None, domain=None):
+        """With a `certificate`, and its key, also over TLS; with a `domain`, buckets are also its subdomains."""
         self.folder = pathlib.Path(folder)
+        self.more = [f"-s3.domainName={domain}"] if domain else []
+        if certificate:
+            self.tls_port = free_port()
+            cert, key = certificate
+            self.more += [f"-s3.port.https={self.tls_port}", f"-s3.cert.file={cert}", f"-s3.key.file={key}"]
         (self.folder / "data").mkdir(parents=True)
         (self.folder / "s3.json").write_text(
             '{"identities":[{"name":"gateway","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
@@ -59,7 +65,7 @@ class Seaweed:
             f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=0",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
             "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={self.folder}/s3.json",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.ip.bind=127.0.0.1",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.ip.bind=127.0.0.1", *self.more,
         ]  # fmt: skip
         log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(

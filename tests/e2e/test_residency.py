@@ -309,6 +309,32 @@ def test_an_auditor_reads_but_changes_nothing_and_is_recorded(filled):
     assert status == 200
     asked = filled.ledger()[before:]
     assert any(entry["kind"] == "audit-query" and "auditor" in str(entry["actor"]) for entry in asked), asked
+    paths = [
+        ("GET", "/v1/records?bucket=static-site&country=SG", {"bucket", "countries"}),
+        ("GET", "/v1/record?bucket=static-site&key=absent", {"bucket", "key"}),
+        ("GET", f"/v1/subjects/{AMNA}", {"subject"}),
+        ("GET", "/v1/subjects/nobody-at-all", {"subject"}),
+        ("GET", "/v1/policies", set()),
+        ("GET", "/v1/sites", set()),
+        ("GET", "/v1/keys", set()),
+        ("GET", "/v1/ledger/checkpoint", set()),
+    ]
+    before = len(filled.ledger())
+    for method, path, _ in paths:
+        filled.admin(method, path, role="auditor")
+    asked = [entry for entry in filled.ledger()[before:] if "auditor" in str(entry["actor"])]
+    for (method, path, fields), entry in zip(paths, asked, strict=True):
+        route = f"{method} {path.split('?')[0]}"
+        assert entry["query"]["route"].split("{")[0] in route, entry
+        assert fields <= entry.keys(), entry
+    subjects = [entry["subject"] for entry in asked if "subject" in entry]
+    assert len(set(subjects)) == 2 and AMNA not in str(asked)
+    before = len(filled.ledger())
+    assert filled.admin("DELETE", "/v1/subjects/nobody-at-all")[0] == 404
+    removed = [entry for entry in filled.ledger()[before:] if entry["kind"] == "subject-removed"]
+    assert [(entry["subject"], entry["outcome"]) for entry in removed] == [
+        (subjects[1], {"refused": {"code": "NoSuchSubject"}})
+    ]
     for method, path, text in [
         ("PUT", "/v1/subjects/somebody", {"attributes": {"residence": "PK"}}),
         ("DELETE", f"/v1/subjects/{AMNA}", None),

@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -13,42 +12,13 @@ import urllib.request
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 import wire
+from authority import Authority
 from gateway import ACCESS_KEY, SECRET_KEY, TOKENS
 
 PK = {"domicile-subject": "subject-in-no-log", "domicile-residence": "PK"}
-
-
-class Authority:
-    """A certificate authority of one test."""
-
-    def __init__(self, folder, name):
-        self.folder, self.name = folder, name
-        self.key, self.certificate = folder / f"{name}.key", folder / f"{name}.pem"
-        self._openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate,
-        )  # fmt: skip
-
-    def _openssl(self, *arguments):
-        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-    def issue(self, name):
-        """Key and certificate for 127.0.0.1."""
-        key, request, certificate = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
-        extensions = self.folder / "extensions"
-        extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
-        self._openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", key, "-out", request,
-        )  # fmt: skip
-        self._openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "2",
-            "-extfile", extensions, "-out", certificate,
-        )  # fmt: skip
-        return certificate, key
 
 
 @pytest.fixture
@@ -265,9 +235,86 @@ def test_slow_heads_are_cut_off(make_gateway):
 def test_readiness_and_metrics(gateway):
     gateway.client().put_object(Bucket="media", Key="key", Body=b"x", Metadata=PK)
     status, ready = gateway.admin("GET", "/readyz", role=None)
-    assert status == 200 and ready["ready"]
+    assert status == 200 and ready == {"ready": True}
+    status, ready = gateway.admin("GET", "/readyz", role="auditor")
+    assert status == 200 and any(part["name"].startswith("site:") for part in ready["components"]), ready
     status, text = gateway.admin("GET", "/metrics", role=None)
     assert status == 200 and "# TYPE" in text
     assert "subject-in-no-log" not in text and "media/key" not in text
     status, document = gateway.admin("GET", "/openapi.json", role=None)
     assert status == 200 and "/v1/records" in document["paths"]
+
+
+def other_client(gateway, access_key):
+    return boto3.client(
+        "s3",
+        endpoint_url=gateway.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+    )
+
+
+def refused(client):
+    try:
+        client.list_buckets()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+def test_keys_rotate_without_a_restart(gateway):
+    """Old and new overlap; a wrong file changes nothing; SIGHUP does what the admin API does."""
+    text = gateway.config_file.read_text()
+    pair = f'access-key-id = "{ACCESS_KEY}"\nsecret-file = "{gateway.folder}/secret"\n'
+    assert pair in text
+    bare = text.replace(pair, "")
+    head, tokens = bare.split("[[token]]", 1)
+
+    def credentials(*ids):
+        tables = "".join(
+            f'[[principal.credential]]\naccess-key-id = "{name}"\nsecret-file = "{gateway.folder}/secret"\n{end}\n'
+            for name, end in ids
+        )
+        return f"{head}{tables}[[token]]{tokens}"
+
+    old, new = gateway.client(), other_client(gateway, "SUCCESSOR")
+    assert refused(old) is None and refused(new) == "InvalidAccessKeyId"
+
+    gateway.config_file.write_text(credentials((ACCESS_KEY, ""), ("SUCCESSOR", "")))
+    status, _ = gateway.admin("POST", "/v1/config/reload", role="auditor")
+    assert status == 403 and refused(new) == "InvalidAccessKeyId"
+    status, view = gateway.admin("POST", "/v1/config/reload", role="operator")
+    assert status == 200 and view["access_keys"] == 2
+    assert refused(old) is None and refused(new) is None
+
+    gateway.config_file.write_text(credentials((ACCESS_KEY, "not-after = 2020-01-01T00:00:00Z"), ("SUCCESSOR", "colour = 1")))
+    status, problem = gateway.admin("POST", "/v1/config/reload", role="operator")
+    assert status == 422 and "colour" in str(problem["diagnostics"])
+    assert refused(old) is None and refused(new) is None
+
+    gateway.config_file.write_text(credentials((ACCESS_KEY, "not-after = 2020-01-01T00:00:00Z"), ("SUCCESSOR", "")))
+    gateway.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 10
+    while refused(old) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert refused(old) == "InvalidAccessKeyId" and refused(new) is None
+    assert SECRET_KEY not in gateway.log()
+
+
+def test_unsigned_bodies_may_be_wanted_over_tls_only(make_gateway):
+    for setting, wanted in [("", 200), ('unsigned-payload = "tls-only"', 403)]:
+        gateway = make_gateway(s3=setting)
+        client = gateway.client()
+        client.create_bucket(Bucket="media")
+        url = other_client(gateway, ACCESS_KEY).generate_presigned_url("put_object", Params={"Bucket": "media", "Key": "key", "Metadata": PK})
+        headers = {f"x-amz-meta-{name}": value for name, value in PK.items()}
+        request = urllib.request.Request(url, data=b"x", method="PUT", headers=headers)
+        try:
+            status = urllib.request.urlopen(request).status
+        except urllib.error.HTTPError as error:
+            status = error.code
+        assert status == wanted
+        client.put_object(Bucket="media", Key="signed", Body=b"x", Metadata=PK)
+        assert client.get_object(Bucket="media", Key="signed")["Body"].read() == b"x"

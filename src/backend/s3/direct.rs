@@ -156,7 +156,7 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::{HostRules, Permissions, Principal, Principals, S3Authenticator};
+    use crate::authn::{AccessKey, HostRules, Permissions, Principal, Principals, S3Authenticator};
     use crate::backend::S3Credentials;
     use crate::types::PrincipalId;
 
@@ -179,8 +179,7 @@ mod tests {
     fn our_own_front_accepts_the_signature() {
         let principal = Principal {
             id: PrincipalId::new("gateway").unwrap(),
-            access_key_id: "SITEKEY".to_owned(),
-            secret: "secret".to_owned().into(),
+            access_keys: vec![AccessKey::new("SITEKEY", "secret".to_owned().into())],
             buckets: vec!["*".parse().unwrap()],
             allow: Permissions::ALL,
             country: None,

@@ -32,11 +32,19 @@ where
 }
 
 /// A failed request about the bucket as a whole.
-pub(super) fn of_bucket<E>(site: &SiteId, error: SdkError<E>) -> BackendError
+pub(super) fn of_bucket<E>(site: &SiteId, bucket: &str, error: SdkError<E>) -> BackendError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    translate(site, None, error)
+    // Answers to HEAD have no code that tells an absent bucket from anything else that is absent.
+    let absent = matches!(&error, SdkError::ServiceError(answer) if answer.raw().status().as_u16() == 404);
+    match translate(site, None, error) {
+        BackendError::Refused { site, cause, .. } if absent => {
+            let reason = format!("there is no bucket `{bucket}` at the endpoint: create it, or correct `bucket` or `endpoint`");
+            BackendError::Refused { site, reason, cause }
+        }
+        other => other,
+    }
 }
 
 fn translate<E>(site: &SiteId, name: Option<&BlobName>, error: SdkError<E>) -> BackendError

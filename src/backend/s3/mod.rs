@@ -189,7 +189,11 @@ impl Backend for S3Backend {
         while found.len() < limit {
             let page = LIST_PAGE.min(limit - found.len());
             let request = self.client.list_objects_v2().bucket(&self.bucket).set_start_after(after.clone());
-            let answer = request.max_keys(page as i32).send().await.map_err(|failure| error::of_bucket(&self.site, failure))?;
+            let answer = request
+                .max_keys(page as i32)
+                .send()
+                .await
+                .map_err(|failure| error::of_bucket(&self.site, &self.bucket, failure))?;
             found.extend(answer.contents().iter().filter_map(blob_info));
             let last = answer.contents().last().and_then(|object| object.key()).map(str::to_owned);
             if !answer.is_truncated().unwrap_or(false) || last.is_none() {
@@ -205,7 +209,7 @@ impl Backend for S3Backend {
 
     async fn probe(&self) -> Result<(), BackendError> {
         let outcome = self.client.head_bucket().bucket(&self.bucket).send().await;
-        outcome.map(|_| ()).map_err(|failure| error::of_bucket(&self.site, failure))
+        outcome.map(|_| ()).map_err(|failure| error::of_bucket(&self.site, &self.bucket, failure))
     }
 }
 

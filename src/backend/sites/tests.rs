@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, error::Error};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::{
-    backend::{KnownSites, SiteLimits, memory::MemoryBackend},
+    backend::{KnownSites, S3Backend, S3Config, S3Credentials, SiteLimits, memory::MemoryBackend},
     kms::SecretKey,
     residency::SiteSpec,
     seal::{BlobName, MarkerContent, SealTarget, SealedBlob, seal_marker},
@@ -77,6 +78,41 @@ async fn a_new_site_gets_a_marker_and_each_start_counts_up() {
     assert!(first.is_up(&id()));
     assert_eq!(verify(&sites(&backend, &known)).await.unwrap(), Claim { epoch: 2, created: false });
     assert_eq!(known.0.lock()[&id()], 2);
+}
+
+/// A service that makes a bucket of whatever name on the first write, and the methods that it was asked for.
+async fn eager_service() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") && connection.read_buf(&mut head).await.unwrap_or(0) > 0 {}
+            let method = String::from_utf8_lossy(&head).split(' ').next().unwrap_or_default().to_owned();
+            let status = if method == "PUT" { "200 OK" } else { "404 Not Found" };
+            log.lock().push(method);
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            drop(connection.write_all(answer.as_bytes()).await);
+        }
+    });
+    (endpoint, asked)
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_not_made_by_its_marker() {
+    let (endpoint, asked) = eager_service().await;
+    let credentials = S3Credentials { access_key_id: "id".to_owned(), secret_access_key: "secret".to_owned().into() };
+    let backend = S3Backend::new(id(), &S3Config::new(&endpoint, "us-east-1", "mistyped", credentials)).unwrap();
+    let spec = SiteSpec { id: id(), country: country("PK"), key: KeyId::new("pk").unwrap() };
+    let site = Site::new(spec, Arc::new(backend), SiteLimits::default());
+    let known: Arc<Memory> = Arc::default();
+    let sites = Sites::new(vec![site], Installation::new([1; 16], site_key(), known.clone()));
+    let error = verify(&sites).await.unwrap_err();
+    assert!(error.to_string().contains("no bucket `mistyped`") && error.to_string().contains("create it"), "{error}");
+    assert!(error.is_transient(), "it is asked again, and found once it is there");
+    assert!(asked.lock().iter().all(|method| method == "HEAD") && known.0.lock().is_empty(), "{asked:?}");
 }
 
 #[tokio::test]

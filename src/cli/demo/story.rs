@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Demo;
 use super::s3::{Answer, Write};
 use super::sites::SiteFolder;
+use crate::cli::args::LedgerVerifyArgs;
 use crate::cli::output::text;
 use crate::cli::{Failure, Output, Table, ledger};
 
@@ -134,7 +135,7 @@ impl Demo {
         heading(out, "6. The ledger, exported and verified offline")?;
         let file = self.folder.join("ledger.ndjson");
         ledger::export(0, Some(&file), &self.remote, out)?;
-        ledger::verify(&file, &[], out)
+        ledger::verify(&LedgerVerifyArgs { file: Some(file), ..LedgerVerifyArgs::default() }, out)
     }
 
     fn subject(&self, id: &str, residence: &str) -> Result<(), Failure> {

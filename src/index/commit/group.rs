@@ -258,6 +258,7 @@ impl<'a> Group<'a> {
             return Ok(());
         }
         let head = self.head();
+        let directory_changes = self.overlay.keys().any(|row| row.first() == Some(&keys::kind::SUBJECT));
         let batch = self.batch(head)?;
         fail::fail_point!("index::before-apply");
         self.inner.engine.apply(batch)?;
@@ -275,6 +276,9 @@ impl<'a> Group<'a> {
         drop(published);
         *self.inner.head.lock() = head;
         *self.inner.policy.lock() = self.state.policy;
+        if directory_changes {
+            self.inner.directory_changes.fetch_add(1, Ordering::Release);
+        }
         self.forget_resolved();
         Ok(())
     }

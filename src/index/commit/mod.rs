@@ -126,8 +126,8 @@ impl Committer {
             group.write_lasting_intents();
         }
         let result = group.apply();
-        fail::fail_point!("index::after-sync");
         for (answer, planned, place) in waiting {
+            fail::fail_point!("index::after-sync");
             let answered = match &result {
                 Ok(()) => planned,
                 Err(error) => Err(CommitError::Fatal(error.clone())),

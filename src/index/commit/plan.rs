@@ -255,12 +255,14 @@ impl Group<'_> {
         self.queue(draft, Waste::Upload { record: upload.record, at, upload: upload.id }, why)
     }
 
-    fn subject_key(&self, key: WrappedSubjectKey, rewrap: bool) -> Planned {
+    fn subject_key(&self, mut key: WrappedSubjectKey, rewrap: bool) -> Planned {
         let row = keys::subject_key(&key.key, &key.owner);
-        if let Some(old) = self.row::<WrappedSubjectKey>(&row)?
-            && (old.generation > key.generation || (old.generation == key.generation && !rewrap))
-        {
-            return Err(CommitError::KeyExists(Box::new(old)));
+        match self.row::<WrappedSubjectKey>(&row)? {
+            Some(old) if old.generation == key.generation && old.wrapped == key.wrapped => key.sites.extend(old.sites),
+            Some(old) if old.generation > key.generation || (old.generation == key.generation && !rewrap) => {
+                return Err(CommitError::KeyExists(Box::new(old)));
+            }
+            _ => {}
         }
         let mut draft = Draft::default();
         draft.put(row, sealed(&key)?);

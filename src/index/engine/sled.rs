@@ -6,6 +6,7 @@
 use std::{
     fs::File,
     ops::Bound,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
@@ -31,10 +32,10 @@ impl SledEngine {
     /// 256 MB of cache.
     pub const DEFAULT_CACHE_BYTES: u64 = 256 * 1024 * 1024;
 
-    /// Opens the database in `folder`, or creates it.
+    /// Opens the database in `folder`, or creates it; a folder that it makes is for this user alone.
     pub fn open(folder: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         let failed = |reason: String| EngineError::Open { folder: folder.display().to_string(), reason };
-        std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(error.to_string()))?;
         remove_unfinished_snapshots(folder).map_err(|error| failed(error.to_string()))?;
         let db = ::sled::Config::new()
             .path(folder)

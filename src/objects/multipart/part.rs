@@ -7,6 +7,7 @@ use crate::objects::ingest::Ingest;
 use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
+use crate::objects::standing::Standing;
 use crate::objects::{Body, ExpectedChecksum, ObjectError, Objects, PartRequest, Request, StoredPart};
 use crate::residency::{Origin, SourceFacts};
 
@@ -66,6 +67,7 @@ impl Objects {
             sites: open.targets.iter().map(|target| target.seal.site().clone()).collect(),
             started: self.clock.now(),
         });
+        fail::fail_point!("objects::intent-declared", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let ingest = Ingest {
             memory: &self.memory,
             targets: &open.targets,
@@ -76,7 +78,10 @@ impl Objects {
             content_md5: new.content_md5,
             checksum,
         };
-        let (hashes, receipts) = ingest.extents(body, Some(&mut intent)).await?;
+        let place = (self, &*open.bucket, &open.upload.key);
+        let decision = (open.placement.clone(), &*new.sources);
+        let mut standing = Standing::of_request(*request, Kind::UploadPart, place, decision, None);
+        let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
         let entry = PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
         let part = Part { entry, modified: self.clock.now() };
         let event = self.event(request, Kind::UploadPart, &open.bucket.name, Some(&open.upload.key));
@@ -86,10 +91,11 @@ impl Objects {
             upload: open.upload.id,
             part,
             receipts,
-            basis: open.placement.basis(),
+            basis: standing.placement().basis(),
             origins: new.origins,
         };
-        let decided = Decided { bucket: &open.bucket, key: &open.upload.key, placement: &open.placement, sources: &new.sources };
+        let decided =
+            Decided { bucket: &open.bucket, key: &open.upload.key, placement: standing.placement(), sources: &new.sources };
         self.commit_decided(request, decided, event, |placement| {
             let mut put = PutPartChange { basis: placement.basis(), ..put.clone() };
             // What binds this caller binds the whole, also when another one completes it.

@@ -15,7 +15,7 @@ impl Objects {
     pub async fn upload_part_copy(&self, request: &Request<'_>, copy: PartCopyRequest) -> Result<StoredPart, ObjectError> {
         check_part_number(copy.number)?;
         let open = self.resume_upload(request, Kind::UploadPart, &copy.bucket, &copy.key, copy.upload).await?;
-        let (record, facts) = self.copy_source(request, &copy.source).await?;
+        let (record, facts, _pin) = self.copy_source(request, &copy.source).await?;
         let sources = vec![facts];
         let origins = match self.residency.satisfies(open.placement.record(), &sources) {
             Ok(origins) => origins,

@@ -1,6 +1,6 @@
 //! CompleteMultipartUpload.
 
-use http::{HeaderMap, Response, uri::Scheme};
+use http::Response;
 
 use super::Context;
 use super::upload::{checksum_elements, upload_id, version_header};
@@ -10,7 +10,6 @@ use crate::s3::body::RequestBody;
 use crate::s3::conditions;
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{full_object_checksum, text};
-use crate::s3::percent;
 use crate::s3::response::{ResponseBody, document, set_encryption, set_residence};
 use crate::s3::xml::{self, Element, NAMESPACE, XmlWriter};
 
@@ -35,7 +34,7 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let complete = CompleteRequest { bucket: bucket.clone(), key: key.clone(), upload, parts, condition, checksum, size };
     let stored = context.objects.complete_upload(&context.request, complete).await?;
     let mut xml = XmlWriter::document("CompleteMultipartUploadResult", Some(NAMESPACE));
-    xml.text("Location", &location(&context.scheme, headers, &format!("/{bucket}/{}", percent::encode(key.as_str()))));
+    xml.text("Location", &context.address.of_object(bucket, key));
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.etag("ETag", stored.etag);
@@ -47,12 +46,6 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     set_encryption(response.headers_mut());
     set_residence(response.headers_mut(), &stored.residence);
     Ok(response)
-}
-
-/// The object's address as the client would write it.
-fn location(scheme: &Scheme, headers: &HeaderMap, path: &str) -> String {
-    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("{scheme}://{host}{path}")
 }
 
 fn parts(body: &[u8]) -> Result<Vec<CompletePart>, S3Error> {
@@ -80,13 +73,6 @@ fn part(element: &Element) -> Result<CompletePart, S3Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_location_has_the_scheme_of_the_connection() {
-        let headers = HeaderMap::from_iter([(http::header::HOST, http::HeaderValue::from_static("s3.example.com:9000"))]);
-        assert_eq!(location(&Scheme::HTTPS, &headers, "/b/k"), "https://s3.example.com:9000/b/k");
-        assert_eq!(location(&Scheme::HTTP, &headers, "/b/k"), "http://s3.example.com:9000/b/k");
-    }
 
     #[test]
     fn parts_are_read_with_their_checksums() {

@@ -24,8 +24,9 @@ mod upload;
 mod upload_part;
 mod upload_part_copy;
 
-use http::{HeaderMap, Response, request::Parts, uri::Scheme};
+use http::{HeaderMap, Response, request::Parts};
 
+use super::address::Address;
 use super::body::RequestBody;
 use super::errors::S3Error;
 use super::operation::Operation;
@@ -42,8 +43,8 @@ pub(super) struct Context<'a> {
     pub(super) parts: &'a Parts,
     pub(super) query: Query<'a>,
     pub(super) target: Target,
-    /// Of the connection that the request came over.
-    pub(super) scheme: Scheme,
+    /// Where clients reach the gateway.
+    pub(super) address: Address<'a>,
     pub(super) region: &'a str,
 }
 

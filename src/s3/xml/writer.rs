@@ -61,6 +61,20 @@ impl XmlWriter {
         self.close(name);
     }
 
+    /// An element with attributes and elements.
+    pub(crate) fn element_with(&mut self, name: &str, attributes: &[(&str, &str)], content: impl FnOnce(&mut Self)) {
+        self.text.push('<');
+        self.text.push_str(name);
+        for (attribute, value) in attributes {
+            let _ = write!(self.text, " {attribute}=\"");
+            escape(value, &mut self.text);
+            self.text.push('"');
+        }
+        self.text.push('>');
+        content(self);
+        self.close(name);
+    }
+
     /// Text directly in the element that is open, for a root that has no children.
     pub(crate) fn content(&mut self, value: &str) {
         escape(value, &mut self.text);
@@ -122,10 +136,12 @@ mod tests {
         xml.etag("E", "0-2");
         xml.optional("N", None);
         xml.element("C", |xml| xml.plain("D", 7));
+        xml.element_with("F", &[("a", "\"<"), ("b", "2")], |xml| xml.plain("G", 8));
         assert_eq!(
             std::str::from_utf8(&xml.finish()).unwrap(),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"urn:x\"><K>a&lt;b&gt;&amp;&quot;c&quot;&#x0;&#x1;&#xd;&#xa;&#x9;&#x85;\
-             &#xffff;گ💩</K><E>&quot;0-2&quot;</E><C><D>7</D></C></R>"
+             &#xffff;گ💩</K><E>&quot;0-2&quot;</E><C><D>7</D></C>\
+             <F a=\"&quot;&lt;\" b=\"2\"><G>8</G></F></R>"
         );
     }
 }

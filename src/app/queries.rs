@@ -1,0 +1,98 @@
+//! What the ledger says of a question: names as pseudonyms, countries, times and numbers as they are.
+
+use crate::admin::Query;
+use crate::audit::{Asked, Event};
+use crate::index::RecordsQuery;
+use crate::kms::Pseudonyms;
+
+/// Adds to `event` what was asked.
+pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) -> Event {
+    let mut asked = Asked { route: query.route(), ..Asked::default() };
+    let event = match query {
+        Query::Records(filter) => records(pseudonyms, filter, event, &mut asked),
+        Query::Record(bucket, key, version) => {
+            Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version, ..event }
+        }
+        Query::Explain(request) => {
+            asked.principal = request.principal.as_ref().map(|id| pseudonyms.principal(id));
+            let (bucket, key) = (pseudonyms.bucket(&request.bucket), pseudonyms.key(&request.bucket, &request.key));
+            Event { bucket: Some(bucket), key: Some(key), ..event }
+        }
+        Query::Subject(subject) => Event { subject: Some(pseudonyms.subject(subject)), ..event },
+        Query::LedgerEntries { from, limit } => {
+            asked.from = Some(from);
+            asked.limit = u64::try_from(limit).ok();
+            event
+        }
+        Query::Summary | Query::Policies | Query::LedgerHead | Query::Sites | Query::Keys => event,
+    };
+    Event { query: Some(Box::new(asked)), ..event }
+}
+
+fn records(pseudonyms: &Pseudonyms, filter: &RecordsQuery, event: Event, asked: &mut Asked) -> Event {
+    let RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor } = filter;
+    asked.prefix = bucket.as_ref().zip(prefix.as_ref()).map(|(bucket, prefix)| pseudonyms.prefix(bucket, prefix));
+    asked.site = site.as_ref().map(|site| pseudonyms.site(site));
+    asked.instrument = instrument.as_ref().map(|instrument| pseudonyms.instrument(instrument));
+    asked.since = since.map(|since| since.to_rfc3339());
+    asked.until = until.map(|until| until.to_rfc3339());
+    asked.limit = u64::try_from(*limit).ok();
+    asked.continued = cursor.is_some();
+    Event {
+        bucket: bucket.as_ref().map(|bucket| pseudonyms.bucket(bucket)),
+        subject: subject.as_ref().map(|subject| pseudonyms.subject(subject)),
+        countries: country.iter().copied().collect(),
+        ..event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Actor, Kind};
+    use crate::kms::SecretKey;
+    use crate::types::{BucketName, ObjectKey, SiteId, SubjectId, Timestamp};
+
+    fn line(pseudonyms: &Pseudonyms, query: Query<'_>) -> String {
+        serde_json::to_string(&describe(pseudonyms, query, Event::new(Kind::AuditQuery, Actor::System))).unwrap()
+    }
+
+    #[test]
+    fn an_entry_says_what_was_asked_and_names_nobody() {
+        let pseudonyms = Pseudonyms::new(SecretKey::random());
+        let bucket = BucketName::new("media").unwrap();
+        let key = ObjectKey::new("holiday.jpg").unwrap();
+        let subject = SubjectId::new("ayesha").unwrap();
+        let site = SiteId::new("pk-khi").unwrap();
+        let filter = RecordsQuery {
+            bucket: Some(bucket.clone()),
+            prefix: Some("holiday".to_owned()),
+            subject: Some(subject.clone()),
+            country: Some("PK".parse().unwrap()),
+            site: Some(site.clone()),
+            since: Some(Timestamp::from_seconds(0)),
+            limit: 7,
+            cursor: Some("00".to_owned()),
+            ..RecordsQuery::default()
+        };
+        let records = line(&pseudonyms, Query::Records(&filter));
+        for part in [
+            format!("\"bucket\":\"{}\"", pseudonyms.bucket(&bucket)),
+            format!("\"subject\":\"{}\"", pseudonyms.subject(&subject)),
+            format!("\"prefix\":\"{}\"", pseudonyms.prefix(&bucket, "holiday")),
+            format!("\"site\":\"{}\"", pseudonyms.site(&site)),
+            "\"countries\":[\"PK\"]".to_owned(),
+            "\"route\":\"GET /v1/records\"".to_owned(),
+            "\"since\":\"1970-01-01T00:00:00.000Z\",\"limit\":7,\"continued\":true".to_owned(),
+        ] {
+            assert!(records.contains(&part), "{part} in {records}");
+        }
+        let record = line(&pseudonyms, Query::Record(&bucket, &key, None));
+        assert!(record.contains(&pseudonyms.key(&bucket, &key).to_string()), "{record}");
+        let one = line(&pseudonyms, Query::Subject(&subject));
+        assert!(one.contains(&pseudonyms.subject(&subject).to_string()), "{one}");
+        for name in ["media", "holiday", "ayesha", "khi"] {
+            assert!([&records, &record, &one].iter().all(|line| !line.contains(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The data of a gateway that is not running.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{StartError, open};
+use crate::clock::SystemClock;
+use crate::config;
+use crate::index::{SledEngine, StoredLedger};
+use crate::kms::{Keyring, KmsError, SecretKey};
+
+/// The index in a data folder. While it is open no gateway starts there.
+pub struct StoppedIndex {
+    engine: SledEngine,
+    _lock: File,
+}
+
+/// Why the data cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoppedError {
+    /// Not a data folder, or one that no gateway has used.
+    #[error("there is no index at `{}`", .0.display())]
+    NoIndex(PathBuf),
+    /// It does not open.
+    #[error(transparent)]
+    Open(#[from] StartError),
+    /// The keyring does not open.
+    #[error(transparent)]
+    Keyring(#[from] KmsError),
+}
+
+impl StoppedIndex {
+    /// Opens the index as the start of a gateway does, which completes what a crash interrupted, but changes no row.
+    ///
+    /// # Errors
+    /// [`StartError::Locked`] while a gateway runs there.
+    pub fn open(data_dir: &Path) -> Result<Self, StoppedError> {
+        let folder = open::index_folder(data_dir);
+        if !folder.join("db").is_file() {
+            return Err(StoppedError::NoIndex(folder));
+        }
+        let lock = open::lock(data_dir)?;
+        let engine = SledEngine::open(&folder, SledEngine::DEFAULT_CACHE_BYTES).map_err(StartError::from)?;
+        Ok(Self { engine, _lock: lock })
+    }
+
+    /// The ledger.
+    ///
+    /// # Errors
+    /// When its head cannot be read.
+    pub fn ledger(&self) -> Result<StoredLedger<'_>, StoppedError> {
+        Ok(StoredLedger::open(&self.engine).map_err(StartError::from)?)
+    }
+}
+
+/// The key that authenticates the ledger's head, from the keyring given or the one that an installation without a configuration keeps in
+/// its data folder. `None` when that one is not there.
+///
+/// # Errors
+/// When the keyring does not open.
+pub fn ledger_key(data_dir: &Path, keyring: Option<(&Path, &Path)>) -> Result<Option<SecretKey>, StoppedError> {
+    let own = config::Keyring::in_folder(data_dir);
+    let (path, identity) = keyring.unwrap_or((&own.path, &own.identity_file));
+    if keyring.is_none() && !(path.exists() && identity.exists()) {
+        return Ok(None);
+    }
+    Ok(Some(Keyring::open(path, identity, Arc::new(SystemClock))?.ledger_key()))
+}

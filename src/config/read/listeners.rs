@@ -1,0 +1,43 @@
+//! `[s3]` and `[admin]`.
+
+use std::net::SocketAddr;
+
+use super::{Reader, endpoint, owned, section};
+use crate::authn::UnsignedPayload;
+use crate::config::{Admin, S3, Tls};
+use crate::diagnostics::Table;
+
+impl Reader<'_> {
+    pub(super) fn s3(&self, table: &Table<'_>) -> S3 {
+        S3 {
+            listen: listen(table).unwrap_or(S3::DEFAULT_LISTEN),
+            region: table.str("region").unwrap_or(S3::DEFAULT_REGION).to_owned(),
+            base_domains: owned(table.string_list("base-domains")),
+            external_hosts: owned(table.string_list("external-hosts")),
+            external_url: table.optional("external-url").and_then(endpoint),
+            unsigned_payload: table
+                .optional("unsigned-payload")
+                .and_then(|item| item.one_of(&[("allow", UnsignedPayload::Allow), ("tls-only", UnsignedPayload::TlsOnly)]))
+                .unwrap_or_default(),
+            tls: self.tls(table),
+        }
+    }
+
+    pub(super) fn admin(&self, table: &Table<'_>) -> Admin {
+        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
+    }
+
+    fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
+        section(parent, "tls", |table| {
+            let cert = self.required_path(table, "cert");
+            let key = self.required_path(table, "key");
+            let client_ca = table.str("client-ca").map(|path| self.folder.join(path));
+            Some(Tls { cert: cert?, key: key?, client_ca })
+        })
+        .flatten()
+    }
+}
+
+fn listen(table: &Table<'_>) -> Option<SocketAddr> {
+    table.optional("listen")?.parsed_as("an IP address and a port, such as \"127.0.0.1:9000\", \"0.0.0.0:9000\" or \"[::]:9000\"")
+}

@@ -1,0 +1,140 @@
+//! Each way of a write through a gateway, failed at each of its points.
+
+use std::time::Duration;
+
+use tokio::sync::RwLock;
+
+use crate::{
+    acts::{self, Act},
+    harness::{Copies, Data, How},
+    inventory::Inventory,
+    stock,
+};
+
+/// Held for writing by whoever sets failpoints in this process.
+pub(crate) static POINTS: RwLock<()> = RwLock::const_new(());
+
+/// Whether the act happened although it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Happens {
+    Never,
+    Always,
+    Either,
+}
+
+use Copies::{Also, First};
+use Happens::{Always, Either, Never};
+use How::{Crash, Error, Fatal};
+
+/// Fails `act` at `point`, looks at what is left, starts again, and does what did not happen.
+async fn fails(act: Act, point: &str, how: How, happens: Happens) {
+    let _shared = POINTS.read().await;
+    let case = format!("{act:?} at {point}, {how:?}");
+    let data = Data::new(if act == Act::Queue { First } else { Also });
+    data.fail(act, point, how).await;
+
+    let left = Inventory::of(&data).await;
+    assert!(left.missing.is_empty(), "{case}: {left:?}");
+    // What the process leaves that dies, or whose index does, before the attempt has lasted long enough for an intent. The others have a name.
+    assert!(dies_early(point, how) || left.unnamed.is_empty(), "{case}: {left:?}");
+    assert!(how != Error || left.intended.is_empty(), "{case}: {left:?}");
+    // A person's first write makes a key that only its commit names; until then it opens nothing.
+    assert!(point == "objects::subject-key-stored" || left.keys.is_empty(), "{case}: {left:?}");
+
+    let gateway = data.start(Duration::from_secs(3600)).await;
+    let client = &gateway.client;
+    if act == Act::FirstStart {
+        stock::prepare(client, act).await;
+    }
+    stock::check(client, act).await;
+    let happened = act.happened(client).await;
+    assert!(happens == Either || happened == (happens == Always), "{case}: it happened is {happened}");
+    if happened && act == Act::Complete {
+        // A client that missed the answer asks again.
+        assert_eq!(acts::complete(client, &data.upload()).await, Ok(()), "{case}: once more");
+    }
+    if !happened {
+        assert_eq!(act.perform(client).await, Ok(()), "{case}: once more");
+    }
+    assert!(act.happened(client).await, "{case}");
+    stock::check(client, act).await;
+    gateway.stop().await;
+
+    let last = settle(&data).await;
+    assert_eq!(last.rows_of_garbage + last.queued, 0, "{case}: {last:?}");
+    assert!(last.garbage.is_empty() && last.missing.is_empty(), "{case}: {last:?}");
+    assert_eq!((last.intended, last.unnamed, last.keys), (left.intended, left.unnamed, left.keys), "{case}");
+}
+
+fn dies_early(point: &str, how: How) -> bool {
+    how != Error && point.starts_with("index::")
+}
+
+/// Runs the gateway until its background work is done.
+async fn settle(data: &Data) -> Inventory {
+    for _ in 0..20 {
+        let found = Inventory::of(data).await;
+        if found.rows_of_garbage + found.queued == 0 {
+            return found;
+        }
+        let gateway = data.start(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        gateway.stop().await;
+    }
+    Inventory::of(data).await
+}
+
+macro_rules! failing {
+    ($($test:ident: $act:ident at $point:literal is [$($how:ident $happens:ident),+];)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            tokio::join!($(fails(Act::$act, $point, $how, $happens)),+);
+        })+
+    };
+}
+
+failing! {
+    a_key_of_a_person_that_is_stored_and_not_committed: PutNew at "objects::subject-key-stored" is [Crash Never, Error Never];
+    an_attempt_that_has_not_written: PutNew at "objects::intent-declared" is [Crash Never, Error Never];
+    one_copy_of_two_is_stored: Overwrite at "objects::copy-stored" is [Crash Never, Error Never];
+    one_copy_of_two_is_stored_of_an_extent: PutLarge at "objects::copy-stored" is [Crash Never, Error Never];
+    an_extent_is_stored: PutLarge at "objects::extent-stored" is [Crash Never, Error Never];
+    all_extents_and_no_manifest: PutLarge at "objects::before-manifest" is [Crash Never, Error Never];
+    a_record_that_is_stored_and_not_committed: Overwrite at "objects::before-commit" is [Crash Never, Error Never];
+    a_large_record_that_is_stored_and_not_committed: PutLarge at "objects::before-commit" is [Crash Never, Error Never];
+    a_record_that_is_committed_and_not_answered: Overwrite at "objects::after-commit" is [Crash Always, Error Always];
+    a_record_whose_commit_fails: Overwrite at "index::before-apply" is [Crash Never];
+    a_record_whose_commit_is_not_synced: Overwrite at "index::after-apply" is [Crash Either, Fatal Either];
+    a_record_whose_commit_is_synced: Overwrite at "index::after-sync" is [Crash Always];
+
+    a_delete_whose_commit_fails: Delete at "index::before-apply" is [Crash Never];
+    a_delete_whose_commit_is_not_synced: Delete at "index::after-apply" is [Crash Either, Fatal Either];
+    a_delete_whose_commit_is_synced: Delete at "index::after-sync" is [Crash Always];
+    a_new_bucket_whose_commit_fails: CreateBucket at "index::before-apply" is [Crash Never];
+    a_new_bucket_whose_commit_is_not_synced: CreateBucket at "index::after-apply" is [Crash Either, Fatal Either];
+    a_new_bucket_whose_commit_is_synced: CreateBucket at "index::after-sync" is [Crash Always];
+    a_bucket_whose_deletion_fails: DeleteBucket at "index::before-apply" is [Crash Never];
+    a_bucket_whose_deletion_is_not_synced: DeleteBucket at "index::after-apply" is [Crash Either, Fatal Either];
+    a_bucket_whose_deletion_is_synced: DeleteBucket at "index::after-sync" is [Crash Always];
+
+    a_new_upload_that_is_not_committed: CreateUpload at "objects::before-commit" is [Crash Never, Error Never];
+    a_new_upload_that_is_committed_and_not_answered: CreateUpload at "objects::after-commit" is [Crash Always, Error Always];
+    a_part_that_has_not_written: UploadPart at "objects::intent-declared" is [Crash Never, Error Never];
+    a_part_with_one_copy_of_an_extent: UploadPart at "objects::copy-stored" is [Crash Never, Error Never];
+    a_part_with_some_extents: UploadPart at "objects::extent-stored" is [Crash Never, Error Never];
+    a_part_that_is_stored_and_not_committed: UploadPart at "objects::before-commit" is [Crash Never, Error Never];
+    a_part_that_is_committed_and_not_answered: UploadPart at "objects::after-commit" is [Crash Always, Error Always];
+    a_completion_with_one_copy_of_the_manifest: Complete at "objects::copy-stored" is [Crash Never, Error Never];
+    a_completion_that_is_not_committed: Complete at "objects::before-commit" is [Crash Never, Error Never];
+    a_completion_that_is_committed_and_not_answered: Complete at "objects::after-commit" is [Crash Always, Error Always];
+    an_abort_whose_commit_fails: Abort at "index::before-apply" is [Crash Never];
+    an_abort_whose_commit_is_synced: Abort at "index::after-sync" is [Crash Always];
+
+    a_queued_copy_that_has_begun: Queue at "objects::copy-begun" is [Crash Always, Error Always];
+    a_queued_copy_that_is_written_and_not_committed: Queue at "objects::copy-written" is [Crash Always, Error Always];
+    garbage_of_which_one_blob_is_removed: Collect at "backend::removed" is [Crash Always];
+    garbage_that_is_removed_while_its_row_is_not: Collect at "objects::garbage-removed" is [Crash Always, Error Always];
+
+    a_first_start_whose_marker_is_not_recorded: FirstStart at "backend::marker-written" is [Crash Always, Error Always];
+    a_restart_whose_marker_is_not_recorded: Restart at "backend::marker-written" is [Crash Always, Error Always];
+}
