@@ -54,7 +54,7 @@ assert client.bucket_exists(bucket_name=BUCKET) and not client.bucket_exists(buc
 assert BUCKET in [bucket.name for bucket in client.list_buckets()]
 
 tags = Tags.new_object_tags()
-tags["colour"] = "blue & green"
+tags["colour"] = "blue + green"
 result = put("one", SMALL, content_type="image/x-test", metadata={"note": "plain"}, tags=tags)
 stat = client.stat_object(bucket_name=BUCKET, object_name=PREFIX + "one")
 assert (stat.size, stat.etag, stat.content_type) == (len(SMALL), result.etag, "image/x-test")
