@@ -141,10 +141,11 @@ impl Gateway for AppGateway {
         let index = &self.objects.index;
         let Some(row) = index.bucket(bucket)? else { return Err(GatewayError::NotFound("there is no such bucket")) };
         let found = match version {
-            Some(version) => index.version(&row, key, version)?.and_then(Version::into_record),
-            None => index.current(&row, key)?,
+            Some(version) => index.version(&row, key, version)?.into_iter().collect(),
+            None => index.versions_of(&row, key).await?,
         };
-        Ok(found.iter().map(|record| view(bucket, key, record)).collect())
+        let records = found.into_iter().filter_map(Version::into_record);
+        Ok(records.map(|record| view(bucket, key, &record)).collect())
     }
 
     async fn summary(&self) -> Result<SummaryView, GatewayError> {

@@ -1,6 +1,6 @@
 //! Versions of keys: finding one, and listing them by merging the current records with the history.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::ControlFlow};
 
 use super::{
     Bucket, BucketId, Index, IndexError, Summary, Version,
@@ -87,18 +87,36 @@ impl Index {
         Ok(newest)
     }
 
+    /// Every version of a key, the newest first.
+    pub async fn versions_of(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Vec<Version>, IndexError> {
+        let (bucket, key) = (bucket.id, key.clone());
+        self.blocking(move |inner| {
+            let current = inner.record(bucket, key.as_str())?.map(|record| Version::Record(Box::new(record)));
+            let mut versions: Vec<Version> = current.into_iter().collect();
+            inner.each(&keys::versions(bucket, key.as_str()), |_, body| {
+                versions.push(decode_version(body)?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Ok(versions)
+        })
+        .await
+    }
+
     /// One page of a bucket's versions.
     pub async fn versions(&self, query: VersionsQuery) -> Result<VersionsPage, IndexError> {
         self.blocking(move |inner| inner.list_versions(&query)).await
     }
 }
 
+/// A row with the key and the summary that it holds.
+type Row = (Vec<u8>, String, Summary);
+
 /// Reads rows of one kind in order, a chunk at a time.
 struct Cursor<'a> {
     inner: &'a Inner,
     kind: u8,
     query: &'a VersionsQuery,
-    ahead: VecDeque<(Vec<u8>, String, Summary)>,
+    ahead: VecDeque<Row>,
     next: Option<Vec<u8>>,
 }
 
@@ -109,7 +127,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The row that comes next: its key and summary.
-    fn peek(&mut self) -> Result<Option<&(Vec<u8>, String, Summary)>, IndexError> {
+    fn peek(&mut self) -> Result<Option<&Row>, IndexError> {
         if self.ahead.is_empty()
             && let Some(from) = self.next.take()
         {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::Kind;
 use crate::authn::Action;
+use crate::bucket::BucketSettings;
 use crate::index::{Bucket, Change, CommitError};
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::BucketName;
@@ -18,7 +19,7 @@ pub enum Created {
 }
 
 impl Objects {
-    /// Creates a bucket; its owner is the caller.
+    /// Creates a bucket, configured as `settings` say; its owner is the caller.
     ///
     /// # Errors
     /// [`ObjectError::BucketExists`] when somebody else owns it.
@@ -27,10 +28,11 @@ impl Objects {
         request: &Request<'_>,
         name: &BucketName,
         region: Option<String>,
+        settings: BucketSettings,
     ) -> Result<Created, ObjectError> {
         self.permit(request, Kind::CreateBucket, name, Action::Write).await?;
         let owner = request.auth.principal().id.clone();
-        let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region, settings: Box::default() };
+        let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region, settings: Box::new(settings) };
         match self.index.commit(change, self.event(request, Kind::CreateBucket, name, None)).await {
             Ok(_) => Ok(Created::New),
             Err(CommitError::BucketExists { owner: existing }) if existing == owner => Ok(Created::AlreadyOwned),

@@ -124,7 +124,7 @@ impl World {
             attributes: Attributes::new(),
         });
         let world = Self { objects: Objects::new(parts), backends, id: RequestId::new("test").unwrap(), auth, _folder: folder };
-        world.objects.create_bucket(&world.request(), &bucket(), None).await.unwrap();
+        world.objects.create_bucket(&world.request(), &bucket(), None, Default::default()).await.unwrap();
         world
     }
 

@@ -7,7 +7,7 @@ use crate::authn::Action;
 use crate::bucket::Versioning;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::commit::residence;
-use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request};
+use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
 /// How often a read begins again because its record was replaced just then.
@@ -104,6 +104,22 @@ impl Objects {
                     (None, None) => ObjectError::NoSuchKey,
                 })
             }
+        }
+    }
+
+    /// The version that a change of its description names.
+    pub(super) fn version_of(&self, bucket: &Bucket, name: VersionName<'_>) -> Result<Record, ObjectError> {
+        let found = match name.version {
+            Some(version) => self.index.version(bucket, name.key, version)?,
+            None => self.newest(bucket, name.key)?,
+        };
+        match (found, name.version) {
+            (Some(Version::Record(record)), _) => Ok(*record),
+            (Some(Version::Marker(marker)), _) => {
+                Err(ObjectError::DeleteMarker { marker: marker.version, modified: marker.modified })
+            }
+            (None, Some(_)) => Err(ObjectError::NoSuchVersion),
+            (None, None) => Err(ObjectError::NoSuchKey),
         }
     }
 

@@ -16,6 +16,7 @@ mod commit;
 mod conditions;
 mod copy;
 mod delete;
+mod describe;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -55,6 +56,7 @@ use crate::residency::Residency;
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
+pub use describe::VersionName;
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;
 pub use limits::*;

@@ -127,7 +127,7 @@ impl World {
         };
         let world = Self::start(kept, clock, policies(require)).await;
         world.activate(world.policies.load_full()).await;
-        world.objects.create_bucket(&world.asks(), &bucket(), None).await.unwrap();
+        world.objects.create_bucket(&world.asks(), &bucket(), None, Default::default()).await.unwrap();
         world
     }
 

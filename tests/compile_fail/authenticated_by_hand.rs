@@ -1,8 +1,8 @@
-// E0423: cannot initialize a tuple struct which contains private fields
+// E0451: of struct `Authenticated` are private
 use std::sync::Arc;
 
-use domicile::authn::{Authenticated, Principal};
+use domicile::authn::{AccessKey, Authenticated, Principal};
 
-pub fn forge(principal: Principal) -> Authenticated {
-    Authenticated(Arc::new(principal))
+pub fn forge(principal: Principal, access_key: AccessKey) -> Authenticated {
+    Authenticated { principal: Arc::new(principal), access_key: Arc::new(access_key) }
 }

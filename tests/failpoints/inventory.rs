@@ -74,7 +74,9 @@ impl Inventory {
                     BlobKind::Marker => {}
                     BlobKind::SubjectKey => {
                         let key = parse_subject_key_blob(&bytes).unwrap();
-                        if index.subject_key(&key.key, &key.owner).unwrap().is_none_or(|row| *row != key) {
+                        // The row alone says at which sites the blob is.
+                        let row = index.subject_key(&key.key, &key.owner).unwrap();
+                        if row.is_none_or(|row| (row.generation, &row.wrapped) != (key.generation, &key.wrapped)) {
                             inventory.keys.insert(at);
                         }
                     }

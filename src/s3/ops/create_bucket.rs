@@ -1,12 +1,13 @@
 //! CreateBucket.
 
-use http::Response;
+use http::{HeaderMap, Response};
 
 use super::Context;
+use crate::bucket::BucketSettings;
 use crate::objects::Created;
 use crate::s3::body::RequestBody;
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::check_bucket_features;
+use crate::s3::headers::{check_bucket_features, text};
 use crate::s3::response::{ResponseBody, ok, set};
 use crate::s3::xml;
 
@@ -29,7 +30,8 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
             ),
         ));
     }
-    match context.objects.create_bucket(&context.request, bucket, region).await? {
+    let settings = if object_lock(context.headers())? { BucketSettings::with_object_lock() } else { BucketSettings::default() };
+    match context.objects.create_bucket(&context.request, bucket, region, settings).await? {
         Created::AlreadyOwned if context.region != LENIENT_REGION => Err(S3Error::new(Code::BucketAlreadyOwnedByYou)),
         Created::New | Created::AlreadyOwned => {
             let mut response = ok();
@@ -37,6 +39,11 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
             Ok(response)
         }
     }
+}
+
+/// Whether the bucket is to have object lock.
+fn object_lock(headers: &HeaderMap) -> Result<bool, S3Error> {
+    Ok(text(headers, "x-amz-bucket-object-lock-enabled")?.is_some_and(|value| value.eq_ignore_ascii_case("true")))
 }
 
 /// The region that the body names, if it names one.

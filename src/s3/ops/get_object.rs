@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::Context;
 use super::upload::version_header;
-use crate::objects::{Found, GetRequest};
+use crate::objects::{Found, GetRequest, VersionName};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
@@ -57,6 +57,12 @@ pub(super) fn version(context: &Context<'_>) -> Result<Option<VersionId>, S3Erro
         }
         Some(text) => text.parse().map(Some).map_err(|_| S3Error::new(Code::NoSuchVersion)),
     }
+}
+
+/// The version that a request about an object's description names.
+pub(super) fn version_name<'c>(context: &'c Context<'_>) -> Result<VersionName<'c>, S3Error> {
+    let (bucket, key) = context.object()?;
+    Ok(VersionName { bucket, key, version: version(context)? })
 }
 
 /// Status and headers of an answer about an object.

@@ -1,6 +1,8 @@
 //! The operations, one file each.
 
 mod abort_multipart_upload;
+mod bucket_encryption;
+mod bucket_tagging;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
@@ -19,6 +21,8 @@ mod list_objects_v1;
 mod list_objects_v2;
 mod list_parts;
 mod listing;
+mod object_lock;
+mod object_tagging;
 mod put_object;
 mod upload;
 mod upload_part;
@@ -36,6 +40,9 @@ use super::response::ResponseBody;
 use super::target::Target;
 use crate::objects::{Objects, Request};
 use crate::types::{BucketName, ObjectKey};
+
+/// The largest document of a setting.
+const MAX_SETTING: usize = 64 * 1024;
 
 /// What every operation gets: the request without its body, and the use cases.
 pub(super) struct Context<'a> {
@@ -77,12 +84,21 @@ pub(super) async fn run(
         Op::CreateBucket => create_bucket::handle(context, body).await,
         Op::CreateMultipartUpload => create_multipart_upload::handle(context).await,
         Op::DeleteBucket => delete_bucket::handle(context).await,
+        Op::DeleteBucketEncryption => bucket_encryption::delete(context).await,
+        Op::DeleteBucketTagging => bucket_tagging::delete(context).await,
         Op::DeleteObject => delete_object::handle(context).await,
+        Op::DeleteObjectTagging => object_tagging::delete(context).await,
         Op::DeleteObjects => delete_objects::handle(context, body).await,
+        Op::GetBucketEncryption => bucket_encryption::get(context).await,
+        Op::GetBucketTagging => bucket_tagging::get(context).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
         Op::GetBucketVersioning => versioning::get(context).await,
         Op::PutBucketVersioning => versioning::put(context, body).await,
         Op::GetObject => get_object::handle(context).await,
+        Op::GetObjectLegalHold => object_lock::get_legal_hold(context).await,
+        Op::GetObjectLockConfiguration => object_lock::get_configuration(context).await,
+        Op::GetObjectRetention => object_lock::get_retention(context).await,
+        Op::GetObjectTagging => object_tagging::get(context).await,
         Op::HeadBucket => head_bucket::handle(context).await,
         Op::HeadObject => head_object::handle(context).await,
         Op::ListBuckets => list_buckets::handle(context).await,
@@ -91,6 +107,12 @@ pub(super) async fn run(
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
+        Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
+        Op::PutBucketTagging => bucket_tagging::put(context, body).await,
+        Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,
+        Op::PutObjectLockConfiguration => object_lock::put_configuration(context, body).await,
+        Op::PutObjectRetention => object_lock::put_retention(context, body).await,
+        Op::PutObjectTagging => object_tagging::put(context, body).await,
         Op::PutObject => put_object::handle(context, body).await,
         Op::UploadPart => upload_part::handle(context, body).await,
         Op::UploadPartCopy => upload_part_copy::handle(context).await,

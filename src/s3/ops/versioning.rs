@@ -2,14 +2,12 @@
 
 use http::Response;
 
-use super::Context;
+use super::{Context, MAX_SETTING};
 use crate::bucket::Setting;
 use crate::s3::body::RequestBody;
 use crate::s3::documents::versioning;
 use crate::s3::errors::S3Error;
 use crate::s3::response::{ResponseBody, document, ok};
-
-const MAX_DOCUMENT: usize = 16 * 1024;
 
 pub(super) async fn get(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let bucket = context.objects.configured_bucket(&context.request, context.bucket()?).await?;
@@ -18,7 +16,7 @@ pub(super) async fn get(context: &Context<'_>) -> Result<Response<ResponseBody>,
 
 pub(super) async fn put(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let bucket = context.bucket()?;
-    let versioning = versioning::parse(&body.document(context.headers(), MAX_DOCUMENT).await?)?;
+    let versioning = versioning::parse(&body.document(context.headers(), MAX_SETTING).await?)?;
     context.objects.configure_bucket(&context.request, bucket, Setting::Versioning(versioning)).await?;
     Ok(ok())
 }

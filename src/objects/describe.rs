@@ -1,0 +1,133 @@
+//! What a stored version says of itself: its tags, and what keeps it from being deleted.
+
+use crate::audit::Kind;
+use crate::bucket::{Retention, check_object_tags};
+use crate::index::{Bucket, Change, CommitError, Record, RecordUpdate, Stale, UpdateChange};
+use crate::objects::commit::{WAIT, WAITS};
+use crate::objects::{ObjectError, Objects, Request};
+use crate::residency::{Basis, Directory, Refusal, Signals};
+use crate::types::{BucketName, ObjectKey, VersionId};
+
+/// A version that a request names.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionName<'a> {
+    /// The bucket.
+    pub bucket: &'a BucketName,
+    /// The key.
+    pub key: &'a ObjectKey,
+    /// The version; the current one when absent.
+    pub version: Option<VersionId>,
+}
+
+impl Objects {
+    /// A version as the index describes it.
+    ///
+    /// # Errors
+    /// Those of [`Objects::head`].
+    pub async fn describe(&self, request: &Request<'_>, name: VersionName<'_>) -> Result<Record, ObjectError> {
+        let found = self.find(request, name.bucket, name.key, name.version, &Default::default()).await?;
+        Ok(found.1)
+    }
+
+    /// As [`Objects::describe`], in a bucket with object lock.
+    ///
+    /// # Errors
+    /// [`ObjectError::ObjectLockMissing`] as well.
+    pub async fn describe_lock(&self, request: &Request<'_>, name: VersionName<'_>) -> Result<Record, ObjectError> {
+        let bucket = self.configured_bucket(request, name.bucket).await?;
+        check_object_lock(&bucket)?;
+        self.describe(request, name).await
+    }
+
+    /// Replaces a version's tags. Returns the version whose they are.
+    ///
+    /// # Errors
+    /// A residency refusal when the policies in force would put the record elsewhere, or count it as somebody else's, under the new tags.
+    pub async fn set_tags(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        tags: Vec<(String, String)>,
+    ) -> Result<VersionId, ObjectError> {
+        check_object_tags(&tags).map_err(crate::bucket::SettingError::from)?;
+        let bucket = self.writable_bucket(request, name.bucket).await?;
+        for _ in 0..WAITS {
+            let record = self.version_of(&bucket, name)?;
+            let basis = self.basis_now(&record)?;
+            let detail = &record.detail;
+            let signals = Signals { bucket: name.bucket, key: name.key, metadata: &detail.metadata, tags: &tags, sources: &[] };
+            if let Err(refusal) = self.residency.retag(request.auth, &detail.placement, &detail.tags, &signals) {
+                self.record_refusal(request, Kind::DescribeObject, name.bucket, Some(name.key), refusal.code()).await?;
+                return Err(refusal.into());
+            }
+            match self.update(request, &bucket, name.key, &record, RecordUpdate::Tags(tags.clone()), Some(basis)).await {
+                Ok(()) => return Ok(record.summary.version),
+                // The index learns of a policy set a moment before the gateway decides by it.
+                Err(CommitError::Stale(Stale::Policy | Stale::Subject)) => tokio::time::sleep(WAIT).await,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Refusal::Stale { reason: "what the decision rests on changes too fast".to_owned() }.into())
+    }
+
+    /// Sets until when a version is kept; `None` ends its retention.
+    ///
+    /// # Errors
+    /// [`ObjectError::ObjectLockMissing`]; [`ObjectError::Locked`] when the retention in force does not allow the change.
+    pub async fn set_retention(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        retention: Option<Retention>,
+        bypass_governance: bool,
+    ) -> Result<(), ObjectError> {
+        let bucket = self.writable_bucket(request, name.bucket).await?;
+        check_object_lock(&bucket)?;
+        if let Some(retention) = retention {
+            retention.check(self.clock.now())?;
+        }
+        let record = self.version_of(&bucket, name)?;
+        let update = RecordUpdate::Retention { retention, bypass_governance };
+        Ok(self.update(request, &bucket, name.key, &record, update, None).await?)
+    }
+
+    /// Says whether a version is kept until further notice.
+    ///
+    /// # Errors
+    /// [`ObjectError::ObjectLockMissing`].
+    pub async fn set_legal_hold(&self, request: &Request<'_>, name: VersionName<'_>, on: bool) -> Result<(), ObjectError> {
+        let bucket = self.writable_bucket(request, name.bucket).await?;
+        check_object_lock(&bucket)?;
+        let record = self.version_of(&bucket, name)?;
+        Ok(self.update(request, &bucket, name.key, &record, RecordUpdate::LegalHold(on), None).await?)
+    }
+
+    /// What a decision about `record` depends on at this moment.
+    fn basis_now(&self, record: &Record) -> Result<Basis, ObjectError> {
+        let policy = self.policies.load().revision();
+        let entry = match &record.detail.placement.subject {
+            Some(subject) => self.index.lookup(subject).map_err(|_| Refusal::DirectoryUnavailable)?,
+            None => None,
+        };
+        Ok(Basis { policy, subject_generation: entry.unwrap_or_default().generation })
+    }
+
+    async fn update(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        record: &Record,
+        update: RecordUpdate,
+        basis: Option<Basis>,
+    ) -> Result<(), CommitError> {
+        let event = record.summary.describe(self.event(request, Kind::DescribeObject, &bucket.name, Some(key)));
+        let (id, ticket) = (record.summary.id, record.summary.ticket);
+        let change = UpdateChange { bucket: bucket.id, key: key.clone(), record: id, ticket, update, basis };
+        self.index.commit(Change::Update(Box::new(change)), event).await.map(drop)
+    }
+}
+
+fn check_object_lock(bucket: &Bucket) -> Result<(), ObjectError> {
+    if bucket.settings.object_lock.is_some() { Ok(()) } else { Err(ObjectError::ObjectLockMissing) }
+}
