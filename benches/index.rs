@@ -46,7 +46,8 @@ async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), rewrap: false }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");
-    let create = Change::CreateBucket { name, owner: PrincipalId::new("feed").expect("valid"), region: None };
+    let create =
+        Change::CreateBucket { name, owner: PrincipalId::new("feed").expect("valid"), region: None, settings: Box::default() };
     let bucket = index.commit(create, event()).await.expect("commits").bucket.expect("created");
     (index, bucket)
 }
@@ -98,6 +99,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         metadata: BTreeMap::new(),
         tags: Vec::new(),
         checksum: None,
+        lock: Default::default(),
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },
