@@ -79,6 +79,8 @@ const CRATES: &[(&str, &str)] = &[
     ("rustls", "server backend kms cli"),
     ("tokio_rustls", "server backend kms cli"),
     ("ring", "authn kms seal audit digest"),
+    ("aes", "seal"),
+    ("ctr", "seal"),
     ("age", "kms"),
 ];
 
