@@ -100,6 +100,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         tags: Vec::new(),
         checksum: None,
         lock: Default::default(),
+        customer: None,
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },

@@ -172,6 +172,7 @@ impl App {
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
+            customer_keys_over_http: config.s3.customer_keys_over_http,
             body_patience: config.limits.body_timeout,
         });
         let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));

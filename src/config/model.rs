@@ -95,6 +95,8 @@ pub struct S3 {
     pub external_url: Option<String>,
     /// Whether bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether keys of the client's own (SSE-C) may come over plain HTTP.
+    pub customer_keys_over_http: bool,
     /// Plain HTTP when absent.
     pub tls: Option<Tls>,
 }

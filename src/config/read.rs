@@ -104,6 +104,7 @@ impl Default for S3 {
             external_hosts: Vec::new(),
             external_url: None,
             unsigned_payload: UnsignedPayload::default(),
+            customer_keys_over_http: false,
             tls: None,
         }
     }

@@ -178,6 +178,7 @@ pub(super) fn stored(row: &Record) -> Stored {
         checksum: row.detail.checksum,
         size: row.summary.size,
         modified: row.summary.modified,
+        customer: row.detail.customer.is_some(),
         residence: residence(row),
     }
 }

@@ -5,7 +5,7 @@ use crate::bucket::SettingError;
 use crate::digest::ETag;
 use crate::index::{CommitError, IndexError, Stale};
 use crate::kms::KmsError;
-use crate::objects::BodyError;
+use crate::objects::{BodyError, CustomerKeyError};
 use crate::residency::Refusal;
 use crate::seal::SealError;
 use crate::types::{Country, Timestamp, VersionId};
@@ -103,6 +103,9 @@ pub enum ObjectError {
         /// What is wrong with it and what would be right.
         message: String,
     },
+    /// The client's key does not fit, or is missing.
+    #[error(transparent)]
+    CustomerKey(CustomerKeyError),
     /// A tag breaks the rules of S3.
     #[error("invalid tag: {message}")]
     InvalidTag {

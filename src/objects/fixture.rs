@@ -129,7 +129,7 @@ impl World {
     }
 
     pub(in crate::objects) fn request(&self) -> Request<'_> {
-        Request { id: &self.id, auth: &self.auth, now: Timestamp::default() }
+        Request { id: &self.id, auth: &self.auth, now: Timestamp::default(), keys: CustomerKeys::none() }
     }
 
     /// Puts other policies in force, as a reload does.

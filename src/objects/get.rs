@@ -7,6 +7,7 @@ use crate::authn::Action;
 use crate::bucket::Versioning;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::commit::residence;
+use crate::objects::customer::Unlocked;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -19,22 +20,32 @@ impl Objects {
     /// # Errors
     /// See [`Objects::get`].
     pub async fn head(&self, request: &Request<'_>, get: GetRequest) -> Result<Found, ObjectError> {
-        let (bucket, record) = self.find(request, &get.bucket, &get.key, get.version, &get.condition).await?;
+        self.unlock(request, get).await.map(|(found, _)| found)
+    }
+
+    /// What the index says of a record to who brings its key, and what leads to its bytes.
+    async fn unlock(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, Unlocked), ObjectError> {
+        let (bucket, mut record) = self.find(request, &get.bucket, &get.key, get.version, &Default::default()).await?;
+        let parts = self.part_table(&record)?;
+        let part = get.part.map(|number| part_range(&record, parts.as_deref(), number)).transpose()?;
+        let unlocked = Unlocked::record(&record, request.keys.object.as_ref())?;
+        get.condition.check(&record.summary)?;
+        unlocked.show(&mut record);
         tracing::trace!(bucket = %bucket.name, record = %record.summary.id, "found");
         let size = record.summary.size;
-        let parts = self.part_table(&record)?;
-        let range = match (get.part, get.range) {
-            (Some(number), _) => Some(part_range(&record, parts.as_deref(), number)?),
+        let range = match (part, get.range) {
+            (Some(part), _) => Some(part),
             (None, Some(range)) => Some(range.resolve(size).ok_or(ObjectError::InvalidRange { size })?),
             (None, None) => None,
         };
-        Ok(Found {
+        let found = Found {
             length: range.as_ref().map_or(size, |range| range.end - range.start),
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
             residence: residence(&record),
             range,
             record,
-        })
+        };
+        Ok((found, unlocked))
     }
 
     /// A record and its bytes. The first segment has been verified when this returns.
@@ -43,14 +54,14 @@ impl Objects {
     /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it.
     pub async fn get(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, ReadBody), ObjectError> {
         for _ in 0..ATTEMPTS {
-            let found = self.head(request, get.clone()).await?;
+            let (found, unlocked) = self.unlock(request, get.clone()).await?;
             // A pin holds what is still there when it is taken: the row is read again under it.
             let _pin = self.index.pin(found.record.summary.id);
             if !self.is_still_there(&get.bucket, &get.key, get.version, &found.record)? {
                 continue;
             }
             let range = found.range.clone().unwrap_or(0..found.record.summary.size);
-            let body = self.open_record(&found.record, range).await?;
+            let body = self.open_record(&found.record, range, &unlocked).await?;
             return Ok((found, body));
         }
         Err(ObjectError::Overloaded)

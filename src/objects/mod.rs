@@ -15,6 +15,7 @@ mod budget;
 mod commit;
 mod conditions;
 mod copy;
+mod customer;
 mod delete;
 mod describe;
 mod error;
@@ -55,6 +56,7 @@ use crate::residency::Residency;
 
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
+pub use customer::CustomerKeyError;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use describe::VersionName;
 pub use error::ObjectError;
@@ -66,6 +68,8 @@ pub use multipart::{PartsPage, PartsRequest};
 pub use read::{ReadBody, ReadError};
 pub use request::*;
 pub use versions::VersionsRequest;
+
+pub use crate::seal::CustomerKey;
 
 /// What the use cases work with. `app` builds it.
 pub struct ObjectsParts {

@@ -7,6 +7,7 @@ use crate::authn::Authenticated;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
+use crate::seal::CustomerKey;
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
 
 /// Who asks, and under which request id the answer will be logged.
@@ -18,6 +19,25 @@ pub struct Request<'a> {
     pub auth: &'a Authenticated,
     /// When the request arrived.
     pub now: Timestamp,
+    /// The keys that the caller brings.
+    pub keys: &'a CustomerKeys,
+}
+
+/// Keys of the client's own that a request brings (SSE-C). They go with the request.
+#[derive(Debug, Default)]
+pub struct CustomerKeys {
+    /// For the object that is read or written.
+    pub object: Option<CustomerKey>,
+    /// For the object that a copy reads.
+    pub copy_source: Option<CustomerKey>,
+}
+
+impl CustomerKeys {
+    /// Those of a request that brings none.
+    pub fn none() -> &'static Self {
+        static NONE: CustomerKeys = CustomerKeys { object: None, copy_source: None };
+        &NONE
+    }
 }
 
 /// A checksum that a client wants computed and kept.
@@ -86,6 +106,8 @@ pub struct Stored {
     pub size: u64,
     /// When it was committed.
     pub modified: Timestamp,
+    /// Whether it is under a key of the client.
+    pub customer: bool,
     /// Where it lives.
     pub residence: Residence,
 }

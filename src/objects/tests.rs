@@ -181,7 +181,7 @@ impl World {
     }
 
     fn asks(&self) -> Request<'_> {
-        Request { id: &self.request, auth: &self.auth, now: self.clock.now() }
+        Request { id: &self.request, auth: &self.auth, now: self.clock.now(), keys: CustomerKeys::none() }
     }
 
     fn backend(&self, site: &str) -> &MemoryBackend {

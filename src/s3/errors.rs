@@ -9,7 +9,7 @@ use super::xml::XmlWriter;
 use crate::access::{InvalidAcl, MalformedPolicy};
 use crate::authn::AuthnError;
 use crate::bucket::SettingError;
-use crate::objects::{BodyError, ObjectError};
+use crate::objects::{BodyError, CustomerKeyError, ObjectError};
 use crate::residency::Refusal;
 use crate::types::{RequestId, VersionId};
 
@@ -249,6 +249,8 @@ impl From<ObjectError> for S3Error {
             E::BadDigest(_) => Self::with(Code::BadDigest, sentence(&error)),
             E::Body(body) => body.into(),
             E::InvalidArgument { name, message } => Self::with(Code::InvalidArgument, message).detail("ArgumentName", name),
+            E::CustomerKey(CustomerKeyError::NotTheObjects) => Self::with(Code::AccessDenied, sentence(&error)),
+            E::CustomerKey(_) => Self::with(Code::InvalidRequest, sentence(&error)),
             E::InvalidTag { .. } => Self::with(Code::InvalidTag, sentence(&error)),
             E::MetadataTooLarge { size, max } => {
                 Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use super::address::Address;
 use super::body::{RequestBody, SharedBody};
 use super::errors::{Code, S3Error};
-use super::headers::{add_hoisted, check_guards};
+use super::headers::{add_hoisted, check_guards, take_customer_keys};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
@@ -36,6 +36,8 @@ pub struct S3Parts {
     pub external_url: Option<String>,
     /// Which bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether keys of the client's own may come without TLS to this gateway.
+    pub customer_keys_over_http: bool,
     /// How long a client may pause within a body.
     pub body_patience: Duration,
 }
@@ -105,6 +107,7 @@ impl S3Service {
             add_hoisted(&Query::of_request(uri.query())?, headers)?;
         }
         check_guards(headers)?;
+        let keys = take_customer_keys(headers, tls || self.0.customer_keys_over_http)?;
         let query = Query::of_request(parts.uri.query())?;
         let target = Target::of(parts, self.0.authenticator.hosts())?;
         seen.bucket = target.bucket_name().cloned();
@@ -115,7 +118,7 @@ impl S3Service {
         }
         let context = Context {
             objects: &self.0.objects,
-            request: objects::Request { id, auth: &authenticated, now },
+            request: objects::Request { id, auth: &authenticated, now, keys: &keys },
             parts,
             query,
             target,

@@ -26,9 +26,9 @@ use crate::{
 pub struct CustomerKey(Arc<SecretKey>);
 
 impl CustomerKey {
-    /// Takes the key's bytes.
-    pub fn new(secret: SecretKey) -> Self {
-        Self(Arc::new(secret))
+    /// Copies the key's bytes; `None` unless there are 32.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        SecretKey::from_slice(bytes).map(|secret| Self(Arc::new(secret)))
     }
 
     /// The key's MD5, by which clients check that it arrived unchanged. Answered to who sent the key, never stored.
@@ -160,7 +160,7 @@ mod tests {
     const ATTEMPT: AttemptId = AttemptId::from_bytes([2; 16]);
 
     fn key(byte: u8) -> CustomerKey {
-        CustomerKey::new(SecretKey::from_slice(&[byte; 32]).unwrap())
+        CustomerKey::from_slice(&[byte; 32]).unwrap()
     }
 
     fn fixed(byte: u8) -> InnerKey {

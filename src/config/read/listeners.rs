@@ -19,6 +19,7 @@ impl Reader<'_> {
                 .optional("unsigned-payload")
                 .and_then(|item| item.one_of(&[("allow", UnsignedPayload::Allow), ("tls-only", UnsignedPayload::TlsOnly)]))
                 .unwrap_or_default(),
+            customer_keys_over_http: table.bool("customer-keys-over-http").unwrap_or_default(),
             tls: self.tls(table),
         }
     }

@@ -2,6 +2,7 @@
 
 mod checksums;
 mod content;
+mod customer;
 mod features;
 mod hoisted;
 mod lock;
@@ -15,6 +16,7 @@ pub(super) use checksums::{
     trailing_algorithm,
 };
 pub(super) use content::content_headers;
+pub(super) use customer::take_customer_keys;
 pub(super) use features::{check_bucket_features, check_guards, check_object_features, check_read_features};
 pub(super) use hoisted::add_hoisted;
 pub(super) use lock::{bypass_governance, lock};

@@ -51,7 +51,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     if let Some(version) = source_version {
         set(headers, "x-amz-copy-source-version-id", &version.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     set_residence(headers, &stored.residence);
     Ok(response)
 }

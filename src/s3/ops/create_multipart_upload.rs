@@ -35,7 +35,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         set(headers, "x-amz-checksum-algorithm", algorithm.as_str());
         set(headers, "x-amz-checksum-type", &kind.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     set_residence(headers, &residence);
     Ok(response)
 }

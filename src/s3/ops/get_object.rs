@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::Context;
 use super::upload::version_header;
-use crate::objects::{Found, GetRequest, VersionName};
+use crate::objects::{CustomerKeys, Found, GetRequest, VersionName};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
@@ -25,7 +25,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (found, body) = context.objects.get(&context.request, read_request(context)?).await?;
     let mut response = Response::new(ResponseBody::stream(body, found.length, context.request.id.clone()));
-    describe(&context.query, context.headers(), &mut response, &found)?;
+    describe(&context.query, (context.headers(), context.request.keys), &mut response, &found)?;
     Ok(response)
 }
 
@@ -68,7 +68,7 @@ pub(super) fn version_name<'c>(context: &'c Context<'_>) -> Result<VersionName<'
 /// Status and headers of an answer about an object.
 pub(super) fn describe(
     query: &Query<'_>,
-    request: &HeaderMap,
+    (request, keys): (&HeaderMap, &CustomerKeys),
     response: &mut Response<ResponseBody>,
     found: &Found,
 ) -> Result<(), S3Error> {
@@ -110,7 +110,7 @@ pub(super) fn describe(
         set_checksum(headers, checksum);
     }
     set_lock(headers, &record.detail.lock);
-    set_encryption(headers);
+    set_encryption(headers, keys);
     set_residence(headers, &found.residence);
     override_headers(query, headers);
     Ok(())
@@ -174,6 +174,7 @@ mod tests {
             tags: vec![("a".to_owned(), "b".to_owned())],
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
             lock: Default::default(),
+            customer: None,
             placement,
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
@@ -184,7 +185,7 @@ mod tests {
 
     fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {
         let mut response = crate::s3::response::ok();
-        describe(&Query::parse(Some(query)).unwrap(), request, &mut response, found).unwrap();
+        describe(&Query::parse(Some(query)).unwrap(), (request, CustomerKeys::none()), &mut response, found).unwrap();
         response
     }
 

@@ -21,7 +21,7 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let put = PutRequest { bucket: bucket.clone(), key: key.clone(), description, length, content_md5, checksum, condition };
     let stored = context.objects.put(&context.request, put, body).await?;
     let mut response = ok();
-    stored_headers(response.headers_mut(), &stored);
+    stored_headers(response.headers_mut(), &stored, context.request.keys);
     if let Some(checksum) = &stored.checksum {
         set_checksum(response.headers_mut(), checksum);
     }

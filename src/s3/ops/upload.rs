@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::Context;
 use crate::digest::Checksum;
-use crate::objects::Stored;
+use crate::objects::{CustomerKeys, Stored};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::response::{set, set_encryption, set_etag, set_residence};
 use crate::s3::xml::XmlWriter;
@@ -25,10 +25,10 @@ pub(super) fn part_number(context: &Context<'_>) -> Result<u32, S3Error> {
 }
 
 /// The headers of an answer about an object that was written.
-pub(super) fn stored_headers(headers: &mut HeaderMap, stored: &Stored) {
+pub(super) fn stored_headers(headers: &mut HeaderMap, stored: &Stored, keys: &CustomerKeys) {
     set_etag(headers, &stored.etag);
     version_header(headers, &stored.version);
-    set_encryption(headers);
+    set_encryption(headers, keys);
     set_residence(headers, &stored.residence);
 }
 

@@ -25,6 +25,6 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     if let Some(checksum) = &stored.checksum {
         set(headers, checksum.algorithm().header_name(), &checksum.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     Ok(response)
 }

@@ -36,6 +36,6 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     if let Some(version) = source_version {
         set(response.headers_mut(), "x-amz-copy-source-version-id", &version.to_string());
     }
-    set_encryption(response.headers_mut());
+    set_encryption(response.headers_mut(), context.request.keys);
     Ok(response)
 }
