@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::record_keys::{Target, new_record_id};
-use super::{Body, Description, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
+use super::{Body, CustomerKeys, Description, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
 use crate::{
     audit::{Actor, Event, Kind},
     authn::{AccessKey, Authenticated, Permissions, Principal},

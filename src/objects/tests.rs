@@ -3,6 +3,7 @@
 mod collecting;
 mod committing;
 mod copies;
+mod customer_keys;
 mod queued;
 mod subject_keys;
 mod uploads;
