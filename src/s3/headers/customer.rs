@@ -38,6 +38,11 @@ pub(crate) fn take_customer_keys(headers: &mut HeaderMap, secure: bool) -> Resul
     Ok(CustomerKeys { object: take(headers, &OBJECT, secure)?, copy_source: take(headers, &COPY_SOURCE, secure)? })
 }
 
+/// Whether a request has headers of a key for the object that it writes.
+pub(super) fn brings_customer_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(OBJECT.algorithm)
+}
+
 /// Whether `name` is a header of a client's key.
 pub(super) fn is_of_customer_key(name: &str) -> bool {
     [OBJECT, COPY_SOURCE].iter().any(|names| [names.algorithm, names.key, names.md5].contains(&name))

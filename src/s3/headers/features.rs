@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 
-use super::customer::is_of_customer_key;
+use super::customer::{brings_customer_key, is_of_customer_key};
 use super::{invalid, text};
 use crate::s3::errors::{Code, S3Error};
 
@@ -14,7 +14,7 @@ const KMS_KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
 pub(crate) fn check_object_features(headers: &HeaderMap) -> Result<(), S3Error> {
     check_acl(headers)?;
     let method = text(headers, ENCRYPTION)?;
-    if method.is_some() && headers.keys().any(|name| is_of_customer_key(name.as_str())) {
+    if method.is_some() && brings_customer_key(headers) {
         return Err(invalid(
             ENCRYPTION,
             "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
