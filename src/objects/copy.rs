@@ -64,11 +64,7 @@ impl Objects {
     }
 
     /// The record a copy reads, unlocked with the key that the request brings for it.
-    pub(super) async fn copy_source(
-        &self,
-        request: &Request<'_>,
-        source: &CopySource,
-    ) -> Result<Source, ObjectError> {
+    pub(super) async fn copy_source(&self, request: &Request<'_>, source: &CopySource) -> Result<Source, ObjectError> {
         let unconditional = Default::default();
         for _ in 0..ATTEMPTS {
             let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;

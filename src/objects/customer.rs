@@ -10,7 +10,9 @@ use crate::types::RecordId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CustomerKeyError {
     /// The object is under a client's key and none came.
-    #[error("the object was stored using a form of Server Side Encryption; the correct parameters must be provided to retrieve the object")]
+    #[error(
+        "the object was stored using a form of Server Side Encryption; the correct parameters must be provided to retrieve the object"
+    )]
     ObjectNeedsKey,
     /// A key came for an object that is under none.
     #[error("the encryption parameters are not applicable to this object")]
@@ -19,7 +21,9 @@ pub enum CustomerKeyError {
     #[error("requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key")]
     NotTheObjects,
     /// The upload was created with a key and none came.
-    #[error("the multipart upload initiate requested encryption; subsequent requests must include the appropriate encryption parameters")]
+    #[error(
+        "the multipart upload initiate requested encryption; subsequent requests must include the appropriate encryption parameters"
+    )]
     UploadNeedsKey,
     /// A key came for an upload that was created without one.
     #[error("the multipart upload initiate did not request encryption with a customer provided key")]

@@ -56,8 +56,8 @@ use crate::residency::Residency;
 
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
-pub use customer::CustomerKeyError;
 pub use budget::{Lease, MemoryBudget, ReadLease};
+pub use customer::CustomerKeyError;
 pub use describe::VersionName;
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;

@@ -171,7 +171,10 @@ mod tests {
     fn only_the_key_it_was_bound_to_opens_a_record() {
         let (seal, inner) = CustomerSeal::new(&key(7), RECORD);
         let opened = seal.open(&key(7), RECORD).unwrap();
-        assert_eq!(opened.cipher(0, ATTEMPT, 0).apply(Bytes::from_static(b"abc")), inner.cipher(0, ATTEMPT, 0).apply("abc".into()));
+        assert_eq!(
+            opened.cipher(0, ATTEMPT, 0).apply(Bytes::from_static(b"abc")),
+            inner.cipher(0, ATTEMPT, 0).apply("abc".into())
+        );
         assert!(matches!(seal.open(&key(8), RECORD), Err(SealError::WrongKey)));
         assert!(matches!(seal.open(&key(7), RecordId::from_bytes([9; 16])), Err(SealError::WrongKey)));
         assert_ne!(CustomerSeal::new(&key(7), RECORD).0, seal, "the same key leaves no trace that could be recognised");

@@ -47,7 +47,8 @@ impl Objects {
         let inner = layer_if_given(&upload, request.keys)?;
         let (mut parts, truncated) = self.index.upload_parts(list.upload, list.after, list.limit).await?;
         for part in &mut parts {
-            part.entry.checksum = checksum_of_part(inner.as_ref(), &part.entry).filter(|_| upload.customer.is_some() == inner.is_some());
+            part.entry.checksum =
+                checksum_of_part(inner.as_ref(), &part.entry).filter(|_| upload.customer.is_some() == inner.is_some());
         }
         Ok(PartsPage { upload, parts, truncated })
     }

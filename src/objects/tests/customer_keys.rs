@@ -67,7 +67,13 @@ impl World {
         self.objects.create_upload(&self.with(&keys(key, 0)), create).await.unwrap().0
     }
 
-    async fn part_under(&self, key: u8, at: &str, (upload, number): (UploadId, u32), bytes: &[u8]) -> Result<StoredPart, ObjectError> {
+    async fn part_under(
+        &self,
+        key: u8,
+        at: &str,
+        (upload, number): (UploadId, u32),
+        bytes: &[u8],
+    ) -> Result<StoredPart, ObjectError> {
         let (length, content_md5, checksum) = (bytes.len() as u64, Some(md5(bytes).md5), None);
         let part = PartRequest { bucket: bucket(), key: super::key(at), upload, number, length, content_md5, checksum };
         self.objects.upload_part(&self.with(&keys(key, 0)), part, body(bytes)).await
@@ -117,7 +123,8 @@ fn error(result: Result<(Found, Vec<u8>), ObjectError>) -> CustomerKeyError {
 #[tokio::test]
 async fn any_range_of_any_length_is_read_back() {
     let world = World::new(PK_ONLY).await;
-    let lengths = [0, 1, 15, 16, FIRST_SEGMENT, FIRST_SEGMENT + 1, EXTENT_SIZE - 1, EXTENT_SIZE, EXTENT_SIZE + 1, EXTENT_SIZE + SEGMENT];
+    let lengths =
+        [0, 1, 15, 16, FIRST_SEGMENT, FIRST_SEGMENT + 1, EXTENT_SIZE - 1, EXTENT_SIZE, EXTENT_SIZE + 1, EXTENT_SIZE + SEGMENT];
     for length in lengths {
         let plain = bytes(length);
         let stored = world.put_under(1, "ali/1", &plain).await;
@@ -276,9 +283,13 @@ async fn a_copy_is_under_the_key_that_it_brings() {
     let world = World::new(PK_ONLY).await;
     let plain = bytes(70_000);
     world.put_under(1, "ali/1", &plain).await;
-    for (source, target, from, to) in
-        [(1, 2, "ali/1", "ali/2"), (2, 0, "ali/2", "ali/3"), (0, 3, "ali/3", "ali/4"), (3, 4, "ali/4", "ali/4"), (4, 0, "ali/4", "ali/4")]
-    {
+    for (source, target, from, to) in [
+        (1, 2, "ali/1", "ali/2"),
+        (2, 0, "ali/2", "ali/3"),
+        (0, 3, "ali/3", "ali/4"),
+        (3, 4, "ali/4", "ali/4"),
+        (4, 0, "ali/4", "ali/4"),
+    ] {
         let stored = world.copy_under((source, target), from, to).await.unwrap();
         assert_eq!((stored.customer, stored.checksum), (target != 0, Some(crc(&plain))));
         assert_eq!(stored.etag == md5(&plain), target == 0);
