@@ -1,9 +1,12 @@
 //! PutObject, and the way that every new record takes: place, seal, store, commit.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::Versioning;
 use crate::digest::{self, Checksum};
 use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteCondition};
+use crate::objects::acl::Belonging;
+use crate::objects::authorize::On;
 use crate::objects::commit::NewRecord;
 use crate::objects::hashing::Hashes;
 use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
@@ -23,6 +26,7 @@ pub(super) struct NewObject<'a> {
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
     pub(super) condition: WriteCondition,
+    pub(super) belonging: Belonging,
     pub(super) kind: Kind,
 }
 
@@ -33,9 +37,11 @@ impl Objects {
     /// Refused before a byte of the body is read where the policy, the caller's permissions or the limits say no; an error after that
     /// leaves nothing visible.
     pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
-        let bucket = self.writable_bucket(request, &put.bucket).await?;
+        let bucket = self.writable_bucket(request, &put.bucket, &put.key).await?;
         check_length(put.length)?;
+        self.check_described(request, &bucket, &put.key, &put.description).await?;
         let lock = self.lock_of_new(&bucket, put.description.lock)?;
+        let belonging = self.belonging_of_new(request, &bucket, &put.key, &put.acl).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &put.key,
@@ -44,9 +50,32 @@ impl Objects {
             content_md5: put.content_md5,
             checksum: put.checksum,
             condition: put.condition,
+            belonging,
             kind: Kind::PutObject,
         };
         self.store_object(request, object, &[], body).await
+    }
+
+    /// Refuses tags and locks that a policy does not let the caller set. AWS asks for an allowance of each; a denial is enough here, as
+    /// whoever may write an object may say what it is.
+    pub(super) async fn check_described(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        description: &Description,
+    ) -> Result<(), ObjectError> {
+        let on = On::New(key, &bucket.owner);
+        if !description.tags.is_empty() {
+            self.check_not_denied(request, bucket, Action::PutObjectTagging, on).await?;
+        }
+        if description.lock.retention.is_some() {
+            self.check_not_denied(request, bucket, Action::PutObjectRetention, on).await?;
+        }
+        if description.lock.legal_hold.is_some() {
+            self.check_not_denied(request, bucket, Action::PutObjectLegalHold, on).await?;
+        }
+        Ok(())
     }
 
     /// Places, stores and commits `object`, whose bytes came from `sources` where it is a copy.
@@ -109,14 +138,14 @@ impl Objects {
         let new = if fits_one_extent(object.length) {
             let whole = ingest.whole(body).await?;
             standing.check().await?;
-            let row = self.new_row(request, &object, standing.placement(), record, whole.hashes, Layout::Whole { attempt })?;
+            let row = self.new_row(&object, standing.placement(), record, whole.hashes, Layout::Whole { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
             NewRecord::new(row, &targets, attempt, stored)
         } else {
             let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
             standing.check().await?;
-            let row = self.new_row(request, &object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
+            let row = self.new_row(&object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
@@ -151,7 +180,6 @@ impl Objects {
 
     fn new_row(
         &self,
-        request: &Request<'_>,
         object: &NewObject<'_>,
         placement: &Placement,
         id: RecordId,
@@ -168,7 +196,7 @@ impl Objects {
             size: object.length,
             etag: hashes.etag(),
             checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
-            owner: request.auth.principal().id.clone(),
+            owner: object.belonging.owner.clone(),
             delete_marker: false,
         };
         let detail = Detail {
@@ -177,6 +205,7 @@ impl Objects {
             tags: object.description.tags.clone(),
             checksum,
             lock: object.description.lock,
+            acl: object.belonging.acl.clone(),
             placement: placement.record().clone(),
             copies: Vec::new(),
             layout,

@@ -1,5 +1,6 @@
 //! CompleteMultipartUpload: a part table, a manifest, and one commit that makes the parts an object.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
@@ -89,7 +90,8 @@ impl Objects {
 
     /// The answer given before, when this upload was completed with the same parts and its version is still there.
     async fn completed_before(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Option<Stored>, ObjectError> {
-        let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
+        let (bucket, upload) =
+            self.find_upload(request, Action::PutObject, &complete.bucket, &complete.key, complete.upload).await?;
         let UploadState::Completed(completed) = upload.state else { return Ok(None) };
         let found = self.index.version(&bucket, &complete.key, completed.version)?;
         match found.and_then(Version::into_record) {
@@ -173,6 +175,7 @@ impl Objects {
             tags: open.upload.tags.clone(),
             checksum,
             lock: open.upload.lock,
+            acl: open.upload.acl.clone(),
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },

@@ -3,12 +3,11 @@
 
 use http::HeaderMap;
 
-use super::{invalid, text};
+use super::text;
 use crate::s3::errors::{Code, S3Error};
 
 /// Checks the headers of a request that writes an object.
 pub(crate) fn check_object_features(headers: &HeaderMap) -> Result<(), S3Error> {
-    check_acl(headers)?;
     check_customer_keys(headers)?;
     match text(headers, "x-amz-server-side-encryption")? {
         None | Some("AES256") => {}
@@ -33,36 +32,10 @@ pub(crate) fn check_read_features(headers: &HeaderMap) -> Result<(), S3Error> {
     check_customer_keys(headers)
 }
 
-/// Checks the headers of a request that creates a bucket.
-pub(crate) fn check_bucket_features(headers: &HeaderMap) -> Result<(), S3Error> {
-    check_acl(headers)?;
-    match text(headers, "x-amz-object-ownership")? {
-        None | Some("BucketOwnerEnforced") => Ok(()),
-        Some("BucketOwnerPreferred" | "ObjectWriter") => {
-            Err(S3Error::not_implemented("Object ownership other than BucketOwnerEnforced"))
-        }
-        Some(_) => Err(invalid("x-amz-object-ownership", "The object ownership is not valid.")),
-    }
-}
-
-/// Refuses guards that every operation may carry and that are not checked here. Ignoring one would do what the client wants prevented.
-pub(crate) fn check_guards(headers: &HeaderMap) -> Result<(), S3Error> {
-    refuse(headers, "x-amz-expected-bucket-owner", "The guard x-amz-expected-bucket-owner")?;
-    refuse(headers, "x-amz-source-expected-bucket-owner", "The guard x-amz-source-expected-bucket-owner")
-}
-
 /// SSE-C, for the object itself or for a copy's source.
 fn check_customer_keys(headers: &HeaderMap) -> Result<(), S3Error> {
     refuse(headers, "x-amz-server-side-encryption-customer-", "Encryption with keys of the client")?;
     refuse(headers, "x-amz-copy-source-server-side-encryption-customer-", "Encryption with keys of the client")
-}
-
-fn check_acl(headers: &HeaderMap) -> Result<(), S3Error> {
-    match text(headers, "x-amz-acl")? {
-        None | Some("private" | "bucket-owner-full-control") => {}
-        Some(_) => return Err(S3Error::not_implemented("An access control list other than `private`")),
-    }
-    refuse(headers, "x-amz-grant-", "An access control list other than `private`")
 }
 
 fn refuse(headers: &HeaderMap, prefix: &str, what: &str) -> Result<(), S3Error> {
@@ -85,7 +58,6 @@ mod tests {
 
     #[test]
     fn what_is_the_default_is_accepted() {
-        assert_eq!(object("x-amz-acl", "private"), None);
         assert_eq!(object("x-amz-storage-class", "STANDARD"), None);
         assert_eq!(object("x-amz-server-side-encryption", "AES256"), None);
         assert_eq!(object("x-amz-meta-a", "b"), None);
@@ -94,8 +66,6 @@ mod tests {
     #[test]
     fn nothing_that_matters_is_ignored() {
         for (name, value, code) in [
-            ("x-amz-acl", "public-read", Code::NotImplemented),
-            ("x-amz-grant-read", "id=1", Code::NotImplemented),
             ("x-amz-storage-class", "GLACIER", Code::InvalidStorageClass),
             ("x-amz-server-side-encryption", "aws:kms", Code::NotImplemented),
             ("x-amz-server-side-encryption", "ROT13", Code::InvalidEncryptionAlgorithm),
