@@ -18,8 +18,8 @@ use domicile::{
     policy::{DecisionSource, Role},
     residency::{Basis, PlacementRecord},
     types::{
-        AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, PolicyRevision, PrincipalId, Pseudonym,
-        RecordId, SiteId, Timestamp, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, PolicyRevision, PrincipalId,
+        Pseudonym, RecordId, SiteId, Timestamp, VersionId,
     },
 };
 use tokio::runtime::Runtime;
@@ -47,7 +47,7 @@ async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     index.commit(Change::SubjectKey { key: Box::new(wrapped), rewrap: false }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");
     let create =
-        Change::CreateBucket { name, owner: PrincipalId::new("feed").expect("valid"), region: None, settings: Box::default() };
+        Change::CreateBucket { name, owner: AccountId::new("domicile").expect("valid"), region: None, settings: Box::default() };
     let bucket = index.commit(create, event()).await.expect("commits").bucket.expect("created");
     (index, bucket)
 }
@@ -65,7 +65,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         size: 4096,
         etag: ETag::single([3; 16]),
         checksum_algorithm: None,
-        owner: principal.clone(),
+        owner: AccountId::new("domicile").expect("valid"),
         delete_marker: false,
     };
     let copy = CopyRow {
@@ -101,6 +101,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         checksum: None,
         lock: Default::default(),
         customer: None,
+        acl: None,
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },

@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use domicile::{
-    authn::{AccessKey, HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
+    authn::{AccessKey, HostRules, Payload, Principal, Principals, S3Authenticator},
     s3::chunked::{Decoder, Framing},
-    types::{Attributes, PrincipalId, Timestamp},
+    types::Timestamp,
 };
 use http::{Request, request::Parts};
 
@@ -18,14 +18,8 @@ const SCOPE: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/u
 const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 
 fn authenticator() -> S3Authenticator {
-    let principal = Principal {
-        id: PrincipalId::new("example").unwrap(),
-        access_keys: vec![AccessKey::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned().into())],
-        buckets: Vec::new(),
-        allow: Permissions::ALL,
-        country: None,
-        attributes: Attributes::new(),
-    };
+    let access_key = AccessKey::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned().into());
+    let principal = Principal::unrestricted("example", vec![access_key]).unwrap();
     let principals = Arc::new(ArcSwap::from_pointee(Principals::new([principal]).unwrap()));
     S3Authenticator::new(principals, "us-east-1".to_owned(), HostRules::default())
 }

@@ -13,11 +13,10 @@ use aws_sdk_s3::{
 };
 use bytes::Bytes;
 use domicile::{
-    authn::{AccessKey, HostRules, Payload, Permissions, Principal, Principals, S3Authenticator},
+    authn::{AccessKey, HostRules, Payload, Principal, Principals, S3Authenticator},
     clock::{Clock, SystemClock},
     s3::chunked::{Decoder, Framing},
     server::{Limits, Peer, bind, serve},
-    types::{Attributes, PrincipalId},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -28,14 +27,8 @@ use tokio::{sync::oneshot, task::JoinHandle};
 const AWKWARD_KEY: &str = "a b//./../c+d=é&(1)~*'!$@,;:%41?#.txt";
 
 fn authenticator() -> S3Authenticator {
-    let principal = Principal {
-        id: PrincipalId::new("example").unwrap(),
-        access_keys: vec![AccessKey::new("AKEXAMPLE", "secret".to_owned().into())],
-        buckets: vec!["*".parse().unwrap()],
-        allow: Permissions::ALL,
-        country: None,
-        attributes: Attributes::new(),
-    };
+    let access_key = AccessKey::new("AKEXAMPLE", "secret".to_owned().into());
+    let principal = Principal::unrestricted("example", vec![access_key]).unwrap();
     let principals = Arc::new(ArcSwap::from_pointee(Principals::new([principal]).unwrap()));
     S3Authenticator::new(principals, "us-east-1".to_owned(), HostRules::default())
 }

@@ -121,7 +121,7 @@ actions! {
     ListBucket Bucket List,
     ListBucketMultipartUploads Bucket List,
     ListBucketVersions Bucket List,
-    ListMultipartUploadParts Object List,
+    ListMultipartUploadParts Object Write,
     ObjectOwnerOverrideToBucketOwner Object Write,
     PutAccelerateConfiguration Bucket Write,
     PutAnalyticsConfiguration Bucket Write,

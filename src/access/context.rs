@@ -1,13 +1,14 @@
 //! The facts of a request that conditions and policy variables ask about.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::types::Timestamp;
 
 /// What a request says, asked only for the keys that a policy names. A bucket without a policy asks nothing.
 ///
 /// Facts about the caller (`aws:username`, `aws:PrincipalArn`…) are not asked here: [`super::evaluate()`] knows them.
-pub trait Context {
+pub trait Context: fmt::Debug + Sync {
     /// When the request came in: `aws:CurrentTime` and `aws:EpochTime`.
     fn now(&self) -> Timestamp;
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Diagnostic;
 use crate::types::{
-    Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId, SubjectId,
-    VersionId,
+    AccountId, Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId,
+    SubjectId, VersionId,
 };
 
 /// One page of records.
@@ -38,7 +38,7 @@ pub struct RecordView {
     /// When it was written.
     pub modified: String,
     /// Who wrote it.
-    pub owner: PrincipalId,
+    pub owner: AccountId,
     /// Whether it is under a key of the client's own besides (SSE-C).
     pub customer_key: bool,
     /// Whose data it is.

@@ -41,7 +41,8 @@ impl Access {
     pub(super) fn read(&self) -> Result<Option<Fresh>, Vec<Diagnostic>> {
         let Some(file) = &self.file else { return Ok(None) };
         let config = Config::load(file, &SystemEnvironment)?;
-        let principals = Principals::new(config.principals)
+        let principals = config
+            .known_principals()
             .map_err(|error| vec![Diagnostic::of_file(file.display().to_string(), error.to_string(), None)])?;
         Ok(Some(Fresh { principals, tokens: config.tokens }))
     }
@@ -82,7 +83,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = write(folder.path(), &credential("OLD"), "first");
         let config = Config::load(&file, &SystemEnvironment).unwrap();
-        let access = Access::new(config.file, Principals::new(config.principals).unwrap(), config.tokens);
+        let principals = config.known_principals().unwrap();
+        let access = Access::new(config.file, principals, config.tokens);
         let ids =
             || access.principals.load().iter().flat_map(|one| one.access_keys.clone()).map(|key| key.id).collect::<Vec<_>>();
 

@@ -11,10 +11,10 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{folders, policies};
-use crate::authn::{AccessKey, Permissions, Principal, Role, Token, TokenHash};
+use crate::authn::{AccessKey, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
 use crate::digest;
-use crate::types::{Attributes, Country, KeyId, PrincipalId, SiteId};
+use crate::types::{Country, KeyId, PrincipalId, SiteId};
 
 /// The operator's token, relative to the data folder.
 pub const OPERATOR_TOKEN_FILE: &str = "credentials/operator.token";
@@ -67,12 +67,8 @@ impl Installation {
         let tokens = ROLES.iter().map(|role| token(&folder, *role, environment)).collect::<Result<Vec<_>, _>>()?;
         let (pk, sg) = (country("PK")?, country("SG")?);
         let principal = Principal {
-            id: name(PrincipalId::new("default"))?,
-            access_keys: vec![AccessKey::new(access_key_id.clone(), secret.clone())],
-            buckets: vec!["*".parse().map_err(internal)?],
-            allow: Permissions::ALL,
             country: Some(sg),
-            attributes: Attributes::new(),
+            ..name(Principal::unrestricted("default", vec![AccessKey::new(access_key_id.clone(), secret.clone())]))?
         };
         let site = |id: &str, country, key: &str| {
             let path = data_dir.join("sites").join(id);
@@ -101,6 +97,7 @@ impl Installation {
             keys: vec![key("pk", pk)?, key("sg", sg)?],
             sites: vec![site("pk-khi", pk, "pk")?, site("sg-sin", sg, "sg")?],
             principals: vec![principal],
+            accounts: Vec::new(),
             tokens,
         };
         Ok(Self { config, first_start, access_key_id, secret })

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{DuplicateAccessKey, HostRules, Principals, S3Authenticator};
+use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
@@ -19,7 +19,7 @@ use crate::index::{Change, CommitError, EngineError, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::residency::Residency;
-use crate::s3::{S3Parts, S3Service};
+use crate::s3::{Client, S3Parts, S3Service};
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
 
@@ -159,7 +159,7 @@ impl App {
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
         });
-        let principals = Principals::new(config.principals.clone())?;
+        let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
         let gateway =
             Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), (config.policies.clone(), available), metrics));
@@ -173,6 +173,7 @@ impl App {
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
             customer_keys_over_http: config.s3.customer_keys_over_http,
+            new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
         });
         let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
@@ -188,7 +189,8 @@ impl App {
             flagged(stopped.clone()),
             move |request, peer| {
                 let s3 = s3.clone();
-                async move { s3.handle(request, peer.tls).await }
+                let client = Client { address: Some(peer.address.ip()), tls: peer.tls };
+                async move { s3.handle(request, client).await }
             },
         ));
         let admin_task = tokio::spawn(server::serve(

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use http::{HeaderMap, Method, header, request::Parts};
 use ring::{
     digest::{SHA256, digest},
@@ -32,7 +32,7 @@ pub struct S3Authenticator {
     hosts: HostRules,
 }
 
-/// A request whose signature is right.
+/// A request whose signature is right, or that has none.
 #[derive(Debug)]
 pub struct Verified {
     /// Who sent it.
@@ -41,6 +41,8 @@ pub struct Verified {
     pub payload: Payload,
     /// Where the signature stood.
     pub mechanism: Mechanism,
+    /// When it was made.
+    pub signed: Option<Timestamp>,
 }
 
 /// Where a signature stands.
@@ -50,6 +52,8 @@ pub enum Mechanism {
     Header,
     /// In the query of a presigned URL.
     Presigned,
+    /// Nowhere: the request is anonymous.
+    Absent,
 }
 
 /// How a request's body is framed and signed. Whoever reads the body has to hold it to that: compare the hash, or check every
@@ -101,6 +105,11 @@ impl S3Authenticator {
         Self { principals, region, hosts }
     }
 
+    /// The principals in force.
+    pub fn principals(&self) -> Guard<Arc<Principals>> {
+        self.principals.load()
+    }
+
     /// The region that clients have to sign for.
     pub fn region(&self) -> &str {
         &self.region
@@ -111,10 +120,12 @@ impl S3Authenticator {
         &self.hosts
     }
 
-    /// Checks the signature of a request as it came over the wire, at the time `now`. The body is not touched.
+    /// Checks the signature of a request as it came over the wire, at the time `now`; a request without any comes from nobody. The
+    /// body is not touched.
     pub fn verify(&self, parts: &Parts, now: Timestamp) -> Result<Verified, AuthnError> {
         let host = single_host(&parts.headers)?;
-        match Claim::find(parts)? {
+        let Some(claim) = Claim::find(parts)? else { return unsigned(parts) };
+        match claim {
             Claim::Header(claim) => {
                 if parts.headers.contains_key("x-amz-security-token") {
                     return Err(AuthnError::InvalidToken);
@@ -227,7 +238,7 @@ impl S3Authenticator {
             }
         };
         let authenticated = Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key));
-        Ok(Verified { authenticated, payload, mechanism: signed.mechanism })
+        Ok(Verified { authenticated, payload, mechanism: signed.mechanism, signed: Some(signed.time.at) })
     }
 }
 
@@ -254,7 +265,7 @@ impl Signed<'_> {
             let reason = "the signed headers must be names in lower case, sorted, separated by `;`";
             return Err(match self.mechanism {
                 Mechanism::Header => malformed(reason),
-                Mechanism::Presigned => wrong_query(reason),
+                Mechanism::Presigned | Mechanism::Absent => wrong_query(reason),
             });
         }
         if let Some(absent) = self.signed_headers.split(';').find(|&name| !self.parts.headers.contains_key(name)) {
@@ -330,6 +341,18 @@ impl PayloadKind {
     }
 }
 
+/// A request that nobody signed. What it promises of its body it can only promise by a hash.
+fn unsigned(parts: &Parts) -> Result<Verified, AuthnError> {
+    let text = content_sha256(&parts.headers)?.unwrap_or("UNSIGNED-PAYLOAD");
+    let payload = match PayloadKind::parse(text, Mechanism::Absent)? {
+        PayloadKind::Sha256(hash) => Payload::Sha256(hash),
+        PayloadKind::UnsignedTrailer => Payload::UnsignedTrailer,
+        PayloadKind::Unsigned | PayloadKind::SignedChunks { .. } => Payload::Unsigned,
+    };
+    let authenticated = Authenticated::anonymous().map_err(|_| AuthnError::MissingAuthentication)?;
+    Ok(Verified { authenticated, payload, mechanism: Mechanism::Absent, signed: None })
+}
+
 /// Whether other values of the header would be signed alike: the canonical request joins several by commas and makes runs of spaces
 /// one, so what is served would not be what was signed. User metadata may have such runs, as SDKs send them: what decides by
 /// metadata must not tell them apart, and no subject id has two spaces side by side.
@@ -361,21 +384,14 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::{AccessKey, Permissions, Principal};
-    use crate::types::{Attributes, PrincipalId};
+    use crate::authn::{AccessKey, Principal};
 
     #[test]
     fn bodies_that_no_signature_covers_may_be_wanted_over_tls_only() {
         let verified = |payload| {
-            let principal = Principal {
-                id: PrincipalId::new("feed").unwrap(),
-                access_keys: vec![AccessKey::new("AK", "hush".to_owned().into())],
-                buckets: Vec::new(),
-                allow: Permissions::ALL,
-                country: None,
-                attributes: Attributes::new(),
-            };
-            Verified { authenticated: Authenticated::for_test(principal), payload, mechanism: Mechanism::Header }
+            let access_key = AccessKey::new("AK", "hush".to_owned().into());
+            let principal = Principal::unrestricted("feed", vec![access_key]).unwrap();
+            Verified { authenticated: Authenticated::for_test(principal), payload, mechanism: Mechanism::Header, signed: None }
         };
         let request = |method| http::Request::builder().method(method).body(()).unwrap().into_parts().0;
         let (put, get) = (request(Method::PUT), request(Method::GET));

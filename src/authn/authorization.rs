@@ -113,7 +113,8 @@ pub(super) enum Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    pub(super) fn find(parts: &'a Parts) -> Result<Self, AuthnError> {
+    /// The claim of a request; `None` when it makes none at all.
+    pub(super) fn find(parts: &'a Parts) -> Result<Option<Self>, AuthnError> {
         let query = parts.uri.query().unwrap_or("");
         let mut presigned = None;
         let mut version_2 = false;
@@ -126,10 +127,10 @@ impl<'a> Claim<'a> {
         let presigned = presigned.filter(|claim| claim.is_meant());
         match (parts.headers.get(header::AUTHORIZATION), presigned) {
             (Some(_), Some(_)) => Err(AuthnError::SeveralMechanisms),
-            (Some(_), None) => HeaderClaim::parse(&parts.headers).map(Self::Header),
-            (None, Some(claim)) => Ok(Self::Presigned(claim)),
+            (Some(_), None) => HeaderClaim::parse(&parts.headers).map(Self::Header).map(Some),
+            (None, Some(claim)) => Ok(Some(Self::Presigned(claim))),
             (None, None) if version_2 => Err(AuthnError::UnsupportedMethod),
-            (None, None) => Err(AuthnError::MissingAuthentication),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -5,8 +5,8 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthnError {
-    /// No credentials at all: anonymous access is not offered.
-    #[error("the request is not signed; anonymous access is not offered")]
+    /// The request carries no credentials, and what it asks for is nobody's without them.
+    #[error("the request is not signed, and this needs a signature")]
     MissingAuthentication,
     /// No principal has this access key.
     #[error("the access key id is not known here")]

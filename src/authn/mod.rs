@@ -1,7 +1,7 @@
 //! Who asks: S3 credentials and API tokens.
 //!
 //! [`S3Authenticator`] checks an AWS Signature Version 4, in the `Authorization` header or presigned, and mints the [`Authenticated`]
-//! that everything behind it demands. [`Tokens`] does the same for the admin API's bearer tokens. Nothing here does I/O or asks
+//! that everything behind it demands: of a principal, or of nobody. [`Tokens`] does the same for the admin API's bearer tokens. Nothing here does I/O or asks
 //! for the date.
 //!
 //! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and nowhere else.
@@ -25,7 +25,8 @@ pub use error::AuthnError;
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
-    AccessKey, Action, Authenticated, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions, Principal, Principals,
+    ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions,
+    Principal, Principals, Scope,
 };
 pub use query::QueryPairs;
 pub use token::{InvalidToken, Role, Token, TokenHash, TokenIdentity, Tokens};

@@ -14,6 +14,11 @@ pub struct BucketPattern(Box<str>);
 pub struct InvalidBucketPattern(String);
 
 impl BucketPattern {
+    /// The one that covers every bucket.
+    pub fn all() -> Self {
+        Self("*".into())
+    }
+
     /// Whether the pattern covers all of `bucket`. Takes time linear in pattern × name at the worst.
     pub fn matches(&self, bucket: &BucketName) -> bool {
         glob(self.0.as_bytes(), bucket.as_str().as_bytes())

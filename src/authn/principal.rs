@@ -1,27 +1,60 @@
 //! Application backends, what they may do, and the proof that one of them asks.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc};
+use std::{
+    collections::HashMap,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use secrecy::SecretString;
 
 use super::{pattern::BucketPattern, signing_key::SigningKeys};
-use crate::types::{Attributes, BucketName, Country, PrincipalId, Timestamp};
+use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// The name in the configuration and the ledger.
     pub id: PrincipalId,
+    /// Whose it is: the owner of the buckets it creates.
+    pub account: AccountId,
     /// Its S3 key pairs: one, or several while a new one takes over from an old one.
     pub access_keys: Vec<AccessKey>,
     /// The buckets it may name; none means none.
     pub buckets: Vec<BucketPattern>,
+    /// What the keys it may name begin with; all keys when there is none.
+    pub prefixes: Vec<String>,
     /// What it may do in them.
     pub allow: Permissions,
     /// Where it processes what it reads. Says nothing about whose data it writes.
     pub country: Option<Country>,
     /// What is known of every subject it speaks for: the signal source `principal`.
     pub attributes: Attributes,
+}
+
+/// The account of a principal whose configuration names none.
+pub const DEFAULT_ACCOUNT: &str = "domicile";
+
+/// The name of whoever does not sign: no principal and no account may have it.
+pub const ANONYMOUS: &str = "anonymous";
+
+impl Principal {
+    /// One of the default account that may do everything in every bucket, and of whom nothing else is known.
+    ///
+    /// # Errors
+    /// When `id` is not a name.
+    pub fn unrestricted(id: &str, access_keys: Vec<AccessKey>) -> Result<Self, InvalidName> {
+        Ok(Self {
+            id: PrincipalId::new(id)?,
+            account: AccountId::new(DEFAULT_ACCOUNT)?,
+            access_keys,
+            buckets: vec![BucketPattern::all()],
+            prefixes: Vec::new(),
+            allow: Permissions::ALL,
+            country: None,
+            attributes: Attributes::new(),
+        })
+    }
 }
 
 /// One S3 key pair of a principal.
@@ -123,21 +156,46 @@ pub enum Forbidden {
     /// None of its patterns covers the bucket.
     #[error("the principal may not use this bucket; its `buckets` in the configuration say which it may")]
     Bucket,
+    /// None of its prefixes covers the keys.
+    #[error("the principal may not use these keys; its `prefixes` in the configuration say which it may")]
+    Keys,
     /// Its `allow` does not name the action.
     #[error("the principal may not {0}; its `allow` in the configuration says what it may")]
     Action(&'static str),
 }
 
-/// Proof that a request carries a principal's valid signature. Made by [`super::S3Authenticator::verify`] alone.
+/// What of a bucket a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// The bucket as a whole.
+    Bucket,
+    /// All keys that begin with this text; one key is the text whole.
+    Keys(&'a str),
+}
+
+/// Proof of who sent a request: the principal whose valid signature it carries, or nobody when it carries none at all. Made by
+/// [`super::S3Authenticator::verify`] alone.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     principal: Arc<Principal>,
     access_key: Arc<AccessKey>,
+    anonymous: bool,
 }
 
 impl Authenticated {
     pub(super) fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
-        Self { principal, access_key }
+        Self { principal, access_key, anonymous: false }
+    }
+
+    /// Nobody: bounded by nothing in the configuration, allowed only what a bucket's policy or an ACL allows to everybody.
+    pub(super) fn anonymous() -> Result<Self, InvalidName> {
+        static NOBODY: LazyLock<Result<Arc<Principal>, InvalidName>> = LazyLock::new(|| {
+            let nobody = Principal::unrestricted(ANONYMOUS, Vec::new())?;
+            Ok(Arc::new(Principal { account: AccountId::new(ANONYMOUS)?, ..nobody }))
+        });
+        static NO_KEY: LazyLock<Arc<AccessKey>> = LazyLock::new(|| Arc::new(AccessKey::new("", String::new().into())));
+        let principal = LazyLock::force(&NOBODY).clone()?;
+        Ok(Self { principal, access_key: Arc::clone(&NO_KEY), anonymous: true })
     }
 
     /// A proof without a signature, by the first of the principal's keys if it has one.
@@ -148,20 +206,39 @@ impl Authenticated {
         Self::new(Arc::new(principal), Arc::new(access_key))
     }
 
-    /// Who asks.
+    /// Who asks; of an anonymous request somebody without a key, named [`ANONYMOUS`], of whom nothing is known.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// The access key that signed.
+    /// Whether nobody signed.
+    pub const fn is_anonymous(&self) -> bool {
+        self.anonymous
+    }
+
+    /// The access key that signed; empty when none did.
     pub fn access_key_id(&self) -> &str {
         &self.access_key.id
     }
 
-    /// Whether who asks may do `action` in `bucket`, existing or not.
-    pub fn permits(&self, action: Action, bucket: &BucketName) -> Result<(), Forbidden> {
-        if !self.principal.buckets.iter().any(|pattern| pattern.matches(bucket)) {
+    /// Whether who asks may name `bucket`, existing or not.
+    pub fn may_name(&self, bucket: &BucketName) -> bool {
+        self.principal.buckets.iter().any(|pattern| pattern.matches(bucket))
+    }
+
+    /// Whether the configuration lets who asks do `action` to `scope` of `bucket`, existing or not. A principal with prefixes may
+    /// look at a bucket as a whole, but not change it.
+    pub fn permits(&self, action: Action, bucket: &BucketName, scope: Scope<'_>) -> Result<(), Forbidden> {
+        if !self.may_name(bucket) {
             return Err(Forbidden::Bucket);
+        }
+        let prefixes = &self.principal.prefixes;
+        let covered = match scope {
+            Scope::Bucket => matches!(action, Action::Read | Action::List),
+            Scope::Keys(keys) => prefixes.iter().any(|prefix| keys.starts_with(prefix.as_str())),
+        };
+        if !prefixes.is_empty() && !covered {
+            return Err(Forbidden::Keys);
         }
         if !self.principal.allow.include(action) {
             return Err(Forbidden::Action(match action {
@@ -181,6 +258,7 @@ impl Authenticated {
 pub struct Principals {
     principals: Vec<Arc<Principal>>,
     by_access_key: HashMap<String, Entry>,
+    emails: HashMap<String, AccountId>,
 }
 
 #[derive(Debug)]
@@ -216,7 +294,7 @@ impl Principals {
                 by_access_key.insert(id, entry);
             }
         }
-        Ok(Self { principals, by_access_key })
+        Ok(Self { principals, by_access_key, emails: HashMap::new() })
     }
 
     pub(super) fn entry(&self, access_key_id: &str) -> Option<&Entry> {
@@ -226,6 +304,21 @@ impl Principals {
     /// All principals, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Principal> {
         self.principals.iter().map(|principal| &**principal)
+    }
+
+    /// With the addresses that accounts go by in grants.
+    pub fn with_emails(self, emails: HashMap<String, AccountId>) -> Self {
+        Self { emails, ..self }
+    }
+
+    /// The account that goes by that address.
+    pub fn account_by_email(&self, address: &str) -> Option<&AccountId> {
+        self.emails.get(&address.to_ascii_lowercase())
+    }
+
+    /// Whether a principal belongs to that account.
+    pub fn has_account(&self, account: &AccountId) -> bool {
+        self.principals.iter().any(|principal| principal.account == *account)
     }
 
     /// How many key pairs they have.
@@ -240,12 +333,9 @@ mod tests {
 
     fn principal(id: &str, access_key_id: &str) -> Principal {
         Principal {
-            id: PrincipalId::new(id).unwrap(),
-            access_keys: vec![AccessKey::new(access_key_id, "hush".to_owned().into())],
             buckets: vec!["media-*".parse().unwrap()],
             allow: Permissions::from_words(["read", "write"]).unwrap(),
-            country: None,
-            attributes: Attributes::new(),
+            ..Principal::unrestricted(id, vec![AccessKey::new(access_key_id, "hush".to_owned().into())]).unwrap()
         }
     }
 
@@ -253,10 +343,32 @@ mod tests {
     fn permission_needs_bucket_and_action() {
         let who = Authenticated::for_test(principal("feed", "AK"));
         let media = BucketName::new("media-1").unwrap();
-        assert_eq!(who.permits(Action::Read, &media), Ok(()));
-        assert_eq!(who.permits(Action::Delete, &media), Ok(()));
-        assert_eq!(who.permits(Action::List, &media), Err(Forbidden::Action("list")));
-        assert_eq!(who.permits(Action::Read, &BucketName::new("other").unwrap()), Err(Forbidden::Bucket));
+        let permits = |action, bucket| who.permits(action, bucket, Scope::Bucket);
+        assert_eq!(permits(Action::Read, &media), Ok(()));
+        assert_eq!(permits(Action::Delete, &media), Ok(()));
+        assert_eq!(permits(Action::List, &media), Err(Forbidden::Action("list")));
+        assert_eq!(permits(Action::Read, &BucketName::new("other").unwrap()), Err(Forbidden::Bucket));
+    }
+
+    #[test]
+    fn prefixes_bound_keys_and_listings_and_keep_the_bucket_as_it_is() {
+        let bounded = Principal { prefixes: vec!["ali/".to_owned(), "shared/".to_owned()], ..principal("feed", "AK") };
+        let who = Authenticated::for_test(Principal { allow: Permissions::ALL, ..bounded });
+        let media = BucketName::new("media-1").unwrap();
+        let permits = |action, scope| who.permits(action, &media, scope).is_ok();
+        assert!(permits(Action::Write, Scope::Keys("ali/a")) && permits(Action::List, Scope::Keys("shared/x/")));
+        for (action, keys) in [(Action::Read, "bob/a"), (Action::Read, "ali"), (Action::List, ""), (Action::List, "al")] {
+            assert!(!permits(action, Scope::Keys(keys)), "{keys}");
+        }
+        assert!(permits(Action::Read, Scope::Bucket) && permits(Action::List, Scope::Bucket));
+        assert!(!permits(Action::Write, Scope::Bucket) && !permits(Action::Delete, Scope::Bucket));
+    }
+
+    #[test]
+    fn nobody_is_told_apart_from_every_principal() {
+        let nobody = Authenticated::anonymous().unwrap();
+        assert!(nobody.is_anonymous() && !Authenticated::for_test(principal("feed", "AK")).is_anonymous());
+        assert_eq!(nobody.principal().id.as_str(), ANONYMOUS);
     }
 
     #[test]

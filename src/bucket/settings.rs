@@ -58,6 +58,12 @@ pub enum Setting {
 }
 
 impl BucketSettings {
+    /// Those of a new bucket in AWS since 2023: ACLs are off, and nothing can be made public.
+    pub fn closed() -> Self {
+        let (ownership, public_access) = (ObjectOwnership::BucketOwnerEnforced, PublicAccessBlock::ALL);
+        Self { ownership: Some(ownership), public_access: Some(public_access), ..Self::default() }
+    }
+
     /// Those of a bucket that is created with object lock: versioning is enabled with it.
     pub fn with_object_lock() -> Self {
         Self { versioning: Versioning::Enabled, object_lock: Some(ObjectLock::default()), ..Self::default() }
@@ -71,6 +77,16 @@ impl BucketSettings {
     /// The public access block in force: none without the setting.
     pub fn public_access(&self) -> PublicAccessBlock {
         self.public_access.unwrap_or(PublicAccessBlock::NONE)
+    }
+
+    /// Sets the ACL that a bucket is created with. Where ACLs are off there can only be the owner's own.
+    pub fn apply_acl(&mut self, acl: Option<Acl>) -> Result<(), SettingError> {
+        match acl {
+            None => Ok(()),
+            Some(acl) if self.ownership().acls_enabled() => self.apply(Setting::Acl(acl)),
+            Some(acl) if acl.is_private() => Ok(()),
+            Some(_) => Err(SettingError::AclNotPrivate),
+        }
     }
 
     /// Makes the change, or says why the other settings do not allow it and changes nothing.

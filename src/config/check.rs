@@ -11,6 +11,7 @@ pub(super) struct Places<'d> {
     pub(super) keys: Vec<Table<'d>>,
     pub(super) sites: Vec<Table<'d>>,
     pub(super) principals: Vec<Table<'d>>,
+    pub(super) accounts: Vec<Table<'d>>,
     pub(super) tokens: Vec<Table<'d>>,
 }
 
@@ -18,6 +19,7 @@ pub(super) struct Places<'d> {
 pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     unique("key", config.keys.iter().map(|key| &key.id), &places.keys);
     unique("site", config.sites.iter().map(|site| &site.id), &places.sites);
+    unique("account", config.accounts.iter().map(|account| &account.id), &places.accounts);
     unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
     unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);
     access_keys(config, places);

@@ -16,7 +16,7 @@ mod units;
 
 pub use environment::{Environment, SystemEnvironment};
 pub use model::{
-    Addressing, Admin, Backend, Config, Credentials, Engine, Key, Keyring, Limits, Log, PolicySource, Provider, S3, S3Backend,
-    Site, Tls,
+    Account, Addressing, Admin, Backend, Config, Credentials, Engine, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
+    S3Backend, Site, Tls,
 };
 pub use units::{InvalidSize, InvalidSpan, Size, Span};

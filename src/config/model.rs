@@ -4,9 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::authn::{Principal, Token, UnsignedPayload};
+use crate::authn::{DuplicateAccessKey, Principal, Principals, Token, UnsignedPayload};
+use crate::bucket::BucketSettings;
 use crate::telemetry::LogFormat;
-use crate::types::{Country, KeyId, SiteId};
+use crate::types::{AccountId, Country, KeyId, SiteId};
 
 /// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
 #[derive(Debug)]
@@ -41,8 +42,30 @@ pub struct Config {
     pub sites: Vec<Site>,
     /// Application backends.
     pub principals: Vec<Principal>,
+    /// What is known of the accounts that they belong to.
+    pub accounts: Vec<Account>,
     /// Holders of admin tokens.
     pub tokens: Vec<Token>,
+}
+
+impl Config {
+    /// The principals, with what is known of their accounts.
+    ///
+    /// # Errors
+    /// Two of them share an access key id.
+    pub fn known_principals(&self) -> Result<Principals, DuplicateAccessKey> {
+        let emails = self.accounts.iter().map(|account| (account.email.clone(), account.id.clone()));
+        Ok(Principals::new(self.principals.clone())?.with_emails(emails.collect()))
+    }
+}
+
+/// `[[account]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name: what S3 calls the canonical user id.
+    pub id: AccountId,
+    /// The address that it goes by in the grants of ACLs, in lower case.
+    pub email: String,
 }
 
 /// Where policies come from.
@@ -97,6 +120,8 @@ pub struct S3 {
     pub unsigned_payload: UnsignedPayload,
     /// Whether keys of the client's own (SSE-C) may come over plain HTTP.
     pub customer_keys_over_http: bool,
+    /// What a bucket is created with unless the request says otherwise: its object ownership and its public access block.
+    pub new_buckets: BucketSettings,
     /// Plain HTTP when absent.
     pub tls: Option<Tls>,
 }

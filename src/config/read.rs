@@ -17,6 +17,7 @@ use super::{
     check::{self, Places},
 };
 use crate::authn::UnsignedPayload;
+use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::telemetry::LogFormat;
 use crate::types::Country;
@@ -103,6 +104,7 @@ impl Default for S3 {
             base_domains: Vec::new(),
             external_hosts: Vec::new(),
             external_url: None,
+            new_buckets: BucketSettings::closed(),
             unsigned_payload: UnsignedPayload::default(),
             customer_keys_over_http: false,
             tls: None,
@@ -149,6 +151,7 @@ impl Reader<'_> {
         let keys = each(&root, "key", &mut places.keys, key);
         let sites = each(&root, "site", &mut places.sites, |table| self.site(table));
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
+        let accounts = each(&root, "account", &mut places.accounts, |table| self.account(table));
         let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
         let config = Config {
             file: None,
@@ -166,6 +169,7 @@ impl Reader<'_> {
             keys,
             sites,
             principals,
+            accounts,
             tokens,
         };
         check::whole(&config, &places, &root);

@@ -4,12 +4,13 @@ use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload,
 };
 use crate::{
+    access::Acl,
     backend::Receipt,
     bucket::{BucketSettings, Retention, Setting, SettingError},
     digest::ETag,
     kms::WrappedSubjectKey,
     residency::{Basis, Origin},
-    types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RecordId, SubjectId, Ticket, UploadId, VersionId},
+    types::{AccountId, Attributes, BucketName, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket, UploadId, VersionId},
 };
 
 /// One change of the catalogue, committed whole with its ledger entry or not at all.
@@ -20,7 +21,7 @@ pub enum Change {
         /// The name.
         name: BucketName,
         /// Who creates it.
-        owner: PrincipalId,
+        owner: AccountId,
         /// The `LocationConstraint`.
         region: Option<String>,
         /// What it is configured to do from the start.
@@ -140,7 +141,7 @@ pub struct DeleteChange {
     /// Only this record: what else has that key or version by now stays.
     pub record: Option<RecordId>,
     /// Who asks: the owner of the delete marker.
-    pub owner: PrincipalId,
+    pub owner: AccountId,
     /// The delete's place among the changes of the key: a record with a higher ticket stays.
     pub ticket: Ticket,
     /// The version id of the delete marker where the bucket's versioning is on.
@@ -173,6 +174,8 @@ pub struct UpdateChange {
 pub enum RecordUpdate {
     /// Its tags.
     Tags(Vec<(String, String)>),
+    /// Its ACL.
+    Acl(Acl),
     /// How long it is kept.
     Retention {
         /// `None` ends it.
@@ -289,7 +292,7 @@ pub enum CommitError {
     #[error("the bucket exists")]
     BucketExists {
         /// By whom.
-        owner: PrincipalId,
+        owner: AccountId,
     },
     /// No such open upload.
     #[error("no such upload")]

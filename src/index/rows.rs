@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::Acl,
     audit::Event,
     bucket::{BucketSettings, Lock},
     digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag},
@@ -15,8 +16,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, PrincipalId, RecordId, SiteId, SubjectId,
-        Ticket, Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
+        Timestamp, UploadId, VersionId,
     },
 };
 
@@ -34,8 +35,8 @@ pub struct Bucket {
     pub id: BucketId,
     /// When it was created.
     pub created: Timestamp,
-    /// Who created it.
-    pub owner: PrincipalId,
+    /// Whose it is: the account of who created it.
+    pub owner: AccountId,
     /// The `LocationConstraint` it was created with.
     pub region: Option<String>,
     /// What it is configured to do.
@@ -60,8 +61,8 @@ pub struct Summary {
     pub etag: ETag,
     /// The checksum it was stored with.
     pub checksum_algorithm: Option<(ChecksumAlgorithm, ChecksumKind)>,
-    /// Who wrote it.
-    pub owner: PrincipalId,
+    /// Whose it is.
+    pub owner: AccountId,
     /// Whether it says that the key is deleted.
     #[serde(default)]
     pub delete_marker: bool,
@@ -69,7 +70,7 @@ pub struct Summary {
 
 impl Summary {
     /// A delete marker. It has no bytes, so its record id names nothing and its ETag is all zeros.
-    pub(super) fn marker(version: VersionId, ticket: Ticket, modified: Timestamp, owner: PrincipalId) -> Self {
+    pub(super) fn marker(version: VersionId, ticket: Ticket, modified: Timestamp, owner: AccountId) -> Self {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&ticket.0.to_be_bytes());
         Self {
@@ -127,6 +128,13 @@ pub struct Record {
     pub detail: Detail,
 }
 
+impl Record {
+    /// Its ACL.
+    pub fn acl(&self) -> Acl {
+        self.detail.acl.clone().unwrap_or_else(|| Acl::private(self.summary.owner.clone()))
+    }
+}
+
 /// What a record holds beyond its summary.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
@@ -146,6 +154,9 @@ pub struct Detail {
     /// checksum is masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<CustomerSeal>,
+    /// Its ACL, where one was set; without, it is the owner's alone.
+    #[serde(default)]
+    pub acl: Option<Acl>,
     /// Where it lives and why.
     pub placement: PlacementRecord,
     /// The copies.
@@ -242,8 +253,13 @@ pub struct Upload {
     pub key: ObjectKey,
     /// When it was created.
     pub initiated: Timestamp,
-    /// Who created it.
-    pub owner: PrincipalId,
+    /// Whose the object will be.
+    pub owner: AccountId,
+    /// Who began it.
+    pub initiator: AccountId,
+    /// As [`Detail::acl`].
+    #[serde(default)]
+    pub acl: Option<Acl>,
     /// The record that it becomes.
     pub record: RecordId,
     /// As [`Detail::content`].

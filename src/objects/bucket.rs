@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::access::{Action, Denial};
 use crate::audit::Kind;
-use crate::authn::Action;
+use crate::authn::Scope;
 use crate::bucket::BucketSettings;
 use crate::index::{Bucket, Change, CommitError};
-use crate::objects::{ObjectError, Objects, Request};
-use crate::types::BucketName;
+use crate::objects::authorize::On;
+use crate::objects::{AclRequest, ObjectError, Objects, Request};
+use crate::types::{BucketName, ObjectKey};
 
 /// What CreateBucket did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +21,25 @@ pub enum Created {
 }
 
 impl Objects {
-    /// Creates a bucket, configured as `settings` say; its owner is the caller.
+    /// Creates a bucket, configured as `settings` and `acl` say; its owner is the caller's account.
     ///
     /// # Errors
-    /// [`ObjectError::BucketExists`] when somebody else owns it.
+    /// [`ObjectError::BucketExists`] when another account owns it; [`ObjectError::Setting`] when the ACL does not go with the
+    /// settings.
     pub async fn create_bucket(
         &self,
         request: &Request<'_>,
         name: &BucketName,
         region: Option<String>,
-        settings: BucketSettings,
+        mut settings: BucketSettings,
+        acl: AclRequest,
     ) -> Result<Created, ObjectError> {
-        self.permit(request, Kind::CreateBucket, name, Action::Write).await?;
-        let owner = request.auth.principal().id.clone();
+        self.check_boundary(request, Kind::CreateBucket, name, Action::CreateBucket, Scope::Bucket).await?;
+        let Some(owner) = request.account().cloned() else {
+            self.record_refusal(request, Kind::CreateBucket, name, None, "AccessDenied").await?;
+            return Err(Denial::NotGranted.into());
+        };
+        settings.apply_acl(acl.for_bucket(&owner)?)?;
         let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region, settings: Box::new(settings) };
         match self.index.commit(change, self.event(request, Kind::CreateBucket, name, None)).await {
             Ok(_) => Ok(Created::New),
@@ -45,7 +53,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchBucket`], [`ObjectError::Forbidden`].
     pub async fn head_bucket(&self, request: &Request<'_>, name: &BucketName) -> Result<Arc<Bucket>, ObjectError> {
-        self.permitted_bucket(request, name, Action::List).await
+        self.authorize(request, name, Action::ListBucket, On::Bucket).await
     }
 
     /// Deletes an empty bucket.
@@ -53,21 +61,20 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::BucketNotEmpty`] while it holds records or open uploads.
     pub async fn delete_bucket(&self, request: &Request<'_>, name: &BucketName) -> Result<(), ObjectError> {
-        self.permit(request, Kind::DeleteBucket, name, Action::Delete).await?;
-        let bucket = self.bucket(name)?;
+        let bucket = self.authorize(request, name, Action::DeleteBucket, On::Bucket).await?;
         let change = Change::DeleteBucket { name: name.clone(), id: bucket.id };
         self.index.commit(change, self.event(request, Kind::DeleteBucket, name, None)).await?;
         Ok(())
     }
 
-    /// The buckets that the caller may do anything with, by name.
+    /// The buckets of the caller's account that it may name, by name.
     ///
     /// # Errors
-    /// Only those of the index.
+    /// [`ObjectError::Denied`] to nobody in particular.
     pub async fn list_buckets(&self, request: &Request<'_>) -> Result<Vec<Arc<Bucket>>, ObjectError> {
+        let account = request.account().ok_or(Denial::NotGranted)?;
         let mut buckets = self.index.buckets()?;
-        let actions = [Action::Read, Action::Write, Action::List, Action::Delete];
-        buckets.retain(|bucket| actions.iter().any(|action| request.auth.permits(*action, &bucket.name).is_ok()));
+        buckets.retain(|bucket| bucket.owner == *account && request.auth.may_name(&bucket.name));
         Ok(buckets)
     }
 
@@ -76,35 +83,14 @@ impl Objects {
         self.index.bucket(name)?.ok_or(ObjectError::NoSuchBucket)
     }
 
-    /// The bucket, if the caller may write to it.
-    pub(super) async fn writable_bucket(&self, request: &Request<'_>, name: &BucketName) -> Result<Arc<Bucket>, ObjectError> {
-        self.permitted_bucket(request, name, Action::Write).await
-    }
-
-    /// The bucket, if the caller may do `action` in it. Permission is asked first: a caller without it cannot tell whether the
-    /// bucket exists.
-    pub(super) async fn permitted_bucket(
+    /// The bucket, if the caller may write an object to `key` there.
+    pub(super) async fn writable_bucket(
         &self,
         request: &Request<'_>,
         name: &BucketName,
-        action: Action,
+        key: &ObjectKey,
     ) -> Result<Arc<Bucket>, ObjectError> {
-        self.permit(request, Kind::Refused, name, action).await?;
-        self.bucket(name)
-    }
-
-    /// Refuses, and records the refusal of, what the caller may not do.
-    async fn permit(&self, request: &Request<'_>, kind: Kind, name: &BucketName, action: Action) -> Result<(), ObjectError> {
-        if request.auth.permits(action, name).is_ok() {
-            return Ok(());
-        }
-        self.record_refusal(request, kind, name, None, "AccessDenied").await?;
-        let action = match action {
-            Action::Read => "read",
-            Action::Write => "write",
-            Action::List => "list",
-            Action::Delete => "delete",
-        };
-        Err(ObjectError::Forbidden { action })
+        let owner = &request.auth.principal().account;
+        self.authorize(request, name, Action::PutObject, On::New(key, owner)).await
     }
 }

@@ -3,6 +3,7 @@
 
 use futures_util::StreamExt;
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::index::{Pin, Record};
 use crate::objects::customer::Unlocked;
@@ -11,7 +12,7 @@ use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
     Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request,
-    Stored,
+    Stored, VersionName,
 };
 use crate::residency::SourceFacts;
 
@@ -31,7 +32,7 @@ impl Objects {
     /// # Errors
     /// Those of a read of the source and of a write of the target.
     pub async fn copy(&self, request: &Request<'_>, copy: CopyRequest) -> Result<Stored, ObjectError> {
-        let bucket = self.writable_bucket(request, &copy.bucket).await?;
+        let bucket = self.writable_bucket(request, &copy.bucket, &copy.key).await?;
         let Source { record, facts, pin, unlocked } = self.copy_source(request, &copy.source).await?;
         check_length(record.summary.size)?;
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
@@ -47,8 +48,10 @@ impl Objects {
             None => (record.detail.content.clone(), record.detail.metadata.clone()),
         };
         let lock = self.lock_of_new(&bucket, copy.lock)?;
+        let belonging = self.belonging_of_new(request, &bucket, &copy.key, &copy.acl).await?;
         let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.detail.tags.clone()), lock };
         let algorithm = copy.checksum.or(record.summary.checksum_algorithm.map(|(algorithm, _)| algorithm));
+        self.check_described(request, &bucket, &copy.key, &description).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &copy.key,
@@ -57,6 +60,7 @@ impl Objects {
             content_md5: None,
             checksum: algorithm.map(|algorithm| ExpectedChecksum { algorithm, value: None }),
             condition: copy.condition,
+            belonging,
             kind: Kind::CopyObject,
         };
         let source = self.lazy_body(record, pin, unlocked);
@@ -66,8 +70,11 @@ impl Objects {
     /// The record a copy reads, unlocked with the key that the request brings for it.
     pub(super) async fn copy_source(&self, request: &Request<'_>, source: &CopySource) -> Result<Source, ObjectError> {
         let unconditional = Default::default();
+        let name = VersionName { bucket: &source.bucket, key: &source.key, version: source.version };
+        let action = name.action(Action::GetObject, Action::GetObjectVersion);
+        let asking = Request { expected_owner: source.expected_owner.as_deref(), ..*request };
         for _ in 0..ATTEMPTS {
-            let (bucket, record) = self.find(request, &source.bucket, &source.key, source.version, &unconditional).await?;
+            let (bucket, record) = self.find(&asking, name, &unconditional, action).await?;
             // A pin holds what is still there when it is taken: the row is read again under it.
             let pin = self.index.pin(record.summary.id);
             if self.is_still_there(&source.bucket, &source.key, source.version, &record)? {

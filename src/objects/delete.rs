@@ -1,11 +1,15 @@
 //! DeleteObject and DeleteObjects. The blobs become garbage in the commit that deletes the row; the collector removes them later.
 
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt};
 
+use crate::access::Action;
 use crate::audit::Kind;
-use crate::authn::Action;
+use crate::authn::{self, Scope};
 use crate::digest;
 use crate::index::{Bucket, Change, CommitError, DeleteChange};
+use crate::objects::authorize::On;
 use crate::objects::{DeleteItem, DeleteRequest, Deleted, ObjectError, Objects, Request};
 use crate::types::{BucketName, VersionId};
 
@@ -18,7 +22,7 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::PreconditionFailed`], [`ObjectError::Locked`] and what every use case may answer.
     pub async fn delete(&self, request: &Request<'_>, delete: DeleteRequest) -> Result<Deleted, ObjectError> {
-        let bucket = self.permitted_bucket(request, &delete.bucket, Action::Delete).await?;
+        let bucket = self.deletable_bucket(request, &delete.bucket, std::slice::from_ref(&delete.item)).await?;
         self.delete_in(request, &bucket, delete.item, delete.bypass_governance).await
     }
 
@@ -33,10 +37,27 @@ impl Objects {
         items: Vec<DeleteItem>,
         bypass_governance: bool,
     ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::Delete).await?;
+        let bucket = self.deletable_bucket(request, bucket, &items).await?;
         let bucket = bucket.as_ref();
         let deletes = items.into_iter().map(|item| self.delete_in(request, bucket, item, bypass_governance));
         Ok(stream::iter(deletes).buffered(TOGETHER).collect().await)
+    }
+
+    /// The bucket, if the configuration lets the caller delete anything there. Each item is authorized by itself.
+    async fn deletable_bucket(
+        &self,
+        request: &Request<'_>,
+        name: &BucketName,
+        items: &[DeleteItem],
+    ) -> Result<Arc<Bucket>, ObjectError> {
+        let first = items.first().map_or("", |item| item.key.as_str());
+        let named = items.iter().map(|item| item.key.as_str());
+        let permitted = |key: &&str| request.auth.permits(authn::Action::Delete, name, Scope::Keys(key)).is_ok();
+        let scope = Scope::Keys(named.clone().find(permitted).unwrap_or(first));
+        self.check_boundary(request, Kind::DeleteObject, name, Action::DeleteObject, scope).await?;
+        let bucket = self.bucket(name)?;
+        self.check_expected_owner(request, &bucket).await?;
+        Ok(bucket)
     }
 
     async fn delete_in(
@@ -47,6 +68,12 @@ impl Objects {
         bypass_governance: bool,
     ) -> Result<Deleted, ObjectError> {
         let DeleteItem { key, version, condition } = item;
+        let on = On::Object(&key, version);
+        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
+        self.authorize_in(request, bucket, action, on).await?;
+        if bypass_governance {
+            self.authorize_in(request, bucket, Action::BypassGovernanceRetention, on).await?;
+        }
         // Reading the row first finds it hot for the committer. A key that is not there goes to the committer, too: what this read
         // does not see may be a delete that is not synced yet, and the answer promises that the key stays gone.
         self.index.current(bucket, &key)?;
@@ -57,7 +84,7 @@ impl Objects {
             key,
             version,
             record: None,
-            owner: request.auth.principal().id.clone(),
+            owner: request.account().unwrap_or(&bucket.owner).clone(),
             ticket,
             marker: VersionId::new(ticket, digest::random()),
             condition,

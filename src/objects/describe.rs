@@ -1,9 +1,12 @@
 //! What a stored version says of itself: its tags, and what keeps it from being deleted.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::{Retention, check_object_tags};
 use crate::index::{Bucket, Change, CommitError, Record, RecordUpdate, Stale, UpdateChange};
+use crate::objects::authorize::On;
 use crate::objects::commit::{WAIT, WAITS};
+use crate::objects::facts::Retagging;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::{Basis, Directory, Refusal, Signals};
 use crate::types::{BucketName, ObjectKey, VersionId};
@@ -19,24 +22,36 @@ pub struct VersionName<'a> {
     pub version: Option<VersionId>,
 }
 
+impl VersionName<'_> {
+    /// The action on it: S3 has one for the current version and another for one that is named.
+    pub(super) const fn action(&self, current: Action, named: Action) -> Action {
+        if self.version.is_some() { named } else { current }
+    }
+}
+
 impl Objects {
-    /// A version as the index describes it.
+    /// A version whose tags the caller may see.
     ///
     /// # Errors
     /// Those of [`Objects::head`].
-    pub async fn describe(&self, request: &Request<'_>, name: VersionName<'_>) -> Result<Record, ObjectError> {
-        let found = self.find(request, name.bucket, name.key, name.version, &Default::default()).await?;
-        Ok(found.1)
+    pub async fn tagged(&self, request: &Request<'_>, name: VersionName<'_>) -> Result<Record, ObjectError> {
+        let action = name.action(Action::GetObjectTagging, Action::GetObjectVersionTagging);
+        Ok(self.find(request, name, &Default::default(), action).await?.1)
     }
 
-    /// As [`Objects::describe`], in a bucket with object lock.
+    /// A version whose retention or legal hold, as `action` says, the caller may see.
     ///
     /// # Errors
-    /// [`ObjectError::ObjectLockMissing`] as well.
-    pub async fn describe_lock(&self, request: &Request<'_>, name: VersionName<'_>) -> Result<Record, ObjectError> {
-        let bucket = self.configured_bucket(request, name.bucket).await?;
+    /// Those of [`Objects::head`], and [`ObjectError::ObjectLockMissing`].
+    pub async fn describe_lock(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        action: Action,
+    ) -> Result<Record, ObjectError> {
+        let bucket = self.authorize(request, name.bucket, action, On::Object(name.key, name.version)).await?;
         check_object_lock(&bucket)?;
-        self.describe(request, name).await
+        Ok(self.find(request, name, &Default::default(), action).await?.1)
     }
 
     /// Replaces a version's tags. Returns the version whose they are.
@@ -50,7 +65,14 @@ impl Objects {
         tags: Vec<(String, String)>,
     ) -> Result<VersionId, ObjectError> {
         check_object_tags(&tags).map_err(crate::bucket::SettingError::from)?;
-        let bucket = self.writable_bucket(request, name.bucket).await?;
+        let action = if tags.is_empty() {
+            name.action(Action::DeleteObjectTagging, Action::DeleteObjectVersionTagging)
+        } else {
+            name.action(Action::PutObjectTagging, Action::PutObjectVersionTagging)
+        };
+        let facts = Retagging { request: request.facts, tags: &tags };
+        let asking = Request { facts: &facts, ..*request };
+        let bucket = self.authorize(&asking, name.bucket, action, On::Object(name.key, name.version)).await?;
         for _ in 0..WAITS {
             let record = self.version_of(&bucket, name)?;
             let basis = self.basis_now(&record)?;
@@ -81,8 +103,12 @@ impl Objects {
         retention: Option<Retention>,
         bypass_governance: bool,
     ) -> Result<(), ObjectError> {
-        let bucket = self.writable_bucket(request, name.bucket).await?;
+        let on = On::Object(name.key, name.version);
+        let bucket = self.authorize(request, name.bucket, Action::PutObjectRetention, on).await?;
         check_object_lock(&bucket)?;
+        if bypass_governance {
+            self.authorize_in(request, &bucket, Action::BypassGovernanceRetention, on).await?;
+        }
         if let Some(retention) = retention {
             retention.check(self.clock.now())?;
         }
@@ -96,7 +122,8 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::ObjectLockMissing`].
     pub async fn set_legal_hold(&self, request: &Request<'_>, name: VersionName<'_>, on: bool) -> Result<(), ObjectError> {
-        let bucket = self.writable_bucket(request, name.bucket).await?;
+        let version = On::Object(name.key, name.version);
+        let bucket = self.authorize(request, name.bucket, Action::PutObjectLegalHold, version).await?;
         check_object_lock(&bucket)?;
         let record = self.version_of(&bucket, name)?;
         Ok(self.update(request, &bucket, name.key, &record, RecordUpdate::LegalHold(on), None).await?)
@@ -112,7 +139,8 @@ impl Objects {
         Ok(Basis { policy, subject_generation: entry.unwrap_or_default().generation })
     }
 
-    async fn update(
+    /// Changes what a version says of itself.
+    pub(super) async fn update(
         &self,
         request: &Request<'_>,
         bucket: &Bucket,

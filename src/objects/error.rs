@@ -1,5 +1,7 @@
 //! Why a use case did not do what it was asked: one variant for each thing a client can act on.
 
+use crate::access::{Denial, InvalidAcl};
+use crate::authn::Forbidden;
 use crate::backend::BackendError;
 use crate::bucket::SettingError;
 use crate::digest::ETag;
@@ -27,17 +29,20 @@ pub enum ObjectError {
     #[error("the multipart upload does not exist")]
     NoSuchUpload,
     /// The bucket exists and belongs to somebody else.
-    #[error("the bucket exists and belongs to another principal")]
+    #[error("the bucket exists and belongs to another account")]
     BucketExists,
     /// A bucket with records or uploads cannot be deleted.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
-    /// The principal may not do this here.
-    #[error("the principal may not {action} here")]
-    Forbidden {
-        /// What was asked for: `read`, `write`, `list` or `delete`.
-        action: &'static str,
-    },
+    /// The configuration does not let the principal do this.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The bucket's settings do not let the caller do this.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The bucket is not the account's that the request expects it to be.
+    #[error("the bucket belongs to another account than the request expects")]
+    WrongOwner,
     /// The policy refuses, or no allowed site can be had.
     #[error(transparent)]
     Residency(#[from] Refusal),
@@ -140,6 +145,9 @@ pub enum ObjectError {
     /// A lock was asked for, or about, in a bucket without object lock.
     #[error("the bucket has no object lock configuration")]
     ObjectLockMissing,
+    /// An ACL cannot be set.
+    #[error(transparent)]
+    Acl(#[from] InvalidAcl),
     /// The bucket cannot be configured so.
     #[error(transparent)]
     Setting(#[from] SettingError),

@@ -9,15 +9,16 @@ use futures_util::{StreamExt, stream};
 use super::record_keys::{Target, new_record_id};
 use super::{Body, CustomerKeys, Description, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
 use crate::{
+    access::NoContext,
     audit::{Actor, Event, Kind},
-    authn::{AccessKey, Authenticated, Permissions, Principal},
+    authn::{AccessKey, Authenticated, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, Sites, memory::MemoryBackend},
     clock::{Clock, SystemClock},
     index::{Change, Index, IndexKeys, MemoryEngine, WriteCondition},
     kms::{Hierarchy, Keyring, Pseudonyms},
     policy::{PolicyFile, PolicySet},
     residency::{Placement, Residency, Signals, SiteSpec},
-    types::{Attributes, BucketName, Country, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SubjectId, Timestamp},
+    types::{Attributes, BucketName, Country, KeyId, ObjectKey, RequestId, SiteId, SubjectId, Timestamp},
 };
 
 /// The places that the fixture has: one site each.
@@ -115,21 +116,22 @@ impl World {
         let hierarchy = Arc::new(Hierarchy::new(providers.collect(), keyring.installation_id()));
         let memory = MemoryBudget::new(memory);
         let parts = ObjectsParts { index, residency: Arc::new(residency), policies, hierarchy, pseudonyms, sites, clock, memory };
-        let auth = Authenticated::for_test(Principal {
-            id: PrincipalId::new("feed").unwrap(),
-            access_keys: vec![AccessKey::new("AK", "hush".to_owned().into())],
-            buckets: vec!["*".parse().unwrap()],
-            allow: Permissions::ALL,
-            country: None,
-            attributes: Attributes::new(),
-        });
+        let access_key = AccessKey::new("AK", "hush".to_owned().into());
+        let auth = Authenticated::for_test(Principal::unrestricted("feed", vec![access_key]).unwrap());
         let world = Self { objects: Objects::new(parts), backends, id: RequestId::new("test").unwrap(), auth, _folder: folder };
-        world.objects.create_bucket(&world.request(), &bucket(), None, Default::default()).await.unwrap();
+        world.objects.create_bucket(&world.request(), &bucket(), None, Default::default(), Default::default()).await.unwrap();
         world
     }
 
     pub(in crate::objects) fn request(&self) -> Request<'_> {
-        Request { id: &self.id, auth: &self.auth, now: Timestamp::default(), keys: CustomerKeys::none() }
+        Request {
+            id: &self.id,
+            auth: &self.auth,
+            now: Timestamp::default(),
+            facts: &NoContext,
+            keys: CustomerKeys::none(),
+            expected_owner: None,
+        }
     }
 
     /// Puts other policies in force, as a reload does.
@@ -193,6 +195,7 @@ pub(in crate::objects) fn put(name: &str, subject: &str, length: usize) -> PutRe
         content_md5: None,
         checksum: None,
         condition: WriteCondition::None,
+        acl: Default::default(),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::authn::Action;
+use crate::access::{Action, Denial};
 use crate::bucket::Versioning;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
+use crate::objects::authorize::On;
 use crate::objects::commit::residence;
 use crate::objects::customer::Unlocked;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
@@ -25,7 +26,9 @@ impl Objects {
 
     /// What the index says of a record to who brings its key, and what leads to its bytes.
     async fn unlock(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, Unlocked), ObjectError> {
-        let (bucket, mut record) = self.find(request, &get.bucket, &get.key, get.version, &Default::default()).await?;
+        let name = VersionName { bucket: &get.bucket, key: &get.key, version: get.version };
+        let action = name.action(Action::GetObject, Action::GetObjectVersion);
+        let (bucket, mut record) = self.find(request, name, &Default::default(), action).await?;
         let parts = self.part_table(&record)?;
         let part = get.part.map(|number| part_range(&record, parts.as_deref(), number)).transpose()?;
         let unlocked = Unlocked::record(&record, request.keys.object.as_ref())?;
@@ -87,12 +90,12 @@ impl Objects {
     pub(super) async fn find(
         &self,
         request: &Request<'_>,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        version: Option<VersionId>,
+        name: VersionName<'_>,
         condition: &ReadCondition,
+        action: Action,
     ) -> Result<(Arc<Bucket>, Record), ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::Read).await?;
+        let VersionName { bucket, key, version } = name;
+        let bucket = self.authorize(request, bucket, action, On::Object(key, version)).await?;
         let found = match version {
             Some(version) => self.index.version(&bucket, key, version)?,
             None => self.newest(&bucket, key)?,
@@ -103,8 +106,8 @@ impl Objects {
                 Ok((bucket, *record))
             }
             absent => {
-                if request.auth.permits(Action::List, &bucket.name).is_err() {
-                    return Err(ObjectError::Forbidden { action: "read" });
+                if !self.may_list(request, &bucket, key)? {
+                    return Err(self.deny(request, &bucket, Some(key), Denial::NotGranted).await?);
                 }
                 Err(match (absent, version) {
                     (Some(marker), None) => ObjectError::Deleted { marker: marker.summary().version },
@@ -135,7 +138,7 @@ impl Objects {
     }
 
     /// The newest version of a key. A bucket that never had versioning has no delete markers to look for.
-    fn newest(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Version>, ObjectError> {
+    pub(super) fn newest(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Version>, ObjectError> {
         Ok(match bucket.settings.versioning {
             Versioning::Off => self.index.current(bucket, key)?.map(|record| Version::Record(Box::new(record))),
             Versioning::Enabled | Versioning::Suspended => self.index.latest(bucket, key)?,

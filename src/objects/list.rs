@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::authn::Action;
+use crate::access::Action;
 use crate::index::{Bucket, ListAfter, ListPage, ListQuery};
+use crate::objects::authorize::On;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::BucketName;
 
@@ -31,7 +32,7 @@ impl Objects {
         bucket: &BucketName,
         list: ListRequest,
     ) -> Result<(Arc<Bucket>, ListPage), ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::List).await?;
+        let bucket = self.authorize(request, bucket, Action::ListBucket, On::Listing(&list.prefix)).await?;
         let query = ListQuery {
             bucket: bucket.id,
             prefix: list.prefix,

@@ -9,6 +9,8 @@
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
 //! `objects::copy-written` (a queued copy), `objects::garbage-removed` (before its row is).
 
+mod acl;
+mod authorize;
 mod body;
 mod bucket;
 mod budget;
@@ -19,6 +21,7 @@ mod customer;
 mod delete;
 mod describe;
 mod error;
+mod facts;
 #[cfg(test)]
 mod fixture;
 mod garbage;
@@ -54,6 +57,7 @@ use crate::kms::{Hierarchy, Pseudonyms};
 use crate::policy::PolicySet;
 use crate::residency::Residency;
 
+pub use acl::AclRequest;
 pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};

@@ -1,9 +1,12 @@
 //! PutObject, and the way that every new record takes: place, seal, store, commit.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::Versioning;
 use crate::digest::{self, Checksum};
 use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteCondition};
+use crate::objects::acl::Belonging;
+use crate::objects::authorize::On;
 use crate::objects::commit::NewRecord;
 use crate::objects::customer::{kept_of_object, new_layer};
 use crate::objects::hashing::Hashes;
@@ -25,6 +28,7 @@ pub(super) struct NewObject<'a> {
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
     pub(super) condition: WriteCondition,
+    pub(super) belonging: Belonging,
     pub(super) kind: Kind,
 }
 
@@ -35,9 +39,11 @@ impl Objects {
     /// Refused before a byte of the body is read where the policy, the caller's permissions or the limits say no; an error after that
     /// leaves nothing visible.
     pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
-        let bucket = self.writable_bucket(request, &put.bucket).await?;
+        let bucket = self.writable_bucket(request, &put.bucket, &put.key).await?;
         check_length(put.length)?;
+        self.check_described(request, &bucket, &put.key, &put.description).await?;
         let lock = self.lock_of_new(&bucket, put.description.lock)?;
+        let belonging = self.belonging_of_new(request, &bucket, &put.key, &put.acl).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &put.key,
@@ -46,9 +52,32 @@ impl Objects {
             content_md5: put.content_md5,
             checksum: put.checksum,
             condition: put.condition,
+            belonging,
             kind: Kind::PutObject,
         };
         self.store_object(request, object, &[], body).await
+    }
+
+    /// Refuses tags and locks that a policy does not let the caller set. AWS asks for an allowance of each; a denial is enough here, as
+    /// whoever may write an object may say what it is.
+    pub(super) async fn check_described(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        description: &Description,
+    ) -> Result<(), ObjectError> {
+        let on = On::New(key, &bucket.owner);
+        if !description.tags.is_empty() {
+            self.check_not_denied(request, bucket, Action::PutObjectTagging, on).await?;
+        }
+        if description.lock.retention.is_some() {
+            self.check_not_denied(request, bucket, Action::PutObjectRetention, on).await?;
+        }
+        if description.lock.legal_hold.is_some() {
+            self.check_not_denied(request, bucket, Action::PutObjectLegalHold, on).await?;
+        }
+        Ok(())
     }
 
     /// Places, stores and commits `object`, whose bytes came from `sources` where it is a copy.
@@ -115,7 +144,7 @@ impl Objects {
             let whole = ingest.whole(body).await?;
             standing.check().await?;
             let (hashes, layout) = (whole.hashes, Layout::Whole { attempt });
-            let row = self.new_row(request, &object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
             (NewRecord::new(row, &targets, attempt, stored), hashes.checksum)
@@ -123,7 +152,7 @@ impl Objects {
             let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
             standing.check().await?;
             let layout = Layout::Extents { attempt };
-            let row = self.new_row(request, &object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
@@ -158,7 +187,6 @@ impl Objects {
 
     fn new_row(
         &self,
-        request: &Request<'_>,
         object: &NewObject<'_>,
         placement: &Placement,
         (id, layer): (RecordId, Option<&(CustomerSeal, InnerKey)>),
@@ -175,7 +203,7 @@ impl Objects {
             size: object.length,
             etag: hashes.etag(),
             checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
-            owner: request.auth.principal().id.clone(),
+            owner: object.belonging.owner.clone(),
             delete_marker: false,
         };
         let detail = Detail {
@@ -185,6 +213,7 @@ impl Objects {
             checksum: kept_of_object(layer.map(|(_, inner)| inner), &summary, checksum),
             lock: object.description.lock,
             customer: layer.map(|(seal, _)| *seal),
+            acl: object.belonging.acl.clone(),
             placement: placement.record().clone(),
             copies: Vec::new(),
             layout,

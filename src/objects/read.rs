@@ -402,7 +402,7 @@ mod tests {
         let copies = (0..6).map(|number| {
             let condition = ReadCondition::default();
             let copy = CopyRequest {
-                source: CopySource { bucket: bucket(), key: key("large"), version: None, condition },
+                source: CopySource { bucket: bucket(), key: key("large"), version: None, condition, expected_owner: None },
                 bucket: bucket(),
                 key: key(&format!("copy-{number}")),
                 replace: None,
@@ -410,6 +410,7 @@ mod tests {
                 lock: Default::default(),
                 condition: WriteCondition::None,
                 checksum: None,
+                acl: Default::default(),
             };
             let world = &world;
             async move { world.objects.copy(&world.request(), copy).await }

@@ -17,8 +17,15 @@ impl Objects {
             request: Some(request.id.clone()),
             bucket: Some(self.pseudonyms.bucket(bucket)),
             key: key.map(|key| self.pseudonyms.key(bucket, key)),
-            ..Event::new(kind, Actor::Principal(self.pseudonyms.principal(&request.auth.principal().id)))
+            ..Event::new(kind, self.actor(request))
         }
+    }
+
+    fn actor(&self, request: &Request<'_>) -> Actor {
+        if request.auth.is_anonymous() {
+            return Actor::Anonymous;
+        }
+        Actor::Principal(self.pseudonyms.principal(&request.auth.principal().id))
     }
 
     /// Adds where a record was put and why.

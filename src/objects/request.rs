@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::access;
 use crate::authn::Authenticated;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
+use crate::objects::AclRequest;
 use crate::seal::CustomerKey;
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
 
@@ -19,6 +21,10 @@ pub struct Request<'a> {
     pub auth: &'a Authenticated,
     /// When the request arrived.
     pub now: Timestamp,
+    /// What the request says, for the conditions of bucket policies.
+    pub facts: &'a dyn access::Context,
+    /// `x-amz-expected-bucket-owner`: the account that must own the bucket.
+    pub expected_owner: Option<&'a str>,
     /// The keys that the caller brings.
     pub keys: &'a CustomerKeys,
 }
@@ -80,6 +86,8 @@ pub struct PutRequest {
     pub checksum: Option<ExpectedChecksum>,
     /// `If-None-Match`, `If-Match`.
     pub condition: WriteCondition,
+    /// Its ACL.
+    pub acl: AclRequest,
 }
 
 /// Where a record lives and why, for the `x-domicile-*` headers.
@@ -239,6 +247,8 @@ pub struct CopySource {
     pub version: Option<VersionId>,
     /// Conditions on it.
     pub condition: ReadCondition,
+    /// `x-amz-source-expected-bucket-owner`: the account that must own its bucket.
+    pub expected_owner: Option<String>,
 }
 
 /// A CopyObject.
@@ -260,6 +270,8 @@ pub struct CopyRequest {
     pub condition: WriteCondition,
     /// Another checksum than the source has.
     pub checksum: Option<ChecksumAlgorithm>,
+    /// The copy's ACL; the source's is not copied.
+    pub acl: AclRequest,
 }
 
 /// A CreateMultipartUpload.
@@ -273,6 +285,8 @@ pub struct CreateUpload {
     pub description: Description,
     /// The checksum each part will carry, and how the object's is made of them.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// The object's ACL.
+    pub acl: AclRequest,
 }
 
 /// An UploadPart.

@@ -194,7 +194,13 @@ mod tests {
     async fn a_part_is_stopped_like_a_body() {
         let (world, before) = world().await;
         let request = world.request();
-        let create = CreateUpload { bucket: bucket(), key: fixture::key("k"), description: described("amna"), checksum: None };
+        let create = CreateUpload {
+            bucket: bucket(),
+            key: fixture::key("k"),
+            description: described("amna"),
+            checksum: None,
+            acl: Default::default(),
+        };
         let (upload, _) = world.objects.create_upload(&request, create).await.unwrap();
         let change = reload(Arc::clone(&world), policies(ELSEWHERE));
         let between = after_the_first_extent((Arc::clone(&world), before), change);

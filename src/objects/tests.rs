@@ -23,15 +23,16 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::{
+    access::NoContext,
     audit::{Actor, Event, Kind},
-    authn::{AccessKey, Authenticated, Permissions, Principal},
+    authn::{AccessKey, Authenticated, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, memory::MemoryBackend},
     clock::ManualClock,
     index::{Change, Engine, IndexKeys, MemoryEngine, Record, WriteCondition},
     kms::{Keyring, SecretKey},
     policy::PolicyFile,
     residency::SiteSpec,
-    types::{Attributes, BucketName, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, Timestamp},
+    types::{Attributes, BucketName, KeyId, ObjectKey, RequestId, SiteId, Timestamp},
 };
 
 const PK_ONLY: &str = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\nkeys = [\"PK\"]\n";
@@ -128,7 +129,7 @@ impl World {
         };
         let world = Self::start(kept, clock, policies(require)).await;
         world.activate(world.policies.load_full()).await;
-        world.objects.create_bucket(&world.asks(), &bucket(), None, Default::default()).await.unwrap();
+        world.objects.create_bucket(&world.asks(), &bucket(), None, Default::default(), Default::default()).await.unwrap();
         world
     }
 
@@ -164,12 +165,8 @@ impl World {
             memory: MemoryBudget::new(64 << 20),
         });
         let auth = Authenticated::for_test(Principal {
-            id: PrincipalId::new("feed").unwrap(),
-            access_keys: vec![AccessKey::new("AKFEED", "secret".to_owned().into())],
-            buckets: vec!["*".parse().unwrap()],
-            allow: Permissions::ALL,
-            country: None,
             attributes: Attributes::from([("residence".to_owned(), "PK".to_owned())]),
+            ..Principal::unrestricted("feed", vec![AccessKey::new("AKFEED", "secret".to_owned().into())]).unwrap()
         });
         Self { objects, policies, clock, auth, request: RequestId::new("0123456789abcdef").unwrap(), kept }
     }
@@ -182,7 +179,14 @@ impl World {
     }
 
     fn asks(&self) -> Request<'_> {
-        Request { id: &self.request, auth: &self.auth, now: self.clock.now(), keys: CustomerKeys::none() }
+        Request {
+            id: &self.request,
+            auth: &self.auth,
+            now: self.clock.now(),
+            facts: &NoContext,
+            keys: CustomerKeys::none(),
+            expected_owner: None,
+        }
     }
 
     fn backend(&self, site: &str) -> &MemoryBackend {
@@ -211,6 +215,7 @@ impl World {
             content_md5: None,
             checksum: None,
             condition: WriteCondition::None,
+            acl: Default::default(),
         }
     }
 

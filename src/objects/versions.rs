@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::authn::Action;
+use crate::access::Action;
 use crate::index::{Bucket, VersionsPage, VersionsQuery};
+use crate::objects::authorize::On;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::{BucketName, VersionId};
 
@@ -33,7 +34,7 @@ impl Objects {
         bucket: &BucketName,
         list: VersionsRequest,
     ) -> Result<(Arc<Bucket>, VersionsPage), ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::List).await?;
+        let bucket = self.authorize(request, bucket, Action::ListBucketVersions, On::Listing(&list.prefix)).await?;
         let query = VersionsQuery {
             bucket: bucket.id,
             prefix: list.prefix,

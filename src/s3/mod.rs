@@ -10,6 +10,7 @@ mod conditions;
 #[cfg_attr(not(test), expect(dead_code, reason = "no operation reads or writes all of them yet"))]
 mod documents;
 mod errors;
+mod facts;
 #[cfg(feature = "test-util")]
 pub mod fuzzing;
 mod headers;
@@ -26,6 +27,7 @@ mod service;
 mod target;
 mod xml;
 
+pub use facts::Client;
 pub use operation::{Operation, Status};
 pub use response::{ResponseBody, ResponseError};
 pub use service::{S3Parts, S3Service};

@@ -10,7 +10,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use super::address::Address;
 use super::body::{RequestBody, SharedBody};
 use super::errors::{Code, S3Error};
-use super::headers::{add_hoisted, check_guards, take_customer_keys};
+use super::facts::{Client, RequestFacts};
+use super::headers::{add_hoisted, take_customer_keys, text};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
@@ -18,6 +19,7 @@ use super::response::{ResponseBody, set};
 use super::router;
 use super::target::Target;
 use crate::authn::{Mechanism, S3Authenticator, UnsignedPayload, Verified};
+use crate::bucket::BucketSettings;
 use crate::clock::Clock;
 use crate::digest;
 use crate::objects::{self, Objects};
@@ -38,6 +40,8 @@ pub struct S3Parts {
     pub unsigned_payload: UnsignedPayload,
     /// Whether keys of the client's own may come without TLS to this gateway.
     pub customer_keys_over_http: bool,
+    /// What a bucket is created with unless the request says otherwise.
+    pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
     pub body_patience: Duration,
 }
@@ -60,11 +64,11 @@ impl S3Service {
         Self(Arc::new(parts))
     }
 
-    /// Answers one request, which came over TLS when `tls` is set. Never fails: what goes wrong is an answer too.
+    /// Answers one request of `client`. Never fails: what goes wrong is an answer too.
     ///
     /// The answer to a request whose body was not read has either taken a bounded rest of it off the wire, or carries
     /// `connection: close`; whoever owns the connection should then linger before it closes the socket.
-    pub async fn handle<B>(&self, request: Request<B>, tls: bool) -> Response<ResponseBody>
+    pub async fn handle<B>(&self, request: Request<B>, client: Client) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -74,7 +78,7 @@ impl S3Service {
         let (mut parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut seen = Seen::default();
-        let outcome = self.answer(&id, &mut parts, tls, body.clone(), &mut seen).await;
+        let outcome = self.answer(&id, &mut parts, client, body.clone(), &mut seen).await;
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -96,18 +100,16 @@ impl S3Service {
         &self,
         id: &RequestId,
         parts: &mut Parts,
-        tls: bool,
+        client: Client,
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         let now = self.0.clock.now();
-        let Verified { authenticated, payload, mechanism } = self.authenticate(id, parts, tls, now).await?;
+        let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
             add_hoisted(&Query::of_request(uri.query())?, headers)?;
         }
-        check_guards(headers)?;
-        let keys = take_customer_keys(headers, tls || self.0.customer_keys_over_http)?;
         let query = Query::of_request(parts.uri.query())?;
         let target = Target::of(parts, self.0.authenticator.hosts())?;
         seen.bucket = target.bucket_name().cloned();
@@ -116,14 +118,27 @@ impl S3Service {
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
+        let keys = take_customer_keys(&mut parts.headers, client.tls || self.0.customer_keys_over_http)?;
+        let headers = &parts.headers;
+        let region = self.0.authenticator.region();
+        let facts = RequestFacts { headers, query: &query, client, region, mechanism, signed, now };
         let context = Context {
             objects: &self.0.objects,
-            request: objects::Request { id, auth: &authenticated, now, keys: &keys },
+            request: objects::Request {
+                id,
+                auth: &authenticated,
+                now,
+                keys: &keys,
+                facts: &facts,
+                expected_owner: text(headers, "x-amz-expected-bucket-owner")?,
+            },
             parts,
-            query,
+            query: &query,
             target,
-            address: Address::of(self.0.external_url.as_deref(), tls, parts, self.0.authenticator.hosts()),
-            region: self.0.authenticator.region(),
+            address: Address::of(self.0.external_url.as_deref(), client.tls, parts, self.0.authenticator.hosts()),
+            region,
+            authenticator: &self.0.authenticator,
+            new_buckets: &self.0.new_buckets,
         };
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }
@@ -202,7 +217,7 @@ mod tests {
     #[expect(dead_code, reason = "it is enough that it compiles")]
     fn an_answer_can_be_spawned(service: S3Service, request: Request<Full<Bytes>>) {
         fn spawn(_: impl Future<Output = Response<ResponseBody>> + Send + 'static) {}
-        spawn(async move { service.handle(request, false).await });
+        spawn(async move { service.handle(request, Client::default()).await });
     }
 
     #[test]

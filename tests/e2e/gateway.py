@@ -1,5 +1,6 @@
 """Starts the real binary on loopback with a configuration of its own, and stops, kills and restarts it."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -21,10 +22,17 @@ SECRET_KEY = "a-secret-for-tests-of-forty-characters-x"
 TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
 
 
+def free_ports(count):
+    """Ports that nobody listens on; none twice, as they are held until all are found."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class FsSite:
@@ -118,7 +126,7 @@ class Gateway:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sites = {site.name: site for site in sites}
-        self.s3_port, self.admin_port = free_port(), free_port()
+        self.s3_port, self.admin_port = free_ports(2)
         self.process = None
         self.launcher = []
         (self.folder / "secret").write_text(SECRET_KEY)

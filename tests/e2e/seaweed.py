@@ -11,7 +11,7 @@ import urllib.request
 import boto3
 from botocore.config import Config
 
-from gateway import free_port
+from gateway import free_port, free_ports
 
 ACCESS_KEY = "SITETESTKEY000000001"
 SECRET_KEY = "a-secret-of-the-sites-of-forty-characters"
@@ -38,7 +38,7 @@ class Seaweed:
             '{"identities":[{"name":"gateway","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
             '"actions":["Admin","Read","Write","List","Tagging"]}]}' % (ACCESS_KEY, SECRET_KEY)
         )
-        self.ports = [free_port() for _ in range(8)]
+        self.ports = free_ports(8)
         self.process = None
         self.start()
 

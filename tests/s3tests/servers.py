@@ -15,6 +15,7 @@ WANTED = {
     "default-public-access-block": "[s3]\ndefault-public-access-block = false",
     "customer-keys-over-http": "[s3]\ncustomer-keys-over-http = true",
     "account": '[[principal]]\naccount = "{account}"',
+    "email": '[[account]]\nid = "{account}"\nemail = "{account}@example.com"',
 }
 
 # The suite's sections and the accounts behind them. Its IAM tests don't count here, but it reads their sections before any test.
@@ -115,7 +116,7 @@ class Server:
         return [name for name in WANTED if name not in known]
 
     def accepts(self, settings):
-        lines = {"[s3]": "", "[[principal]]": ""}
+        lines = {"[s3]": "", "[[principal]]": "", "[[account]]": ""}
         for name in settings:
             table, _, line = WANTED[name].partition("\n")
             lines[table] += f"{line}\n"
@@ -123,6 +124,8 @@ class Server:
         for account in ACCOUNTS.values():
             more = lines["[[principal]]"].format(account=account)
             text += PRINCIPAL.format(folder=self.folder, account=account, access_key=access_key(account), more=more)
+            known = lines["[[account]]"].format(account=account)
+            text += f"\n[[account]]\n{known}" if known else ""
         (self.folder / "domicile.toml").write_text(text)
         return self.check().returncode == 0
 

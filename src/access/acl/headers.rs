@@ -80,16 +80,15 @@ impl Grantee {
 }
 
 impl Acl {
-    /// Takes the headers `x-amz-grant-*` of a request as `(permission, value)`, in the order of [`Permission::headers`]. The owner
-    /// gets nothing that the headers do not say.
+    /// The grants of the headers `x-amz-grant-*` of a request, given as `(permission, value)`, in the order of
+    /// [`Permission::headers`].
     ///
     /// # Errors
-    /// Any [`InvalidAcl`] but those of canned ACLs.
-    pub fn from_headers<'a>(
-        owner: &AccountId,
+    /// Any [`InvalidAcl`] but those of canned ACLs and of too many grants.
+    pub fn grants_of_headers<'a>(
         headers: impl IntoIterator<Item = (Permission, &'a str)>,
         accounts: &dyn Accounts,
-    ) -> Result<Self, InvalidAcl> {
+    ) -> Result<Vec<Grant>, InvalidAcl> {
         let mut grants = Vec::new();
         for (permission, value) in headers {
             let header = Permission::ALL.iter().find(|(_, _, one)| *one == permission).map_or("", |(_, header, _)| header);
@@ -113,7 +112,7 @@ impl Acl {
                 };
             }
         }
-        Self::new(owner.clone(), grants)
+        Ok(grants)
     }
 }
 

@@ -8,7 +8,7 @@ pub use canned::CannedAcl;
 pub(super) use grants::Asker;
 use serde::{Deserialize, Serialize};
 
-use crate::types::AccountId;
+use crate::{authn::Principals, types::AccountId};
 
 /// Who owns a bucket or an object, and what the owner grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,16 @@ pub trait Accounts {
 
     /// The account that goes by that e-mail address.
     fn by_email(&self, address: &str) -> Option<AccountId>;
+}
+
+impl Accounts for Principals {
+    fn exists(&self, account: &AccountId) -> bool {
+        self.has_account(account)
+    }
+
+    fn by_email(&self, address: &str) -> Option<AccountId> {
+        self.account_by_email(address).cloned()
+    }
 }
 
 /// Why an ACL cannot be set.

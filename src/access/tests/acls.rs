@@ -70,7 +70,8 @@ fn public_and_private_are_told_apart() {
 
 #[test]
 fn headers_list_grantees() {
-    let read = |headers: &[(Permission, &str)]| Acl::from_headers(&account("main"), headers.iter().copied(), &Known);
+    let read =
+        |headers: &[(Permission, &str)]| Acl::new(account("main"), Acl::grants_of_headers(headers.iter().copied(), &Known)?);
     let all: Vec<_> = Permission::headers().map(|(_, permission)| (permission, "id=alt")).collect();
     assert_eq!(shown(&read(&all).unwrap()), ["alt:READ", "alt:WRITE", "alt:READ_ACP", "alt:WRITE_ACP", "alt:FULL_CONTROL"]);
     let many = r#"id="main", uri="http://acs.amazonaws.com/groups/global/AllUsers",emailAddress = "alt@example.com" , ID=alt"#;

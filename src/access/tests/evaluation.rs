@@ -299,6 +299,7 @@ fn configuration_can_be_denied_to_the_owner() {
 
 #[test]
 fn a_bucket_without_a_policy_asks_the_request_nothing() {
+    #[derive(Debug)]
     struct Silent;
     impl Context for Silent {
         fn now(&self) -> Timestamp {

@@ -30,7 +30,7 @@ pub(super) fn policies(statements: &[&str]) -> BucketPolicy {
 }
 
 /// A request that says what a test lets it say, at noon on 23 November 2026.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Facts(HashMap<String, Vec<String>>);
 
 impl Facts {

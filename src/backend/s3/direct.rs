@@ -156,9 +156,8 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::{AccessKey, HostRules, Permissions, Principal, Principals, S3Authenticator};
+    use crate::authn::{AccessKey, HostRules, Principal, Principals, S3Authenticator};
     use crate::backend::S3Credentials;
-    use crate::types::PrincipalId;
 
     #[derive(Debug)]
     struct Nowhere;
@@ -177,14 +176,8 @@ mod tests {
 
     #[test]
     fn our_own_front_accepts_the_signature() {
-        let principal = Principal {
-            id: PrincipalId::new("gateway").unwrap(),
-            access_keys: vec![AccessKey::new("SITEKEY", "secret".to_owned().into())],
-            buckets: vec!["*".parse().unwrap()],
-            allow: Permissions::ALL,
-            country: None,
-            attributes: Default::default(),
-        };
+        let access_key = AccessKey::new("SITEKEY", "secret".to_owned().into());
+        let principal = Principal::unrestricted("gateway", vec![access_key]).unwrap();
         let principals = std::sync::Arc::new(arc_swap::ArcSwap::from_pointee(Principals::new([principal]).unwrap()));
         let authenticator = S3Authenticator::new(principals, "khi".to_owned(), HostRules::default());
         let request = direct("http://127.0.0.1:9000", Addressing::Path)

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use super::{Reader, endpoint, owned, section};
+use crate::access::ObjectOwnership;
 use crate::authn::UnsignedPayload;
+use crate::bucket::BucketSettings;
 use crate::config::{Admin, S3, Tls};
-use crate::diagnostics::Table;
+use crate::diagnostics::{Item, Table};
 
 impl Reader<'_> {
     pub(super) fn s3(&self, table: &Table<'_>) -> S3 {
@@ -20,6 +22,7 @@ impl Reader<'_> {
                 .and_then(|item| item.one_of(&[("allow", UnsignedPayload::Allow), ("tls-only", UnsignedPayload::TlsOnly)]))
                 .unwrap_or_default(),
             customer_keys_over_http: table.bool("customer-keys-over-http").unwrap_or_default(),
+            new_buckets: new_buckets(table),
             tls: self.tls(table),
         }
     }
@@ -37,6 +40,18 @@ impl Reader<'_> {
         })
         .flatten()
     }
+}
+
+/// `default-object-ownership` and `default-public-access-block`.
+fn new_buckets(table: &Table<'_>) -> BucketSettings {
+    let ownerships = [ObjectOwnership::BucketOwnerEnforced, ObjectOwnership::BucketOwnerPreferred, ObjectOwnership::ObjectWriter];
+    let ownership = table
+        .optional("default-object-ownership")
+        .and_then(|item| item.one_of(&ownerships.map(|ownership| (ownership.as_str(), ownership))))
+        .unwrap_or_default();
+    let blocked = table.optional("default-public-access-block").and_then(Item::bool).unwrap_or(true);
+    let closed = BucketSettings::closed();
+    BucketSettings { ownership: Some(ownership), public_access: closed.public_access.filter(|_| blocked), ..closed }
 }
 
 fn listen(table: &Table<'_>) -> Option<SocketAddr> {

@@ -2,10 +2,11 @@
 
 use secrecy::ExposeSecret;
 
-use super::{Reader, non_empty, parsed, section};
-use crate::authn::{AccessKey, Permissions, Principal, Token, TokenHash};
+use super::{Reader, non_empty, owned, parsed, section};
+use crate::authn::{AccessKey, DEFAULT_ACCOUNT, Permissions, Principal, Token, TokenHash};
+use crate::config::Account;
 use crate::diagnostics::{Item, Table};
-use crate::types::{Attributes, Country, Timestamp};
+use crate::types::{AccountId, Attributes, Country, Timestamp};
 
 impl Reader<'_> {
     pub(super) fn principal(&self, table: &Table<'_>) -> Option<Principal> {
@@ -19,9 +20,26 @@ impl Reader<'_> {
                 None
             }
         });
+        let account = table.optional("account").map_or_else(default_account, Item::parsed);
+        let prefixes = owned(table.string_list("prefixes"));
         let country = table.parsed("country");
         let attributes = section(table, "attributes", attributes).unwrap_or_default();
-        Some(Principal { id: id?, access_keys: access_keys?, buckets: buckets?, allow: allow?, country, attributes })
+        Some(Principal {
+            id: id?,
+            account: account?,
+            access_keys: access_keys?,
+            buckets: buckets?,
+            prefixes,
+            allow: allow?,
+            country,
+            attributes,
+        })
+    }
+
+    pub(super) fn account(&self, table: &Table<'_>) -> Option<Account> {
+        let id = parsed(table, "id");
+        let email = table.required("email").and_then(non_empty).map(|email| email.to_ascii_lowercase());
+        Some(Account { id: id?, email: email? })
     }
 
     /// `[[principal.credential]]`, or one key pair written into the principal itself.
@@ -67,6 +85,10 @@ impl Reader<'_> {
         });
         Some(Token { id: id?, role: role?, hash: hash? })
     }
+}
+
+fn default_account() -> Option<AccountId> {
+    AccountId::new(DEFAULT_ACCOUNT).ok()
 }
 
 /// What is known of every subject a principal speaks for. Countries are written in capitals whatever the file does.

@@ -18,7 +18,7 @@ use crate::{
     },
     kms::WrappedSubjectKey,
     residency::Basis,
-    types::{AttemptId, Attributes, BucketName, Generation, KeyId, PolicyRevision, PrincipalId, RecordId, SubjectId},
+    types::{AccountId, AttemptId, Attributes, BucketName, Generation, KeyId, PolicyRevision, RecordId, SubjectId},
 };
 
 /// A planned change.
@@ -79,7 +79,7 @@ impl Group<'_> {
         }
     }
 
-    fn create_bucket(&self, name: BucketName, owner: PrincipalId, region: Option<String>, settings: BucketSettings) -> Planned {
+    fn create_bucket(&self, name: BucketName, owner: AccountId, region: Option<String>, settings: BucketSettings) -> Planned {
         if let Some(bucket) = self.state.buckets.get(&name) {
             return Err(CommitError::BucketExists { owner: bucket.owner.clone() });
         }

@@ -224,6 +224,7 @@ impl Group<'_> {
         }
         match update {
             RecordUpdate::Tags(tags) => record.detail.tags = tags,
+            RecordUpdate::Acl(acl) => record.detail.acl = Some(acl),
             RecordUpdate::Retention { retention, bypass_governance } => {
                 let allowed = record.detail.lock.may_change_to(retention, self.now, bypass_governance);
                 allowed.map_err(|_| CommitError::Locked)?;

@@ -1,5 +1,6 @@
 //! AbortMultipartUpload: one row flips; the parts are swept as garbage.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::index::{Change, UploadState};
 use crate::objects::{ObjectError, Objects, Request};
@@ -17,7 +18,7 @@ impl Objects {
         key: &ObjectKey,
         upload: UploadId,
     ) -> Result<(), ObjectError> {
-        let (bucket, found) = self.find_upload(request, bucket, key, upload).await?;
+        let (bucket, found) = self.find_upload(request, Action::AbortMultipartUpload, bucket, key, upload).await?;
         if !matches!(found.state, UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }

@@ -1,5 +1,6 @@
 //! CompleteMultipartUpload: a part table, a manifest, and one commit that makes the parts an object.
 
+use crate::access::Action;
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
@@ -92,7 +93,8 @@ impl Objects {
 
     /// The answer given before, when this upload was completed with the same parts and its version is still there.
     async fn completed_before(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Option<Stored>, ObjectError> {
-        let (bucket, upload) = self.find_upload(request, &complete.bucket, &complete.key, complete.upload).await?;
+        let (bucket, upload) =
+            self.find_upload(request, Action::PutObject, &complete.bucket, &complete.key, complete.upload).await?;
         let UploadState::Completed(completed) = &upload.state else { return Ok(None) };
         let inner = layer_if_given(&upload, request.keys)?;
         let found = self.index.version(&bucket, &complete.key, completed.version)?;
@@ -197,6 +199,7 @@ impl Objects {
             checksum: kept_of_object(inner, &summary, checksum),
             lock: open.upload.lock,
             customer: open.upload.customer,
+            acl: open.upload.acl.clone(),
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },

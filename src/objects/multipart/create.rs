@@ -17,10 +17,12 @@ impl Objects {
     /// # Errors
     /// The refusals of a write: an upload that could not be completed is not begun.
     pub async fn create_upload(&self, request: &Request<'_>, create: CreateUpload) -> Result<(UploadId, Residence), ObjectError> {
-        let bucket = self.writable_bucket(request, &create.bucket).await?;
+        let bucket = self.writable_bucket(request, &create.bucket, &create.key).await?;
         check_metadata(&create.description.metadata)?;
         check_tags(&create.description.tags)?;
+        self.check_described(request, &bucket, &create.key, &create.description).await?;
         let lock = self.lock_of_new(&bucket, create.description.lock)?;
+        let belonging = self.belonging_of_new(request, &bucket, &create.key, &create.acl).await?;
         let placement = self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
         let record = new_record_id();
         let targets = self.new_targets(Some(request.id), &placement, &bucket.name, record).await?;
@@ -30,7 +32,9 @@ impl Objects {
             bucket: bucket.id,
             key: create.key.clone(),
             initiated: self.clock.now(),
-            owner: request.auth.principal().id.clone(),
+            owner: belonging.owner,
+            initiator: request.account().unwrap_or(&bucket.owner).clone(),
+            acl: belonging.acl,
             record,
             content: create.description.content,
             metadata: create.description.metadata,

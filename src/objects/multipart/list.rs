@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::authn::Action;
+use crate::access::Action;
 use crate::index::{Bucket, Part, Upload, UploadsPage, UploadsQuery};
+use crate::objects::authorize::On;
 use crate::objects::customer::{checksum_of_part, layer_if_given};
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::{BucketName, ObjectKey, UploadId};
@@ -40,7 +41,8 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NoSuchUpload`].
     pub async fn list_parts(&self, request: &Request<'_>, list: PartsRequest) -> Result<PartsPage, ObjectError> {
-        let (_, upload) = self.find_upload(request, &list.bucket, &list.key, list.upload).await?;
+        let (_, upload) =
+            self.find_upload(request, Action::ListMultipartUploadParts, &list.bucket, &list.key, list.upload).await?;
         if !matches!(upload.state, crate::index::UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }
@@ -63,7 +65,7 @@ impl Objects {
         bucket: &BucketName,
         mut query: UploadsQuery,
     ) -> Result<(Arc<Bucket>, UploadsPage), ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::List).await?;
+        let bucket = self.authorize(request, bucket, Action::ListBucketMultipartUploads, On::Listing(&query.prefix)).await?;
         query.bucket = bucket.id;
         let page = self.index.uploads(query).await?;
         Ok((bucket, page))

@@ -8,9 +8,11 @@ mod list;
 mod part;
 mod part_copy;
 
+use crate::access::Action;
 use crate::audit::Kind;
-use crate::authn::Action;
+use crate::authn::Scope;
 use crate::index::{Bucket, Upload, UploadState};
+use crate::objects::authorize::On;
 use crate::objects::record_keys::Target;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::residency::Placement;
@@ -28,17 +30,30 @@ struct OpenUpload {
 }
 
 impl Objects {
-    /// Finds an upload that the caller may go on with.
+    /// Finds an upload to which the caller may do `action`.
     async fn find_upload(
         &self,
         request: &Request<'_>,
+        action: Action,
         bucket: &BucketName,
         key: &ObjectKey,
         id: UploadId,
     ) -> Result<(Arc<Bucket>, Upload), ObjectError> {
-        let bucket = self.permitted_bucket(request, bucket, Action::Write).await?;
-        let upload = self.index.upload(bucket.id, key, &id)?.ok_or(ObjectError::NoSuchUpload)?;
-        Ok((bucket, upload))
+        // Whether there is such an upload is told to those alone who may write here or whose it is.
+        let scope = Scope::Keys(key.as_str());
+        self.check_boundary(request, Kind::Refused, bucket, action, scope).await?;
+        let bucket = self.bucket(bucket)?;
+        self.check_expected_owner(request, &bucket).await?;
+        match self.index.upload(bucket.id, key, &id)? {
+            Some(upload) => {
+                self.authorize_in(request, &bucket, action, On::Upload(&upload)).await?;
+                Ok((bucket, upload))
+            }
+            None => {
+                self.authorize_in(request, &bucket, Action::PutObject, On::New(key, &bucket.owner)).await?;
+                Err(ObjectError::NoSuchUpload)
+            }
+        }
     }
 
     /// Finds an open upload and decides again whether its placement stands. A refusal is recorded as one of `kind`.
@@ -50,7 +65,7 @@ impl Objects {
         key: &ObjectKey,
         id: UploadId,
     ) -> Result<OpenUpload, ObjectError> {
-        let (bucket, upload) = self.find_upload(request, bucket, key, id).await?;
+        let (bucket, upload) = self.find_upload(request, Action::PutObject, bucket, key, id).await?;
         if !matches!(upload.state, UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }

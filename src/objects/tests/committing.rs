@@ -83,7 +83,7 @@ async fn a_decision_that_comes_out_otherwise_is_refused_and_recorded_and_nothing
 async fn what_binds_the_source_of_a_part_is_asked_again_at_its_commit() {
     let world = World::new(PK_ONLY).await;
     let clinic = BucketName::new("clinic").unwrap();
-    world.objects.create_bucket(&world.asks(), &clinic, None, Default::default()).await.unwrap();
+    world.objects.create_bucket(&world.asks(), &clinic, None, Default::default(), Default::default()).await.unwrap();
     let put = PutRequest { bucket: clinic.clone(), ..World::put_request("ali/source", 5) };
     world.objects.put(&world.asks(), put, body(b"bytes")).await.unwrap();
     let upload = world.upload("ali/1").await;
@@ -92,7 +92,13 @@ async fn what_binds_the_source_of_a_part_is_asked_again_at_its_commit() {
         key: key("ali/1"),
         upload,
         number: 1,
-        source: CopySource { bucket: clinic.clone(), key: key("ali/source"), version: None, condition: Default::default() },
+        source: CopySource {
+            bucket: clinic.clone(),
+            key: key("ali/source"),
+            version: None,
+            condition: Default::default(),
+            expected_owner: None,
+        },
         range: None,
     };
 

@@ -17,7 +17,13 @@ async fn collected(mut body: Body) -> Vec<u8> {
 async fn the_source_of_a_copy_outlives_its_replacement_until_it_is_read() {
     let world = World::new(PK_ONLY).await;
     world.put("ali/source", b"as it was").await;
-    let source = CopySource { bucket: bucket(), key: key("ali/source"), version: None, condition: ReadCondition::default() };
+    let source = CopySource {
+        bucket: bucket(),
+        key: key("ali/source"),
+        version: None,
+        condition: ReadCondition::default(),
+        expected_owner: None,
+    };
     let Source { record, pin, unlocked, .. } = world.objects.copy_source(&world.asks(), &source).await.unwrap();
     let body = world.objects.lazy_body(record, pin, unlocked);
 

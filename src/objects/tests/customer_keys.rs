@@ -37,6 +37,10 @@ fn crc(bytes: &[u8]) -> Checksum {
 
 const CRC: ExpectedChecksum = ExpectedChecksum { algorithm: ChecksumAlgorithm::Crc32, value: None };
 
+fn source_of(at: &str) -> CopySource {
+    CopySource { bucket: bucket(), key: key(at), version: None, condition: Default::default(), expected_owner: None }
+}
+
 impl World {
     fn with<'a>(&'a self, keys: &'a CustomerKeys) -> Request<'a> {
         Request { keys, ..self.asks() }
@@ -63,7 +67,8 @@ impl World {
 
     async fn upload_under(&self, key: u8, at: &str, checksum: Option<ChecksumKind>) -> UploadId {
         let checksum = checksum.map(|kind| (ChecksumAlgorithm::Crc32, kind));
-        let create = CreateUpload { bucket: bucket(), key: super::key(at), description: Description::default(), checksum };
+        let (description, acl) = (Description::default(), AclRequest::Unsaid);
+        let create = CreateUpload { bucket: bucket(), key: super::key(at), description, checksum, acl };
         self.objects.create_upload(&self.with(&keys(key, 0)), create).await.unwrap().0
     }
 
@@ -98,14 +103,14 @@ impl World {
     }
 
     async fn copy_under(&self, (source, target): (u8, u8), from: &str, to: &str) -> Result<Stored, ObjectError> {
-        let source_of = CopySource { bucket: bucket(), key: key(from), version: None, condition: Default::default() };
         let copy = CopyRequest {
-            source: source_of,
+            source: source_of(from),
             bucket: bucket(),
             key: key(to),
             replace: None,
             tags: None,
             lock: Default::default(),
+            acl: AclRequest::Unsaid,
             condition: WriteCondition::None,
             checksum: None,
         };
@@ -315,7 +320,7 @@ async fn a_part_is_copied_from_one_key_to_another() {
         key: key("ali/2"),
         upload,
         number: 1,
-        source: CopySource { bucket: bucket(), key: key("ali/1"), version: None, condition: Default::default() },
+        source: source_of("ali/1"),
         range: Some((65_000, 139_999)),
     };
     for (target, source) in [(0, 1), (1, 1), (2, 0), (2, 2)] {

@@ -5,7 +5,13 @@ use crate::types::UploadId;
 
 impl World {
     pub(super) async fn upload(&self, at: &str) -> UploadId {
-        let create = CreateUpload { bucket: bucket(), key: key(at), description: Description::default(), checksum: None };
+        let create = CreateUpload {
+            bucket: bucket(),
+            key: key(at),
+            description: Description::default(),
+            checksum: None,
+            acl: Default::default(),
+        };
         self.objects.create_upload(&self.asks(), create).await.unwrap().0
     }
 

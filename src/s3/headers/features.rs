@@ -12,7 +12,6 @@ const KMS_KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
 
 /// Checks the headers of a request that writes an object.
 pub(crate) fn check_object_features(headers: &HeaderMap) -> Result<(), S3Error> {
-    check_acl(headers)?;
     let method = text(headers, ENCRYPTION)?;
     if method.is_some() && brings_customer_key(headers) {
         return Err(invalid(
@@ -53,32 +52,6 @@ pub(crate) fn check_read_features(headers: &HeaderMap) -> Result<(), S3Error> {
     Ok(())
 }
 
-/// Checks the headers of a request that creates a bucket.
-pub(crate) fn check_bucket_features(headers: &HeaderMap) -> Result<(), S3Error> {
-    check_acl(headers)?;
-    match text(headers, "x-amz-object-ownership")? {
-        None | Some("BucketOwnerEnforced") => Ok(()),
-        Some("BucketOwnerPreferred" | "ObjectWriter") => {
-            Err(S3Error::not_implemented("Object ownership other than BucketOwnerEnforced"))
-        }
-        Some(_) => Err(invalid("x-amz-object-ownership", "The object ownership is not valid.")),
-    }
-}
-
-/// Refuses guards that every operation may carry and that are not checked here. Ignoring one would do what the client wants prevented.
-pub(crate) fn check_guards(headers: &HeaderMap) -> Result<(), S3Error> {
-    refuse(headers, "x-amz-expected-bucket-owner", "The guard x-amz-expected-bucket-owner")?;
-    refuse(headers, "x-amz-source-expected-bucket-owner", "The guard x-amz-source-expected-bucket-owner")
-}
-
-fn check_acl(headers: &HeaderMap) -> Result<(), S3Error> {
-    match text(headers, "x-amz-acl")? {
-        None | Some("private" | "bucket-owner-full-control") => {}
-        Some(_) => return Err(S3Error::not_implemented("An access control list other than `private`")),
-    }
-    refuse(headers, "x-amz-grant-", "An access control list other than `private`")
-}
-
 fn refuse(headers: &HeaderMap, prefix: &str, what: &str) -> Result<(), S3Error> {
     if headers.keys().any(|name| name.as_str().starts_with(prefix) && !is_of_customer_key(name.as_str())) {
         return Err(S3Error::not_implemented(what));
@@ -99,7 +72,6 @@ mod tests {
 
     #[test]
     fn what_is_the_default_is_accepted() {
-        assert_eq!(object("x-amz-acl", "private"), None);
         assert_eq!(object("x-amz-storage-class", "STANDARD"), None);
         assert_eq!(object("x-amz-server-side-encryption", "AES256"), None);
         assert_eq!(object("x-amz-meta-a", "b"), None);
@@ -121,8 +93,6 @@ mod tests {
     #[test]
     fn nothing_that_matters_is_ignored() {
         for (name, value, code) in [
-            ("x-amz-acl", "public-read", Code::NotImplemented),
-            ("x-amz-grant-read", "id=1", Code::NotImplemented),
             ("x-amz-storage-class", "GLACIER", Code::InvalidStorageClass),
             ("x-amz-server-side-encryption", "aws:kms", Code::NotImplemented),
             ("x-amz-server-side-encryption", "ROT13", Code::InvalidArgument),

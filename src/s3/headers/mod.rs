@@ -1,5 +1,6 @@
 //! What a request's headers say of an object: content headers, metadata, tags, checksums, and the features that are refused.
 
+mod acl;
 mod checksums;
 mod content;
 mod customer;
@@ -11,13 +12,14 @@ mod tags;
 
 use http::{HeaderMap, HeaderValue};
 
+pub(super) use acl::{acl, object_ownership};
 pub(super) use checksums::{
     algorithm_of_copy, algorithm_of_upload, content_md5, expected_checksum, full_object_checksum, kind_of_upload,
     trailing_algorithm,
 };
 pub(super) use content::content_headers;
 pub(super) use customer::take_customer_keys;
-pub(super) use features::{check_bucket_features, check_guards, check_object_features, check_read_features};
+pub(super) use features::{check_object_features, check_read_features};
 pub(super) use hoisted::add_hoisted;
 pub(super) use lock::{bypass_governance, lock};
 pub(super) use metadata::{encode_value, user_metadata};

@@ -4,24 +4,31 @@
 use http::Response;
 
 use super::{Context, MAX_SETTING};
-use crate::bucket::Setting;
+use crate::access::Action;
+use crate::bucket::{Encryption, Setting};
 use crate::s3::body::RequestBody;
 use crate::s3::documents::encryption;
 use crate::s3::errors::S3Error;
 use crate::s3::response::{ResponseBody, document, no_content, ok};
 
 pub(super) async fn get(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
-    let bucket = context.objects.configured_bucket(&context.request, context.bucket()?).await?;
+    let bucket =
+        context.objects.configured_bucket(&context.request, context.bucket()?, Action::GetEncryptionConfiguration).await?;
     Ok(document(encryption::write(&bucket.settings.encryption.unwrap_or_default())))
 }
 
 pub(super) async fn put(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let encryption = encryption::parse(&body.document(context.headers(), MAX_SETTING).await?)?;
-    context.objects.configure_bucket(&context.request, context.bucket()?, Setting::Encryption(Some(encryption))).await?;
+    set(context, Some(encryption)).await?;
     Ok(ok())
 }
 
 pub(super) async fn delete(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
-    context.objects.configure_bucket(&context.request, context.bucket()?, Setting::Encryption(None)).await?;
+    set(context, None).await?;
     Ok(no_content())
+}
+
+async fn set(context: &Context<'_>, encryption: Option<Encryption>) -> Result<(), S3Error> {
+    let action = Action::PutEncryptionConfiguration;
+    Ok(context.objects.configure_bucket(&context.request, context.bucket()?, action, Setting::Encryption(encryption)).await?)
 }

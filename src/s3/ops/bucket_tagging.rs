@@ -3,6 +3,7 @@
 use http::Response;
 
 use super::{Context, MAX_SETTING};
+use crate::access::Action;
 use crate::bucket::Setting;
 use crate::s3::body::RequestBody;
 use crate::s3::documents::tagging;
@@ -10,7 +11,7 @@ use crate::s3::errors::{Code, S3Error};
 use crate::s3::response::{ResponseBody, document, no_content};
 
 pub(super) async fn get(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
-    let bucket = context.objects.configured_bucket(&context.request, context.bucket()?).await?;
+    let bucket = context.objects.configured_bucket(&context.request, context.bucket()?, Action::GetBucketTagging).await?;
     match &bucket.settings.tags[..] {
         [] => Err(S3Error::new(Code::NoSuchTagSet)),
         tags => Ok(document(tagging::write(tags))),
@@ -27,6 +28,6 @@ pub(super) async fn delete(context: &Context<'_>) -> Result<Response<ResponseBod
 }
 
 async fn set(context: &Context<'_>, tags: Vec<(String, String)>) -> Result<Response<ResponseBody>, S3Error> {
-    context.objects.configure_bucket(&context.request, context.bucket()?, Setting::Tags(tags)).await?;
+    context.objects.configure_bucket(&context.request, context.bucket()?, Action::PutBucketTagging, Setting::Tags(tags)).await?;
     Ok(no_content())
 }

@@ -37,6 +37,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         lock: lock(headers)?,
         condition: conditions::of_write(headers)?,
         checksum: algorithm_of_copy(headers)?,
+        acl: context.acl()?,
     };
     let stored = context.objects.copy(&context.request, copy).await?;
     let mut xml = XmlWriter::document("CopyObjectResult", Some(NAMESPACE));
@@ -61,6 +62,7 @@ pub(super) fn copy_source(context: &Context<'_>) -> Result<CopySource, S3Error> 
     let value = text(context.headers(), "x-amz-copy-source")?.unwrap_or_default();
     let mut source = parse_copy_source(value)?;
     source.condition = conditions::of_copy_source(context.headers())?;
+    source.expected_owner = text(context.headers(), "x-amz-source-expected-bucket-owner")?.map(str::to_owned);
     Ok(source)
 }
 
@@ -79,7 +81,13 @@ fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
     let path = percent::decode(path).ok_or_else(|| invalid("The copy source must be percent-encoded UTF-8."))?;
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (bucket, key) = path.split_once('/').ok_or_else(|| invalid("The copy source must be of the form /bucket/key."))?;
-    Ok(CopySource { bucket: bucket_name(bucket)?, key: object_key(key)?, version, condition: Default::default() })
+    Ok(CopySource {
+        bucket: bucket_name(bucket)?,
+        key: object_key(key)?,
+        version,
+        condition: Default::default(),
+        expected_owner: None,
+    })
 }
 
 fn unknown_directive(name: &'static str) -> S3Error {

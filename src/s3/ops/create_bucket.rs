@@ -7,7 +7,7 @@ use crate::bucket::BucketSettings;
 use crate::objects::Created;
 use crate::s3::body::RequestBody;
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::{check_bucket_features, text};
+use crate::s3::headers::{object_ownership, text};
 use crate::s3::response::{ResponseBody, ok, set};
 use crate::s3::xml;
 
@@ -18,7 +18,6 @@ const LENIENT_REGION: &str = "us-east-1";
 
 pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let bucket = context.bucket()?;
-    check_bucket_features(context.headers())?;
     let document = body.document(context.headers(), MAX_DOCUMENT).await?;
     let region = location_constraint(&document)?;
     if region.as_deref().is_some_and(|region| region != context.region) {
@@ -31,7 +30,12 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
         ));
     }
     let settings = if object_lock(context.headers())? { BucketSettings::with_object_lock() } else { BucketSettings::default() };
-    match context.objects.create_bucket(&context.request, bucket, region, settings).await? {
+    let settings = BucketSettings {
+        ownership: object_ownership(context.headers())?.or(context.new_buckets.ownership),
+        public_access: context.new_buckets.public_access,
+        ..settings
+    };
+    match context.objects.create_bucket(&context.request, bucket, region, settings, context.acl()?).await? {
         Created::AlreadyOwned if context.region != LENIENT_REGION => Err(S3Error::new(Code::BucketAlreadyOwnedByYou)),
         Created::New | Created::AlreadyOwned => {
             let mut response = ok();

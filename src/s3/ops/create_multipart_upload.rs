@@ -23,7 +23,8 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         }
         None => None,
     };
-    let create = CreateUpload { bucket: bucket.clone(), key: key.clone(), description: description(headers)?, checksum };
+    let (description, acl) = (description(headers)?, context.acl()?);
+    let create = CreateUpload { bucket: bucket.clone(), key: key.clone(), description, checksum, acl };
     let (upload, residence) = context.objects.create_upload(&context.request, create).await?;
     let mut xml = XmlWriter::document("InitiateMultipartUploadResult", Some(NAMESPACE));
     xml.text("Bucket", bucket.as_str());

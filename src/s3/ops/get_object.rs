@@ -25,7 +25,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (found, body) = context.objects.get(&context.request, read_request(context)?).await?;
     let mut response = Response::new(ResponseBody::stream(body, found.length, context.request.id.clone()));
-    describe(&context.query, (context.headers(), context.request.keys), &mut response, &found)?;
+    describe(context.query, (context.headers(), context.request.keys), &mut response, &found)?;
     Ok(response)
 }
 
@@ -34,6 +34,10 @@ pub(super) fn read_request(context: &Context<'_>) -> Result<GetRequest, S3Error>
     let (bucket, key) = context.object()?;
     let headers = context.headers();
     check_read_features(headers)?;
+    if context.request.auth.is_anonymous() && OVERRIDES.iter().any(|(parameter, _)| context.query.contains(parameter)) {
+        let message = "Request specific response headers cannot be used for anonymous GET requests.";
+        return Err(S3Error::with(Code::InvalidRequest, message));
+    }
     let (range, part) = (ranges::range(headers)?, context.query.parsed("partNumber", "a number from 1 to 10000")?);
     if range.is_some() && part.is_some() {
         return Err(S3Error::with(Code::InvalidRequest, "Cannot specify both Range header and partNumber query parameter."));
@@ -137,7 +141,7 @@ mod tests {
     use crate::objects::Residence;
     use crate::policy::DecisionSource;
     use crate::residency::PlacementRecord;
-    use crate::types::{AttemptId, Generation, PolicyRevision, PrincipalId, RecordId, Ticket, Timestamp};
+    use crate::types::{AccountId, AttemptId, Generation, PolicyRevision, PrincipalId, RecordId, Ticket, Timestamp};
 
     fn found() -> Found {
         let principal = PrincipalId::new("feed").unwrap();
@@ -163,7 +167,7 @@ mod tests {
             size: 10,
             etag: "900150983cd24fb0d6963f7d28e17f72".parse().unwrap(),
             checksum_algorithm: None,
-            owner: principal,
+            owner: AccountId::new("domicile").unwrap(),
             delete_marker: false,
         };
         let detail = Detail {
@@ -175,6 +179,7 @@ mod tests {
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
             lock: Default::default(),
             customer: None,
+            acl: None,
             placement,
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },

@@ -32,7 +32,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     let truncated = buckets.len() > limit;
     buckets.truncate(limit);
     let mut xml = XmlWriter::document("ListAllMyBucketsResult", Some(NAMESPACE));
-    owner(&mut xml, "Owner", context.request.auth.principal().id.as_str());
+    owner(&mut xml, "Owner", context.request.auth.principal().account.as_str());
     xml.element("Buckets", |xml| {
         for bucket in &buckets {
             xml.element("Bucket", |xml| {

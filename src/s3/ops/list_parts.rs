@@ -13,7 +13,7 @@ use crate::s3::xml::{NAMESPACE, XmlWriter};
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let upload = upload_id(context)?;
-    let limit = page_size(&context.query, "max-parts", MAX_KEYS)?;
+    let limit = page_size(context.query, "max-parts", MAX_KEYS)?;
     let after = context.query.parsed("part-number-marker", "a part number")?.unwrap_or(0);
     let list = PartsRequest { bucket: bucket.clone(), key: key.clone(), upload, after, limit };
     let page = context.objects.list_parts(&context.request, list).await?;

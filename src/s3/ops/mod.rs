@@ -1,7 +1,9 @@
 //! The operations, one file each.
 
 mod abort_multipart_upload;
+mod acl;
 mod bucket_encryption;
+mod bucket_policy;
 mod bucket_tagging;
 mod complete_multipart_upload;
 mod copy_object;
@@ -23,22 +25,29 @@ mod list_parts;
 mod listing;
 mod object_lock;
 mod object_tagging;
+mod public_access;
 mod put_object;
 mod upload;
 mod upload_part;
 mod upload_part_copy;
 mod versioning;
 
+use std::sync::Arc;
+
+use arc_swap::Guard;
 use http::{HeaderMap, Response, request::Parts};
 
 use super::address::Address;
 use super::body::RequestBody;
 use super::errors::S3Error;
+use super::headers;
 use super::operation::Operation;
 use super::query::Query;
 use super::response::ResponseBody;
 use super::target::Target;
-use crate::objects::{Objects, Request};
+use crate::authn::{Principals, S3Authenticator};
+use crate::bucket::BucketSettings;
+use crate::objects::{AclRequest, Objects, Request};
 use crate::types::{BucketName, ObjectKey};
 
 /// The largest document of a setting.
@@ -49,11 +58,14 @@ pub(super) struct Context<'a> {
     pub(super) objects: &'a Objects,
     pub(super) request: Request<'a>,
     pub(super) parts: &'a Parts,
-    pub(super) query: Query<'a>,
+    pub(super) query: &'a Query<'a>,
     pub(super) target: Target,
     /// Where clients reach the gateway.
     pub(super) address: Address<'a>,
     pub(super) region: &'a str,
+    pub(super) authenticator: &'a S3Authenticator,
+    /// What a bucket is created with unless the request says otherwise.
+    pub(super) new_buckets: &'a BucketSettings,
 }
 
 impl Context<'_> {
@@ -63,6 +75,16 @@ impl Context<'_> {
 
     fn bucket(&self) -> Result<&BucketName, S3Error> {
         self.target.bucket()
+    }
+
+    /// The principals in force, who are the accounts that an ACL may name.
+    fn principals(&self) -> Guard<Arc<Principals>> {
+        self.authenticator.principals()
+    }
+
+    /// The ACL that the request's headers ask for.
+    fn acl(&self) -> Result<AclRequest, S3Error> {
+        headers::acl(self.headers(), &**self.principals())
     }
 
     fn object(&self) -> Result<(&BucketName, &ObjectKey), S3Error> {
@@ -85,11 +107,25 @@ pub(super) async fn run(
         Op::CreateMultipartUpload => create_multipart_upload::handle(context).await,
         Op::DeleteBucket => delete_bucket::handle(context).await,
         Op::DeleteBucketEncryption => bucket_encryption::delete(context).await,
+        Op::DeleteBucketOwnershipControls => public_access::delete_ownership(context).await,
+        Op::DeleteBucketPolicy => bucket_policy::delete(context).await,
+        Op::DeletePublicAccessBlock => public_access::delete_block(context).await,
         Op::DeleteBucketTagging => bucket_tagging::delete(context).await,
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjectTagging => object_tagging::delete(context).await,
         Op::DeleteObjects => delete_objects::handle(context, body).await,
         Op::GetBucketEncryption => bucket_encryption::get(context).await,
+        Op::GetBucketAcl => acl::get_of_bucket(context).await,
+        Op::GetBucketOwnershipControls => public_access::get_ownership(context).await,
+        Op::GetBucketPolicy => bucket_policy::get(context).await,
+        Op::GetBucketPolicyStatus => bucket_policy::status(context).await,
+        Op::GetObjectAcl => acl::get_of_object(context).await,
+        Op::GetPublicAccessBlock => public_access::get_block(context).await,
+        Op::PutBucketAcl => acl::put_of_bucket(context, body).await,
+        Op::PutBucketOwnershipControls => public_access::put_ownership(context, body).await,
+        Op::PutBucketPolicy => bucket_policy::put(context, body).await,
+        Op::PutObjectAcl => acl::put_of_object(context, body).await,
+        Op::PutPublicAccessBlock => public_access::put_block(context, body).await,
         Op::GetBucketTagging => bucket_tagging::get(context).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
         Op::GetBucketVersioning => versioning::get(context).await,

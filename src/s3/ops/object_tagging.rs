@@ -11,7 +11,7 @@ use crate::s3::errors::S3Error;
 use crate::s3::response::{ResponseBody, document, no_content, ok};
 
 pub(super) async fn get(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
-    let record = context.objects.describe(&context.request, version_name(context)?).await?;
+    let record = context.objects.tagged(&context.request, version_name(context)?).await?;
     let mut response = document(tagging::write(&record.detail.tags));
     version_header(response.headers_mut(), &record.summary.version);
     Ok(response)

@@ -18,7 +18,8 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let (description, condition) = (description(headers)?, conditions::of_write(headers)?);
     let (content_md5, checksum) = (content_md5(headers)?, expected_checksum(headers)?);
     let (length, body) = body.upload(headers)?;
-    let put = PutRequest { bucket: bucket.clone(), key: key.clone(), description, length, content_md5, checksum, condition };
+    let acl = context.acl()?;
+    let put = PutRequest { bucket: bucket.clone(), key: key.clone(), description, length, content_md5, checksum, condition, acl };
     let stored = context.objects.put(&context.request, put, body).await?;
     let mut response = ok();
     stored_headers(response.headers_mut(), &stored, context.request.keys);
