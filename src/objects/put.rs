@@ -80,6 +80,14 @@ impl Objects {
         Ok(())
     }
 
+    /// Whether the caller may write `key` at all, for requests that cannot be done as they are.
+    ///
+    /// # Errors
+    /// Those of [`Objects::put`] that come before anything else.
+    pub async fn check_may_write(&self, request: &Request<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<(), ObjectError> {
+        self.writable_bucket(request, bucket, key).await.map(drop)
+    }
+
     /// Places, stores and commits `object`, whose bytes came from `sources` where it is a copy.
     pub(super) async fn store_object(
         &self,

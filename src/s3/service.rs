@@ -118,7 +118,10 @@ impl S3Service {
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
-        let keys = take_customer_keys(&mut parts.headers, client.tls || self.0.customer_keys_over_http)?;
+        let (keys, refused) = match take_customer_keys(&mut parts.headers, client.tls || self.0.customer_keys_over_http) {
+            Ok(keys) => (keys, None),
+            Err(error) => (Default::default(), Some(error)),
+        };
         let headers = &parts.headers;
         let region = self.0.authenticator.region();
         let facts = RequestFacts { headers, query: &query, client, region, mechanism, signed, now };
@@ -140,6 +143,9 @@ impl S3Service {
             authenticator: &self.0.authenticator,
             new_buckets: &self.0.new_buckets,
         };
+        if let Some(error) = refused {
+            return Err(ops::refused(operation, &context, error).await);
+        }
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }
 

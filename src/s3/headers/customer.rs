@@ -52,14 +52,14 @@ fn take(headers: &mut HeaderMap, names: &Names, secure: bool) -> Result<Option<C
     if ![names.algorithm, names.key, names.md5].iter().any(|name| headers.contains_key(*name)) {
         return Ok(None);
     }
+    let key = read(headers, names);
+    headers.remove(names.key);
     if !secure {
         return Err(S3Error::with(
             Code::InvalidRequest,
             "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.",
         ));
     }
-    let key = read(headers, names);
-    headers.remove(names.key);
     key.map(Some)
 }
 

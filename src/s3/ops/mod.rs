@@ -92,6 +92,17 @@ impl Context<'_> {
     }
 }
 
+/// The answer to a request whose headers cannot be obeyed.
+pub(super) async fn refused(operation: Operation, context: &Context<'_>, error: S3Error) -> S3Error {
+    use Operation as Op;
+    match operation {
+        Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy => {
+            upload::refused_write(context, error).await
+        }
+        _ => error,
+    }
+}
+
 /// Runs one operation.
 pub(super) async fn run(
     operation: Operation,

@@ -6,6 +6,7 @@ use super::Context;
 use crate::digest::Checksum;
 use crate::objects::{CustomerKeys, Stored};
 use crate::s3::errors::{Code, S3Error};
+use crate::s3::headers::check_object_features;
 use crate::s3::response::{set, set_encryption, set_etag, set_residence};
 use crate::s3::xml::XmlWriter;
 use crate::types::{UploadId, VersionId};
@@ -22,6 +23,24 @@ pub(super) fn part_number(context: &Context<'_>) -> Result<u32, S3Error> {
         S3Error::with(Code::InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive.")
             .detail("ArgumentName", "partNumber")
     })
+}
+
+/// Refuses what the headers of a write ask for that cannot be.
+pub(super) async fn check_features(context: &Context<'_>) -> Result<(), S3Error> {
+    match check_object_features(context.headers()) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused_write(context, error).await),
+    }
+}
+
+/// The answer to a write whose headers cannot be obeyed. As in S3, who may not write is told that first: a bucket policy may deny
+/// just such headers.
+pub(super) async fn refused_write(context: &Context<'_>, error: S3Error) -> S3Error {
+    let Ok((bucket, key)) = context.object() else { return error };
+    match context.objects.check_may_write(&context.request, bucket, key).await {
+        Ok(()) => error,
+        Err(denied) => denied.into(),
+    }
 }
 
 /// The headers of an answer about an object that was written.
