@@ -332,3 +332,36 @@ async fn a_part_is_copied_from_one_key_to_another() {
     world.complete_under(0, "ali/2", upload, &[part]).await.unwrap();
     assert!(world.get_under(2, "ali/2", None).await.unwrap().1 == plain[65_000..140_000]);
 }
+
+#[tokio::test]
+async fn what_a_site_changes_is_never_deciphered_into_an_answer() {
+    let world = World::new(PK_ONLY).await;
+    let plain = bytes(70_000);
+    // In the head, in the first segment, in the last one and its tag; counted from the end.
+    for (case, back) in [plain.len(), plain.len() - 100, 1000, 1].into_iter().enumerate() {
+        let at = format!("ali/{case}");
+        world.put_under(1, &at, &plain).await;
+        let record = world.record(&at).unwrap();
+        let blob = record.blobs(&[]).next().unwrap();
+        let backend = world.backend(blob.site.as_str());
+        let length = backend.blobs().iter().find(|(name, _)| *name == blob.name).unwrap().1.len();
+        assert!(backend.corrupt(&blob.name, length - back));
+        let read = world.get_under(1, &at, None).await;
+        assert!(matches!(read, Err(ObjectError::Tampered(_))), "{back} from the end");
+    }
+}
+
+#[tokio::test]
+async fn replaced_records_and_parts_are_collected_without_the_key() {
+    let world = World::new(PK_ONLY).await;
+    let upload = world.upload_under(1, "ali/2", None).await;
+    for _ in 0..2 {
+        world.put_under(1, "ali/1", b"secret").await;
+        world.part_under(1, "ali/2", (upload, 1), b"part").await.unwrap();
+    }
+    let before = world.backend("pk-khi").blobs().len();
+    world.clock.advance(1);
+    world.objects.collect_round(Duration::ZERO).await.unwrap();
+    assert_eq!(world.backend("pk-khi").blobs().len(), before - 2);
+    assert_eq!(world.get_under(1, "ali/1", None).await.unwrap().1, b"secret");
+}
