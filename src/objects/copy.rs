@@ -26,10 +26,7 @@ impl Objects {
         check_length(record.summary.size)?;
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
         if itself && copy.replace.is_none() && copy.tags.is_none() {
-            return Err(ObjectError::InvalidArgument {
-                name: "x-amz-copy-source",
-                message: "copying an object to itself must change its metadata, tags or encryption".to_owned(),
-            });
+            return Err(ObjectError::CopyToItself);
         }
         let (content, metadata) = match copy.replace {
             Some(replace) => replace,

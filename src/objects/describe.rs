@@ -1,13 +1,15 @@
 //! What a stored version says of itself: its tags, and what keeps it from being deleted.
 
+use std::sync::Arc;
+
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::{Retention, check_object_tags};
-use crate::index::{Bucket, Change, CommitError, Record, RecordUpdate, Stale, UpdateChange};
+use crate::index::{Bucket, Change, CommitError, PartEntry, Record, RecordUpdate, Stale, UpdateChange};
 use crate::objects::authorize::On;
 use crate::objects::commit::{WAIT, WAITS};
 use crate::objects::facts::Retagging;
-use crate::objects::{ObjectError, Objects, Request};
+use crate::objects::{ObjectError, Objects, ReadCondition, Request};
 use crate::residency::{Basis, Directory, Refusal, Signals};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -29,7 +31,34 @@ impl VersionName<'_> {
     }
 }
 
+/// What GetObjectAttributes tells of.
+#[derive(Clone, Debug)]
+pub struct ObjectAttributes {
+    /// The version.
+    pub record: Record,
+    /// Its parts, when it was uploaded in parts.
+    pub parts: Option<Arc<[PartEntry]>>,
+}
+
 impl Objects {
+    /// A version and its part table, for whoever may see both it and its attributes, as AWS wants it.
+    ///
+    /// # Errors
+    /// Those of [`Objects::head`].
+    pub async fn attributes(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        condition: &ReadCondition,
+    ) -> Result<ObjectAttributes, ObjectError> {
+        let action = name.action(Action::GetObjectAttributes, Action::GetObjectVersionAttributes);
+        let (bucket, record) = self.find(request, name, condition, action).await?;
+        let read = name.action(Action::GetObject, Action::GetObjectVersion);
+        self.authorize_in(request, &bucket, read, On::Object(name.key, name.version)).await?;
+        let parts = self.part_table(&record)?;
+        Ok(ObjectAttributes { record, parts })
+    }
+
     /// A version whose tags the caller may see.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ impl Objects {
         })
     }
 
-    fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
+    pub(super) fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
         match &record.detail.layout {
             Layout::Parts { table, .. } => Ok(Some(self.index.parts_of(*table)?)),
             Layout::Whole { .. } | Layout::Extents { .. } => Ok(None),
@@ -147,10 +147,7 @@ fn part_range(record: &Record, parts: Option<&[PartEntry]>, number: u32) -> Resu
     let count = parts.map_or(1, <[PartEntry]>::len);
     let position = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
     if position >= count {
-        return Err(ObjectError::InvalidArgument {
-            name: "partNumber",
-            message: format!("the object has {count} parts and no part {number}"),
-        });
+        return Err(ObjectError::NoSuchPart { number });
     }
     let Some(parts) = parts else { return Ok(0..record.summary.size) };
     let start: u64 = parts[..position].iter().map(|part| part.size).sum();

@@ -225,7 +225,10 @@ impl Objects {
         }
         let current = self.index.current(bucket, key)?;
         let holds = match (condition, &current) {
-            (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::None, _)
+            | (WriteCondition::IfAbsent | WriteCondition::IfNoneMatch(_), None)
+            | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::IfNoneMatch(etags), Some(record)) => !etags.contains(&record.summary.etag),
             (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
             // S3 answers If-Match on a key that is not there with 404, not 412.
             (WriteCondition::IfMatch(_) | WriteCondition::IfPresent, None) => return Err(ObjectError::NoSuchKey),

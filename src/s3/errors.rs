@@ -83,7 +83,6 @@ codes! {
     InvalidEncryptionAlgorithm "InvalidEncryptionAlgorithmError" 400 "The encryption algorithm is not valid; use AES256.",
     InvalidObjectState "InvalidObjectState" 403 "The operation does not apply to the object's state.",
     InvalidPart "InvalidPart" 400 "A part was not uploaded, or with another entity tag or checksum.",
-    InvalidPartNumber "InvalidPartNumber" 416 "The object has no such part.",
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
     InvalidRequest "InvalidRequest" 400 "The request is not valid.",
@@ -228,7 +227,7 @@ impl From<ObjectError> for S3Error {
         use ObjectError as E;
         match error {
             E::NoSuchBucket => Self::new(Code::NoSuchBucket),
-            E::NoSuchKey => Self::new(Code::NoSuchKey),
+            E::NoSuchKey => Self::new(Code::NoSuchKey).header(HeaderName::from_static("x-amz-delete-marker"), "false"),
             E::NoSuchVersion => Self::new(Code::NoSuchVersion),
             E::NoSuchUpload => Self::new(Code::NoSuchUpload),
             E::BucketExists => Self::new(Code::BucketAlreadyExists),
@@ -253,6 +252,8 @@ impl From<ObjectError> for S3Error {
             E::BadDigest(_) => Self::with(Code::BadDigest, sentence(&error)),
             E::Body(body) => body.into(),
             E::InvalidArgument { name, message } => Self::with(Code::InvalidArgument, message).detail("ArgumentName", name),
+            E::CopyToItself => Self::with(Code::InvalidRequest, sentence(&error)),
+            E::NoSuchPart { number } => Self::with(Code::InvalidPart, sentence(&error)).detail("PartNumber", number.to_string()),
             E::InvalidTag { .. } => Self::with(Code::InvalidTag, sentence(&error)),
             E::MetadataTooLarge { size, max } => {
                 Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())

@@ -95,7 +95,7 @@ operations! {
     GetBucketWebsite NotBuilt,
     GetObject Built,
     GetObjectAcl Built,
-    GetObjectAttributes NotBuilt,
+    GetObjectAttributes Built,
     GetObjectLegalHold Built,
     GetObjectLockConfiguration Built,
     GetObjectRetention Built,

@@ -14,6 +14,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -131,6 +132,7 @@ pub(super) async fn run(
         Op::GetBucketVersioning => versioning::get(context).await,
         Op::PutBucketVersioning => versioning::put(context, body).await,
         Op::GetObject => get_object::handle(context).await,
+        Op::GetObjectAttributes => get_object_attributes::handle(context).await,
         Op::GetObjectLegalHold => object_lock::get_legal_hold(context).await,
         Op::GetObjectLockConfiguration => object_lock::get_configuration(context).await,
         Op::GetObjectRetention => object_lock::get_retention(context).await,

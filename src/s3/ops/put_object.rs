@@ -14,7 +14,11 @@ use crate::s3::response::{ResponseBody, ok, set_checksum};
 pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let headers = context.headers();
-    check_object_features(headers)?;
+    if let Err(error) = check_object_features(headers) {
+        // Who may not write here learns that first.
+        context.objects.check_writable(&context.request, bucket, key).await?;
+        return Err(error);
+    }
     let (description, condition) = (description(headers)?, conditions::of_write(headers)?);
     let (content_md5, checksum) = (content_md5(headers)?, expected_checksum(headers)?);
     let (length, body) = body.upload(headers)?;
