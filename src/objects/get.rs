@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::{Action, Denial};
 use crate::bucket::Versioning;
+use crate::digest::Checksum;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::authorize::On;
 use crate::objects::commit::residence;
@@ -34,6 +35,7 @@ impl Objects {
         Ok(Found {
             length: range.as_ref().map_or(size, |range| range.end - range.start),
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
+            checksum: checksum_of(&record, parts.as_deref(), &get),
             residence: residence(&record),
             range,
             record,
@@ -139,6 +141,14 @@ impl Objects {
             Layout::Parts { table, .. } => Ok(Some(self.index.parts_of(*table)?)),
             Layout::Whole { .. } | Layout::Extents { .. } => Ok(None),
         }
+    }
+}
+
+/// The checksum of the bytes that a read asks for.
+fn checksum_of(record: &Record, parts: Option<&[PartEntry]>, get: &GetRequest) -> Option<Checksum> {
+    match (get.part, parts) {
+        (Some(number), Some(parts)) => parts.get(usize::try_from(number).ok()?.checked_sub(1)?)?.checksum,
+        _ => record.detail.checksum.filter(|_| get.range.is_none()),
     }
 }
 
