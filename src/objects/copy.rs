@@ -38,10 +38,7 @@ impl Objects {
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
         let rekeyed = request.keys.object.is_some() || request.keys.copy_source.is_some();
         if itself && copy.replace.is_none() && copy.tags.is_none() && !rekeyed {
-            return Err(ObjectError::InvalidArgument {
-                name: "x-amz-copy-source",
-                message: "copying an object to itself must change its metadata, tags or encryption".to_owned(),
-            });
+            return Err(ObjectError::CopyToItself);
         }
         let (content, metadata) = match copy.replace {
             Some(replace) => replace,

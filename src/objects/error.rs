@@ -111,6 +111,15 @@ pub enum ObjectError {
     /// The client's key does not fit, or is missing.
     #[error(transparent)]
     CustomerKey(CustomerKeyError),
+    /// A copy of an object onto itself that changes nothing.
+    #[error("copying an object to itself must change its metadata, tags or encryption")]
+    CopyToItself,
+    /// A read asks for a part that the object does not have.
+    #[error("the object has no part {number}")]
+    NoSuchPart {
+        /// The part's number.
+        number: u32,
+    },
     /// A tag breaks the rules of S3.
     #[error("invalid tag: {message}")]
     InvalidTag {

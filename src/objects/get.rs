@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::access::{Action, Denial};
 use crate::bucket::Versioning;
+use crate::digest::Checksum;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::authorize::On;
 use crate::objects::commit::residence;
-use crate::objects::customer::Unlocked;
+use crate::objects::customer::{Unlocked, checksum_of_part};
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -44,6 +45,7 @@ impl Objects {
         let found = Found {
             length: range.as_ref().map_or(size, |range| range.end - range.start),
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
+            checksum: checksum_of(&record, parts.as_deref(), &get, &unlocked),
             residence: residence(&record),
             range,
             record,
@@ -145,11 +147,22 @@ impl Objects {
         })
     }
 
-    fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
+    pub(super) fn part_table(&self, record: &Record) -> Result<Option<Arc<[PartEntry]>>, ObjectError> {
         match &record.detail.layout {
             Layout::Parts { table, .. } => Ok(Some(self.index.parts_of(*table)?)),
             Layout::Whole { .. } | Layout::Extents { .. } => Ok(None),
         }
+    }
+}
+
+/// The checksum of the bytes that a read asks for.
+fn checksum_of(record: &Record, parts: Option<&[PartEntry]>, get: &GetRequest, unlocked: &Unlocked) -> Option<Checksum> {
+    match (get.part, parts) {
+        (Some(number), Some(parts)) => {
+            let part = parts.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+            checksum_of_part(unlocked.inner(), part)
+        }
+        _ => record.detail.checksum.filter(|_| get.range.is_none()),
     }
 }
 
@@ -158,10 +171,7 @@ fn part_range(record: &Record, parts: Option<&[PartEntry]>, number: u32) -> Resu
     let count = parts.map_or(1, <[PartEntry]>::len);
     let position = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
     if position >= count {
-        return Err(ObjectError::InvalidArgument {
-            name: "partNumber",
-            message: format!("the object has {count} parts and no part {number}"),
-        });
+        return Err(ObjectError::NoSuchPart { number });
     }
     let Some(parts) = parts else { return Ok(0..record.summary.size) };
     let start: u64 = parts[..position].iter().map(|part| part.size).sum();

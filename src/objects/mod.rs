@@ -62,7 +62,7 @@ pub use body::{Body, BodyError, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;
-pub use describe::VersionName;
+pub use describe::{ObjectAttributes, VersionName};
 pub use error::ObjectError;
 pub use garbage::GarbagePolicy;
 pub use limits::*;

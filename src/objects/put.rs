@@ -80,14 +80,6 @@ impl Objects {
         Ok(())
     }
 
-    /// Whether the caller may write `key` at all, for requests that cannot be done as they are.
-    ///
-    /// # Errors
-    /// Those of [`Objects::put`] that come before anything else.
-    pub async fn check_may_write(&self, request: &Request<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<(), ObjectError> {
-        self.writable_bucket(request, bucket, key).await.map(drop)
-    }
-
     /// Places, stores and commits `object`, whose bytes came from `sources` where it is a copy.
     pub(super) async fn store_object(
         &self,
@@ -241,7 +233,10 @@ impl Objects {
         }
         let current = self.index.current(bucket, key)?;
         let holds = match (condition, &current) {
-            (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::None, _)
+            | (WriteCondition::IfAbsent | WriteCondition::IfNoneMatch(_), None)
+            | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::IfNoneMatch(etags), Some(record)) => !etags.contains(&record.summary.etag),
             (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
             // S3 answers If-Match on a key that is not there with 404, not 412.
             (WriteCondition::IfMatch(_) | WriteCondition::IfPresent, None) => return Err(ObjectError::NoSuchKey),

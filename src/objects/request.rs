@@ -194,6 +194,8 @@ pub struct Found {
     pub length: u64,
     /// How many parts the object has, when it was uploaded in parts.
     pub parts: Option<u32>,
+    /// The checksum of the bytes asked for, where one is known: that of the object, or of the part.
+    pub checksum: Option<Checksum>,
     /// Where it lives.
     pub residence: Residence,
 }

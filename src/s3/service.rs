@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::address::Address;
 use super::body::{RequestBody, SharedBody};
+use super::cors;
 use super::errors::{Code, S3Error};
 use super::facts::{Client, RequestFacts};
 use super::headers::{add_hoisted, take_customer_keys, text};
@@ -89,6 +90,7 @@ impl S3Service {
         set(headers, "x-amz-request-id", id.as_str());
         set(headers, "x-amz-id-2", id.as_str());
         headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
+        cors::let_read(&self.0.objects, &parts, self.0.authenticator.hosts(), &mut response);
         if !body.settle(expects_continue(&parts)).await {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -104,6 +106,9 @@ impl S3Service {
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
+        if parts.method == Method::OPTIONS {
+            return cors::preflight(&self.0.objects, parts, self.0.authenticator.hosts());
+        }
         let now = self.0.clock.now();
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
         let Parts { uri, headers, .. } = &mut *parts;

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 import urllib.request
+import zlib
 
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -38,6 +39,10 @@ def encoded(key):
 
 def md5(key):
     return encoded(hashlib.md5(key).digest())
+
+
+def crc32(body):
+    return encoded(zlib.crc32(body).to_bytes(4, "big"))
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +147,20 @@ def test_parts_are_under_the_key_of_their_upload(s3):
     # boto3 encodes no key for this operation.
     raw = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": encoded(ONE), "SSECustomerKeyMD5": md5(ONE)}
     assert "ChecksumCRC32" not in s3.list_parts(**where)["Parts"][0]
-    assert "ChecksumCRC32" in s3.list_parts(**where, **raw)["Parts"][0]
+    listed = s3.list_parts(**where, **raw)["Parts"]
+    assert [part["ChecksumCRC32"] for part in listed] == [crc32(body) for body in bodies]
     complete = {**where, "MultipartUpload": {"Parts": parts}}
     assert refused(s3.complete_multipart_upload, **complete, **under(OTHER)) == (400, "InvalidRequest")
     s3.complete_multipart_upload(**complete, **under(ONE))
     whole = b"".join(bodies)
     assert read(s3, "parts", ONE) == whole
-    assert read(s3, "parts", ONE, PartNumber=2) == bodies[1]
+    second = get(s3, "parts", ONE, PartNumber=2, ChecksumMode="ENABLED")
+    assert second["Body"].read() == bodies[1] and second["ChecksumCRC32"] == listed[1]["ChecksumCRC32"]
+    about = {"Bucket": BUCKET, "Key": "users/a/parts", "ObjectAttributes": ["ObjectParts", "ObjectSize"]}
+    attributes = s3.get_object_attributes(**about, **raw)
+    assert attributes["ObjectSize"] == len(whole)
+    assert [part["ChecksumCRC32"] for part in attributes["ObjectParts"]["Parts"]] == [part["ChecksumCRC32"] for part in listed]
+    assert refused(s3.get_object_attributes, **about) == (400, "InvalidRequest")
     assert read(s3, "parts", ONE, Range=f"bytes={5 * MIB - 10}-{5 * MIB + 9}") == whole[5 * MIB - 10 : 5 * MIB + 10]
     assert refused(s3.get_object, Bucket=BUCKET, Key="users/a/parts") == (400, "InvalidRequest")
 

@@ -109,9 +109,12 @@ pub(super) fn describe(
         set(headers, "x-amz-mp-parts-count", &parts.to_string());
     }
     let wants_checksum = text(request, "x-amz-checksum-mode")?.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
-    // The checksum is that of the whole object; S3 does not send it with a part of one.
-    if let Some(checksum) = record.detail.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
+    if let Some(checksum) = found.checksum.as_ref().filter(|_| wants_checksum) {
         set_checksum(headers, checksum);
+        // Of a part, too, S3 tells how the checksum of the whole was made.
+        if let Some((_, kind)) = record.summary.checksum_algorithm {
+            set(headers, "x-amz-checksum-type", &kind.to_string());
+        }
     }
     set_lock(headers, &record.detail.lock);
     set_encryption(headers, keys);
@@ -185,7 +188,8 @@ mod tests {
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
-        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), residence }
+        let checksum = detail.checksum;
+        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), checksum, residence }
     }
 
     fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {
@@ -221,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_range_is_partial_and_overrides_replace_headers() {
-        let partial = Found { range: Some(2..5), length: 3, ..found() };
+        let partial = Found { range: Some(2..5), length: 3, checksum: None, ..found() };
         let mode = HeaderMap::from_iter([("x-amz-checksum-mode".parse().unwrap(), http::HeaderValue::from_static("ENABLED"))]);
         let response = described("partNumber=1&response-content-type=text%2Fcsv", &mode, &partial);
         assert_eq!(response.status(), 206);

@@ -2,6 +2,7 @@
 
 mod abort_multipart_upload;
 mod acl;
+mod bucket_cors;
 mod bucket_encryption;
 mod bucket_policy;
 mod bucket_tagging;
@@ -14,6 +15,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -117,6 +119,7 @@ pub(super) async fn run(
         Op::CreateBucket => create_bucket::handle(context, body).await,
         Op::CreateMultipartUpload => create_multipart_upload::handle(context).await,
         Op::DeleteBucket => delete_bucket::handle(context).await,
+        Op::DeleteBucketCors => bucket_cors::delete(context).await,
         Op::DeleteBucketEncryption => bucket_encryption::delete(context).await,
         Op::DeleteBucketOwnershipControls => public_access::delete_ownership(context).await,
         Op::DeleteBucketPolicy => bucket_policy::delete(context).await,
@@ -125,6 +128,7 @@ pub(super) async fn run(
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjectTagging => object_tagging::delete(context).await,
         Op::DeleteObjects => delete_objects::handle(context, body).await,
+        Op::GetBucketCors => bucket_cors::get(context).await,
         Op::GetBucketEncryption => bucket_encryption::get(context).await,
         Op::GetBucketAcl => acl::get_of_bucket(context).await,
         Op::GetBucketOwnershipControls => public_access::get_ownership(context).await,
@@ -142,6 +146,7 @@ pub(super) async fn run(
         Op::GetBucketVersioning => versioning::get(context).await,
         Op::PutBucketVersioning => versioning::put(context, body).await,
         Op::GetObject => get_object::handle(context).await,
+        Op::GetObjectAttributes => get_object_attributes::handle(context).await,
         Op::GetObjectLegalHold => object_lock::get_legal_hold(context).await,
         Op::GetObjectLockConfiguration => object_lock::get_configuration(context).await,
         Op::GetObjectRetention => object_lock::get_retention(context).await,
@@ -154,6 +159,7 @@ pub(super) async fn run(
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
+        Op::PutBucketCors => bucket_cors::put(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
         Op::PutBucketTagging => bucket_tagging::put(context, body).await,
         Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,

@@ -37,7 +37,7 @@ pub(super) async fn check_features(context: &Context<'_>) -> Result<(), S3Error>
 /// just such headers.
 pub(super) async fn refused_write(context: &Context<'_>, error: S3Error) -> S3Error {
     let Ok((bucket, key)) = context.object() else { return error };
-    match context.objects.check_may_write(&context.request, bucket, key).await {
+    match context.objects.check_writable(&context.request, bucket, key).await {
         Ok(()) => error,
         Err(denied) => denied.into(),
     }
