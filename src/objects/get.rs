@@ -9,6 +9,7 @@ use crate::digest::Checksum;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::authorize::On;
 use crate::objects::commit::residence;
+use crate::objects::expire::expiration;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -37,6 +38,7 @@ impl Objects {
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
             checksum: checksum_of(&record, parts.as_deref(), &get),
             residence: residence(&record),
+            expiration: if get.version.is_none() { expiration(&bucket, &get.key, &record) } else { None },
             range,
             record,
         })

@@ -20,6 +20,7 @@ mod copy;
 mod delete;
 mod describe;
 mod error;
+mod expire;
 mod facts;
 #[cfg(test)]
 mod fixture;
@@ -42,7 +43,7 @@ mod settings;
 mod standing;
 mod subjects;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod versions;
 
 use std::sync::Arc;
@@ -62,6 +63,7 @@ pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use describe::{ObjectAttributes, VersionName};
 pub use error::ObjectError;
+pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
 pub use list::ListRequest;

@@ -66,7 +66,7 @@ impl Objects {
         });
         let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, Some(&mut intent)).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
-        let answer = stored(&new.row);
+        let answer = stored(&open.bucket, &complete.key, &new.row);
         let event = new.row.summary.describe(self.event(request, kind, &open.bucket.name, Some(&complete.key)));
         let put = PutChange {
             bucket: open.bucket.id,
@@ -99,7 +99,7 @@ impl Objects {
                 // What was read may not be synced yet; an entry of its own is not answered before it is.
                 let event = self.event(request, Kind::CompleteUpload, &bucket.name, Some(&complete.key));
                 self.index.commit(Change::Note, record.summary.describe(event)).await?;
-                Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
+                Ok(Some(Stored { residence: residence(&record), ..stored(&bucket, &complete.key, &record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
         }
