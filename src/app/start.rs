@@ -203,7 +203,7 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background = Background::start(&objects, sites.watch(PROBE), config.gc_grace, stopped);
+        let background = Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Token, UnsignedPayload};
 use crate::bucket::BucketSettings;
+use crate::lifecycle::Pace;
 use crate::telemetry::LogFormat;
 use crate::types::{AccountId, Country, KeyId, SiteId};
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a blob that became garbage stays; must be longer than the longest read.
     pub gc_grace: Duration,
+    /// How lifecycle rules are carried out.
+    pub lifecycle: Pace,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

@@ -10,6 +10,7 @@ use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::authorize::On;
 use crate::objects::commit::residence;
 use crate::objects::customer::{Unlocked, checksum_of_part};
+use crate::objects::expire::expiration;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -47,6 +48,7 @@ impl Objects {
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
             checksum: checksum_of(&record, parts.as_deref(), &get, &unlocked),
             residence: residence(&record),
+            expiration: if get.version.is_none() { expiration(&bucket, &get.key, &record) } else { None },
             range,
             record,
         };

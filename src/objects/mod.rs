@@ -21,6 +21,7 @@ mod customer;
 mod delete;
 mod describe;
 mod error;
+mod expire;
 mod facts;
 #[cfg(test)]
 mod fixture;
@@ -43,7 +44,7 @@ mod settings;
 mod standing;
 mod subjects;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod versions;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;
 pub use describe::{ObjectAttributes, VersionName};
 pub use error::ObjectError;
+pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
 pub use list::ListRequest;

@@ -118,6 +118,8 @@ pub struct Stored {
     pub customer: bool,
     /// Where it lives.
     pub residence: Residence,
+    /// When a lifecycle rule lets it go, as `x-amz-expiration` says it.
+    pub expiration: Option<String>,
 }
 
 /// A range as a client writes it (RFC 9110 section 14.1.2).
@@ -198,6 +200,8 @@ pub struct Found {
     pub checksum: Option<Checksum>,
     /// Where it lives.
     pub residence: Residence,
+    /// When a lifecycle rule lets it go, as `x-amz-expiration` says it. Only of a current version.
+    pub expiration: Option<String>,
 }
 
 /// One object of a DeleteObjects.

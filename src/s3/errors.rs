@@ -108,6 +108,7 @@ codes! {
     NoSuchBucketPolicy "NoSuchBucketPolicy" 404 "The bucket has no policy.",
     NoSuchCors "NoSuchCORSConfiguration" 404 "The bucket has no CORS configuration.",
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
+    NoSuchLifecycle "NoSuchLifecycleConfiguration" 404 "The bucket has no lifecycle configuration.",
     NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
     NoSuchPublicAccessBlock "NoSuchPublicAccessBlockConfiguration" 404 "The bucket has no public access block.",
     NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",

@@ -151,6 +151,13 @@ pub(super) fn set_encryption(headers: &mut HeaderMap, keys: &CustomerKeys) {
     }
 }
 
+/// When a lifecycle rule lets the object go.
+pub(super) fn set_expiration(headers: &mut HeaderMap, expiration: Option<&str>) {
+    if let Some(expiration) = expiration {
+        set(headers, "x-amz-expiration", expiration);
+    }
+}
+
 /// What keeps a version from being deleted.
 pub(super) fn set_lock(headers: &mut HeaderMap, lock: &Lock) {
     if let Some(retention) = &lock.retention {

@@ -69,7 +69,7 @@ impl Objects {
         });
         let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, Some(&mut intent)).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
-        let answer = Stored { checksum, ..stored(&new.row) };
+        let answer = Stored { checksum, ..stored(&open.bucket, &complete.key, &new.row) };
         let event = new.row.summary.describe(self.event(request, kind, &open.bucket.name, Some(&complete.key)));
         let put = PutChange {
             bucket: open.bucket.id,
@@ -107,7 +107,7 @@ impl Objects {
                     return Err(CustomerKeyError::UploadNeedsKey.into());
                 }
                 let checksum = kept_of_object(inner.as_ref(), &record.summary, record.detail.checksum);
-                Ok(Some(Stored { residence: residence(&record), checksum, ..stored(&record) }))
+                Ok(Some(Stored { residence: residence(&record), checksum, ..stored(&bucket, &complete.key, &record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
         }

@@ -8,7 +8,7 @@ use crate::objects::{CustomerKeys, Found, GetRequest, VersionName};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
-use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_lock, set_residence};
+use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_expiration, set_lock, set_residence};
 use crate::s3::{conditions, ranges};
 use crate::types::VersionId;
 
@@ -119,6 +119,7 @@ pub(super) fn describe(
     set_lock(headers, &record.detail.lock);
     set_encryption(headers, keys);
     set_residence(headers, &found.residence);
+    set_expiration(headers, found.expiration.as_deref());
     override_headers(query, headers);
     Ok(())
 }
@@ -189,7 +190,15 @@ mod tests {
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
         let checksum = detail.checksum;
-        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), checksum, residence }
+        Found {
+            record: Record { summary, detail },
+            range: None,
+            length: 10,
+            parts: Some(3),
+            checksum,
+            residence,
+            expiration: None,
+        }
     }
 
     fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {

@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod acl;
 mod bucket_cors;
 mod bucket_encryption;
+mod bucket_lifecycle;
 mod bucket_policy;
 mod bucket_tagging;
 mod complete_multipart_upload;
@@ -124,6 +125,7 @@ pub(super) async fn run(
         Op::DeleteBucketOwnershipControls => public_access::delete_ownership(context).await,
         Op::DeleteBucketPolicy => bucket_policy::delete(context).await,
         Op::DeletePublicAccessBlock => public_access::delete_block(context).await,
+        Op::DeleteBucketLifecycle => bucket_lifecycle::delete(context).await,
         Op::DeleteBucketTagging => bucket_tagging::delete(context).await,
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjectTagging => object_tagging::delete(context).await,
@@ -141,6 +143,7 @@ pub(super) async fn run(
         Op::PutBucketPolicy => bucket_policy::put(context, body).await,
         Op::PutObjectAcl => acl::put_of_object(context, body).await,
         Op::PutPublicAccessBlock => public_access::put_block(context, body).await,
+        Op::GetBucketLifecycleConfiguration => bucket_lifecycle::get(context).await,
         Op::GetBucketTagging => bucket_tagging::get(context).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
         Op::GetBucketVersioning => versioning::get(context).await,
@@ -161,6 +164,7 @@ pub(super) async fn run(
         Op::ListParts => list_parts::handle(context).await,
         Op::PutBucketCors => bucket_cors::put(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
+        Op::PutBucketLifecycleConfiguration => bucket_lifecycle::put(context, body).await,
         Op::PutBucketTagging => bucket_tagging::put(context, body).await,
         Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,
         Op::PutObjectLockConfiguration => object_lock::put_configuration(context, body).await,

@@ -7,7 +7,7 @@ use crate::digest::Checksum;
 use crate::objects::{CustomerKeys, Stored};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::check_object_features;
-use crate::s3::response::{set, set_encryption, set_etag, set_residence};
+use crate::s3::response::{set, set_encryption, set_etag, set_expiration, set_residence};
 use crate::s3::xml::XmlWriter;
 use crate::types::{UploadId, VersionId};
 
@@ -49,6 +49,7 @@ pub(super) fn stored_headers(headers: &mut HeaderMap, stored: &Stored, keys: &Cu
     version_header(headers, &stored.version);
     set_encryption(headers, keys);
     set_residence(headers, &stored.residence);
+    set_expiration(headers, stored.expiration.as_deref());
 }
 
 /// `x-amz-version-id`, which buckets without versioning do not have.
