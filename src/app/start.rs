@@ -189,7 +189,7 @@ impl App {
             flagged(stopped.clone()),
             move |request, peer| {
                 let s3 = s3.clone();
-                let client = Client { address: Some(peer.address.ip()), tls: peer.tls };
+                let client = Client { address: Some(peer.address.ip()), tls: peer.tls.is_some(), tls_version: peer.tls };
                 async move { s3.handle(request, client).await }
             },
         ));

@@ -107,6 +107,8 @@ impl Permissions {
                 Action::Write => (granted.write, granted.delete) = (true, true),
                 Action::List => granted.list = true,
                 Action::Delete => granted.delete = true,
+                // Not a word of the configuration.
+                Action::Share => {}
             }
         }
         Ok(granted)
@@ -119,6 +121,7 @@ impl Permissions {
             Action::Write => self.write,
             Action::List => self.list,
             Action::Delete => self.delete,
+            Action::Share => self.read && self.write && self.list && self.delete,
         }
     }
 }
@@ -134,6 +137,22 @@ pub enum Action {
     List,
     /// See [`Permissions::delete`].
     Delete,
+    /// Give others access: policies, ACLs, and what bounds them. Takes every permission, since whoever gives rights away must have
+    /// them.
+    Share,
+}
+
+impl Action {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Share => "share",
+        }
+    }
 }
 
 impl FromStr for Action {
@@ -160,7 +179,7 @@ pub enum Forbidden {
     #[error("the principal may not use these keys; its `prefixes` in the configuration say which it may")]
     Keys,
     /// Its `allow` does not name the action.
-    #[error("the principal may not {0}; its `allow` in the configuration says what it may")]
+    #[error("the principal may not {0}; its `allow` in the configuration says what it may, and to share takes all of it")]
     Action(&'static str),
 }
 
@@ -241,12 +260,7 @@ impl Authenticated {
             return Err(Forbidden::Keys);
         }
         if !self.principal.allow.include(action) {
-            return Err(Forbidden::Action(match action {
-                Action::Read => "read",
-                Action::Write => "write",
-                Action::List => "list",
-                Action::Delete => "delete",
-            }));
+            return Err(Forbidden::Action(action.as_str()));
         }
         Ok(())
     }

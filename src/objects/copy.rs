@@ -6,13 +6,15 @@ use futures_util::StreamExt;
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::index::{Pin, Record};
+use crate::objects::authorize::On;
 use crate::objects::customer::Unlocked;
+use crate::objects::facts::{Setting, What};
 use crate::objects::get::ATTEMPTS;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
     Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request,
-    Stored, VersionName,
+    Stored,
 };
 use crate::residency::SourceFacts;
 
@@ -32,7 +34,11 @@ impl Objects {
     /// # Errors
     /// Those of a read of the source and of a write of the target.
     pub async fn copy(&self, request: &Request<'_>, copy: CopyRequest) -> Result<Stored, ObjectError> {
+        // What of tags stands in the headers of a copy that keeps its source's means nothing.
+        let facts = Setting { request: request.facts, what: What::Tags(copy.tags.as_deref().unwrap_or_default()) };
+        let request = &Request { facts: &facts, ..*request };
         let bucket = self.writable_bucket(request, &copy.bucket, &copy.key).await?;
+        self.check_may_compare(request, &bucket, &copy.key, &copy.condition).await?;
         let Source { record, facts, pin, unlocked } = self.copy_source(request, &copy.source).await?;
         check_length(record.summary.size)?;
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
@@ -44,11 +50,23 @@ impl Objects {
             Some(replace) => replace,
             None => (record.detail.content.clone(), record.detail.metadata.clone()),
         };
+        if copy.tags.is_none() && !record.detail.tags.is_empty() {
+            let name = copy.source.name();
+            let action = name.action(Action::GetObjectTagging, Action::GetObjectVersionTagging);
+            let source = self.bucket(&copy.source.bucket)?;
+            self.authorize_in(request, &source, action, On::Object(name.key, name.version)).await?;
+        }
+        let tags = copy.tags.clone().unwrap_or_else(|| record.detail.tags.clone());
+        let description = Description { content, metadata, tags, lock: copy.lock };
+        {
+            let facts = Setting { request: request.facts, what: What::Tags(&description.tags) };
+            let asking = Request { facts: &facts, ..*request };
+            self.check_described(&asking, &bucket, &copy.key, &description).await?;
+        }
         let lock = self.lock_of_new(&bucket, copy.lock)?;
         let belonging = self.belonging_of_new(request, &bucket, &copy.key, &copy.acl).await?;
-        let description = Description { content, metadata, tags: copy.tags.unwrap_or_else(|| record.detail.tags.clone()), lock };
+        let description = Description { lock, ..description };
         let algorithm = copy.checksum.or(record.summary.checksum_algorithm.map(|(algorithm, _)| algorithm));
-        self.check_described(request, &bucket, &copy.key, &description).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &copy.key,
@@ -67,7 +85,7 @@ impl Objects {
     /// The record a copy reads, unlocked with the key that the request brings for it.
     pub(super) async fn copy_source(&self, request: &Request<'_>, source: &CopySource) -> Result<Source, ObjectError> {
         let unconditional = Default::default();
-        let name = VersionName { bucket: &source.bucket, key: &source.key, version: source.version };
+        let name = source.name();
         let action = name.action(Action::GetObject, Action::GetObjectVersion);
         let asking = Request { expected_owner: source.expected_owner.as_deref(), ..*request };
         for _ in 0..ATTEMPTS {

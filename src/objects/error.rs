@@ -40,6 +40,9 @@ pub enum ObjectError {
     /// The bucket's settings do not let the caller do this.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The same to a caller of another account, who is not told why.
+    #[error("access denied")]
+    NotAllowed,
     /// The bucket is not the account's that the request expects it to be.
     #[error("the bucket belongs to another account than the request expects")]
     WrongOwner,

@@ -99,11 +99,14 @@ impl Objects {
         action: Action,
     ) -> Result<(Arc<Bucket>, Record), ObjectError> {
         let VersionName { bucket, key, version } = name;
-        let bucket = self.authorize(request, bucket, action, On::Object(key, version)).await?;
+        let bucket = self.reach(request, bucket, action, On::Object(key, version)).await?;
         let found = match version {
             Some(version) => self.index.version(&bucket, key, version)?,
             None => self.newest(&bucket, key)?,
         };
+        // What is decided about is what is served.
+        self.authorize_in(request, &bucket, action, On::Found(key, version, found.as_ref())).await?;
+        self.check_expected_owner(request, &bucket).await?;
         match found {
             Some(Version::Record(record)) => {
                 condition.check(&record.summary)?;
@@ -125,19 +128,21 @@ impl Objects {
         }
     }
 
-    /// The version that a change of its description names.
-    pub(super) fn version_of(&self, bucket: &Bucket, name: VersionName<'_>) -> Result<Record, ObjectError> {
-        let found = match name.version {
-            Some(version) => self.index.version(bucket, name.key, version)?,
-            None => self.newest(bucket, name.key)?,
-        };
-        match (found, name.version) {
-            (Some(Version::Record(record)), _) => Ok(*record),
-            (Some(Version::Marker(marker)), _) => {
-                Err(ObjectError::DeleteMarker { marker: marker.version, modified: marker.modified })
+    /// The version that a change of its description names, if the caller may do `action` to it.
+    pub(super) async fn version_of(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        action: Action,
+    ) -> Result<(Arc<Bucket>, Record), ObjectError> {
+        match self.find(request, name, &Default::default(), action).await {
+            Err(ObjectError::Deleted { .. }) => {
+                let bucket = self.bucket(name.bucket)?;
+                let marker = self.newest(&bucket, name.key)?.ok_or(ObjectError::NoSuchKey)?;
+                let summary = marker.summary();
+                Err(ObjectError::DeleteMarker { marker: summary.version, modified: summary.modified })
             }
-            (None, Some(_)) => Err(ObjectError::NoSuchVersion),
-            (None, None) => Err(ObjectError::NoSuchKey),
+            other => other,
         }
     }
 

@@ -44,6 +44,7 @@ impl Objects {
         self.check_described(request, &bucket, &put.key, &put.description).await?;
         let lock = self.lock_of_new(&bucket, put.description.lock)?;
         let belonging = self.belonging_of_new(request, &bucket, &put.key, &put.acl).await?;
+        self.check_may_compare(request, &bucket, &put.key, &put.condition).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &put.key,
@@ -58,8 +59,24 @@ impl Objects {
         self.store_object(request, object, &[], body).await
     }
 
-    /// Refuses tags and locks that a policy does not let the caller set. AWS asks for an allowance of each; a denial is enough here, as
-    /// whoever may write an object may say what it is.
+    /// Refuses a caller that compares entity tags of an object which it may not read: the answer would tell what it holds.
+    pub(super) async fn check_may_compare(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        condition: &WriteCondition,
+    ) -> Result<(), ObjectError> {
+        match condition {
+            WriteCondition::None | WriteCondition::IfAbsent => Ok(()),
+            WriteCondition::IfPresent | WriteCondition::IfMatch(_) | WriteCondition::IfNoneMatch(_) => {
+                self.authorize_in(request, bucket, Action::GetObject, On::Object(key, None)).await
+            }
+        }
+    }
+
+    /// Refuses locks that the caller may not set, and tags that a policy does not let it set. AWS asks for an allowance of tags, too; a
+    /// denial is enough here, as whoever may write an object may say what it is. A lock is more: nobody can take it back.
     pub(super) async fn check_described(
         &self,
         request: &Request<'_>,
@@ -72,10 +89,10 @@ impl Objects {
             self.check_not_denied(request, bucket, Action::PutObjectTagging, on).await?;
         }
         if description.lock.retention.is_some() {
-            self.check_not_denied(request, bucket, Action::PutObjectRetention, on).await?;
+            self.authorize_in(request, bucket, Action::PutObjectRetention, on).await?;
         }
         if description.lock.legal_hold.is_some() {
-            self.check_not_denied(request, bucket, Action::PutObjectLegalHold, on).await?;
+            self.authorize_in(request, bucket, Action::PutObjectLegalHold, on).await?;
         }
         Ok(())
     }

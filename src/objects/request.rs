@@ -8,7 +8,7 @@ use crate::authn::Authenticated;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
-use crate::objects::AclRequest;
+use crate::objects::{AclRequest, VersionName};
 use crate::seal::CustomerKey;
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
 
@@ -255,6 +255,13 @@ pub struct CopySource {
     pub condition: ReadCondition,
     /// `x-amz-source-expected-bucket-owner`: the account that must own its bucket.
     pub expected_owner: Option<String>,
+}
+
+impl CopySource {
+    /// The version that it is.
+    pub fn name(&self) -> VersionName<'_> {
+        VersionName { bucket: &self.bucket, key: &self.key, version: self.version }
+    }
 }
 
 /// A CopyObject.

@@ -236,7 +236,7 @@ impl From<ObjectError> for S3Error {
             E::NoSuchUpload => Self::new(Code::NoSuchUpload),
             E::BucketExists => Self::new(Code::BucketAlreadyExists),
             E::BucketNotEmpty => Self::new(Code::BucketNotEmpty),
-            E::Forbidden(_) | E::Denied(_) | E::WrongOwner => Self::with(Code::AccessDenied, sentence(&error)),
+            E::Forbidden(_) | E::Denied(_) | E::NotAllowed | E::WrongOwner => Self::with(Code::AccessDenied, sentence(&error)),
             E::Residency(refusal) => refusal.into(),
             E::PreconditionFailed { condition } => Self::new(Code::PreconditionFailed).detail("Condition", condition),
             E::NotModified { etag, modified } => not_modified(&etag, modified),

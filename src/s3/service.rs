@@ -129,7 +129,19 @@ impl S3Service {
         };
         let headers = &parts.headers;
         let region = self.0.authenticator.region();
-        let facts = RequestFacts { headers, query: &query, client, region, mechanism, signed, now };
+        let creates_object =
+            matches!(operation, Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload);
+        let facts = RequestFacts {
+            method: &parts.method,
+            creates_object,
+            headers,
+            query: &query,
+            client,
+            region,
+            mechanism,
+            signed,
+            now,
+        };
         let context = Context {
             objects: &self.0.objects,
             request: objects::Request {
@@ -150,6 +162,9 @@ impl S3Service {
         };
         if let Some(error) = refused {
             return Err(ops::refused(operation, &context, error).await);
+        }
+        if let Some(bucket) = seen.bucket.as_ref().filter(|_| operation != Operation::CreateBucket) {
+            context.objects.check_stranger(&context.request, bucket).await?;
         }
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }

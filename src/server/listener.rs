@@ -18,7 +18,7 @@ use http::{Request, Response, header::CONNECTION};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
+use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -80,8 +80,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The client's certificate, checked against the client authorities; none without TLS or without such authorities.
     pub certificate: Option<CertificateDer<'static>>,
-    /// Whether the connection is encrypted.
-    pub tls: bool,
+    /// The version of TLS, `1.2` or `1.3`, when the connection is encrypted.
+    pub tls: Option<&'static str>,
 }
 
 /// How the drain ended.
@@ -234,14 +234,18 @@ where
         tracing::debug!(listener, %error, "cannot set TCP_NODELAY");
     }
     let Some(tls) = context.tls.take() else {
-        return http1(stream, Peer { address, certificate: None, tls: false }, slot, context, service).await;
+        return http1(stream, Peer { address, certificate: None, tls: None }, slot, context, service).await;
     };
     let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
     match tokio::select! { biased; handshake = handshake => handshake, () = drained(&mut context.draining) => return } {
         Ok(Ok(stream)) => {
             let certificate =
                 stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
-            http1(stream, Peer { address, certificate, tls: true }, slot, context, service).await;
+            let version = match stream.get_ref().1.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "1.3",
+            };
+            http1(stream, Peer { address, certificate, tls: Some(version) }, slot, context, service).await;
         }
         Ok(Err(error)) => {
             count_error(listener, "tls");

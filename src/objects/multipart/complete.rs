@@ -7,6 +7,7 @@ use crate::index::{
     Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
     Version, WriteCondition,
 };
+use crate::objects::acl::check_public;
 use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
 use crate::objects::customer::{CustomerKeyError, checksum_of_part, kept_of_object, layer_if_given};
 use crate::objects::ingest::store_manifest;
@@ -54,7 +55,12 @@ impl Objects {
             WriteCondition::None => None,
             _ => Some(self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?),
         };
+        self.check_may_compare(request, &open.bucket, &complete.key, &complete.condition).await?;
         self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
+        // The bucket may have been closed since the upload began.
+        if let Some(acl) = &open.upload.acl {
+            check_public(&open.bucket, acl).map_err(ObjectError::from)?;
+        }
 
         let inner = layer_if_given(&open.upload, request.keys).map_err(ObjectError::from)?;
         let parts = self.chosen_parts(&open.upload, inner.as_ref(), &complete.parts).await?;

@@ -66,6 +66,12 @@ pub(super) fn copy_source(context: &Context<'_>) -> Result<CopySource, S3Error> 
     Ok(source)
 }
 
+/// `bucket/key` of a copy source, without its version.
+pub(in crate::s3) fn path_of_copy_source(value: &str) -> Option<String> {
+    let path = percent::decode(value.rsplit_once("?versionId=").map_or(value, |(path, _)| path))?;
+    Some(path.strip_prefix('/').unwrap_or(&path).to_owned())
+}
+
 /// `[/]bucket/key[?versionId=id]`, percent-encoded as a whole or by segment. The `?` counts only while it is not encoded, so that a
 /// key may contain one.
 fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
@@ -74,12 +80,11 @@ fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
     if value.starts_with("arn:") {
         return Err(S3Error::not_implemented("A copy source named by an access point"));
     }
-    let (path, version) = match value.rsplit_once("?versionId=") {
-        Some((path, version)) => (path, Some(version.parse().map_err(|_| S3Error::new(Code::NoSuchVersion))?)),
-        None => (value, None),
+    let version = match value.rsplit_once("?versionId=") {
+        Some((_, version)) => Some(version.parse().map_err(|_| S3Error::new(Code::NoSuchVersion))?),
+        None => None,
     };
-    let path = percent::decode(path).ok_or_else(|| invalid("The copy source must be percent-encoded UTF-8."))?;
-    let path = path.strip_prefix('/').unwrap_or(&path);
+    let path = path_of_copy_source(value).ok_or_else(|| invalid("The copy source must be percent-encoded UTF-8."))?;
     let (bucket, key) = path.split_once('/').ok_or_else(|| invalid("The copy source must be of the form /bucket/key."))?;
     Ok(CopySource {
         bucket: bucket_name(bucket)?,

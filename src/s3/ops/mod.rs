@@ -35,6 +35,8 @@ mod upload_part;
 mod upload_part_copy;
 mod versioning;
 
+pub(super) use copy_object::path_of_copy_source;
+
 use std::sync::Arc;
 
 use arc_swap::Guard;
