@@ -118,6 +118,8 @@ pub struct S3 {
     pub external_url: Option<String>,
     /// Whether bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether forms may be signed by Signature Version 2.
+    pub post_signature_v2: bool,
     /// What a bucket is created with unless the request says otherwise: its object ownership and its public access block.
     pub new_buckets: BucketSettings,
     /// Plain HTTP when absent.

@@ -106,6 +106,7 @@ impl Default for S3 {
             external_url: None,
             new_buckets: BucketSettings::closed(),
             unsigned_payload: UnsignedPayload::default(),
+            post_signature_v2: false,
             tls: None,
         }
     }

@@ -10,8 +10,8 @@ use crate::objects::get::ATTEMPTS;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
-    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request,
-    Stored, VersionName,
+    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, Length, ObjectError, Objects, Piece, ReadBody,
+    Request, Stored, VersionName,
 };
 use crate::residency::SourceFacts;
 
@@ -44,7 +44,7 @@ impl Objects {
             bucket: &bucket,
             key: &copy.key,
             description,
-            length: record.summary.size,
+            length: Length::Exact(record.summary.size),
             content_md5: None,
             checksum: algorithm.map(|algorithm| ExpectedChecksum { algorithm, value: None }),
             condition: copy.condition,
