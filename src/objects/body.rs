@@ -71,7 +71,7 @@ pub enum BodyError {
     #[error("malformed form: {0}")]
     Form(&'static str),
     /// More bytes than the form's policy allows.
-    #[error("the file is larger than the form's policy allows")]
+    #[error("the file is larger than one upload may be, or than the form's policy allows")]
     TooLarge {
         /// The most bytes.
         max: u64,

@@ -11,6 +11,7 @@ mod conditions;
 mod documents;
 mod errors;
 mod facts;
+mod form;
 #[cfg(feature = "test-util")]
 pub mod fuzzing;
 mod headers;

@@ -128,6 +128,7 @@ impl S3Service {
                 facts: &facts,
                 expected_owner: text(headers, "x-amz-expected-bucket-owner")?,
             },
+            facts,
             parts,
             query: &query,
             target,

@@ -21,6 +21,7 @@ impl Reader<'_> {
                 .optional("unsigned-payload")
                 .and_then(|item| item.one_of(&[("allow", UnsignedPayload::Allow), ("tls-only", UnsignedPayload::TlsOnly)]))
                 .unwrap_or_default(),
+            post_signature_v2: table.bool("post-signature-v2").unwrap_or(false),
             new_buckets: new_buckets(table),
             tls: self.tls(table),
         }

@@ -25,6 +25,7 @@ mod list_parts;
 mod listing;
 mod object_lock;
 mod object_tagging;
+mod post_object;
 mod public_access;
 mod put_object;
 mod upload;
@@ -40,6 +41,7 @@ use http::{HeaderMap, Response, request::Parts};
 use super::address::Address;
 use super::body::RequestBody;
 use super::errors::S3Error;
+use super::facts::RequestFacts;
 use super::headers;
 use super::operation::Operation;
 use super::query::Query;
@@ -57,6 +59,8 @@ const MAX_SETTING: usize = 64 * 1024;
 pub(super) struct Context<'a> {
     pub(super) objects: &'a Objects,
     pub(super) request: Request<'a>,
+    /// What the request says; `request` has the same.
+    pub(super) facts: RequestFacts<'a>,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query<'a>,
     pub(super) target: Target,
@@ -143,6 +147,7 @@ pub(super) async fn run(
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
+        Op::PostObject => post_object::handle(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
         Op::PutBucketTagging => bucket_tagging::put(context, body).await,
         Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,
