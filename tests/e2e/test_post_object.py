@@ -17,7 +17,7 @@ from conftest import fs_sites
 from gateway import ACCESS_KEY, SECRET_KEY, Gateway
 
 BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
-PK = {"x-amz-meta-domicile-residence": "PK"}
+PK = {"x-amz-meta-domicile-subject": "amna", "x-amz-meta-domicile-residence": "PK"}
 LARGE = random.Random(3).randbytes(20 << 20)
 
 
@@ -173,11 +173,12 @@ def test_a_form_is_held_to_its_policy(gateway):
 
 def test_the_older_signature_is_taken_where_it_is_wanted(gateway, make_gateway):
     starts = ["starts-with", "$key", "old/"]
-    residence = ["eq", "$x-amz-meta-domicile-residence", "PK"]
-    form = signed_by_version_2([starts, residence], key="old/a", **PK)
+    residence = {"x-amz-meta-domicile-residence": "PK"}
+    subject = ["eq", "$x-amz-meta-domicile-subject", "amna"]
+    form = signed_by_version_2([starts, residence, subject], key="old/a", **PK)
     assert post(gateway, form, b"meow")[0] == 204
     assert stored(gateway, "old/a")[1] == b"meow"
-    forged = signed_by_version_2([starts, residence], secret="wrong", key="old/a", **PK)
+    forged = signed_by_version_2([starts, residence, subject], secret="wrong", key="old/a", **PK)
     assert code(post(gateway, forged, b"meow")) == (403, "SignatureDoesNotMatch")
     other = make_gateway()
     other.client().create_bucket(Bucket="media")
@@ -199,15 +200,18 @@ def test_nobody_may_post_where_the_bucket_lets_everybody_write(gateway):
     # A form that is signed is one; a form of nobody has no kind of authentication.
     s3.put_bucket_policy(Bucket="open", Policy=json.dumps({"Version": "2012-10-17", "Statement": [one, deny]}))
     assert post(gateway, form, b"meow", bucket="open")[0] == 204
-    conditions = [["starts-with", "$key", ""], {"x-amz-meta-domicile-residence": "PK"}]
+    conditions = [["starts-with", "$key", ""], *({name: value} for name, value in PK.items())]
     mine = gateway.client(signature_version="s3v4").generate_presigned_post("open", "open/a", Fields=PK, Conditions=conditions)["fields"]
     assert code(post(gateway, mine, b"meow", bucket="open")) == (403, "AccessDenied")
 
 
 def test_residency_is_decided_from_the_fields(gateway):
-    form = signed(gateway, key="unknown", fields={"x-amz-meta-domicile-residence": "XX"})
-    status, refused = code(post(gateway, form, b"meow"))
-    assert status == 403 and refused.startswith("Residency")
+    policy = {"Fields": {}, "Conditions": []}
+    form = gateway.client(signature_version="s3v4").generate_presigned_post("media", "unknown", **policy)["fields"]
+    assert code(post(gateway, form, b"meow")) == (403, "ResidencyUnknown")
+    # A field says nothing by another name.
+    stray = {**form, "x-ignore-amz-meta-domicile-subject": "amna", "x-amz-checksum-domicile-subject": "amna"}
+    assert code(post(gateway, stray, b"meow")) == (403, "ResidencyUnknown")
 
 
 def test_what_is_no_form_is_refused(gateway):

@@ -75,6 +75,11 @@ impl Decoder {
         self.pushed.saturating_sub(self.buffer.len() as u64)
     }
 
+    /// Bytes of the form that no event has told of yet.
+    pub(super) fn held(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
     /// Bytes of a form's last delimiter, without the line break that may follow it.
     pub(super) fn end_length(&self) -> u64 {
         self.delimiter.needle().len() as u64 + 2

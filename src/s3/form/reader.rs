@@ -183,16 +183,16 @@ impl Reader {
         if self.size < self.least {
             return Err(BodyError::TooSmall { size: self.size, min: self.least });
         }
-        let mut after = 0_u64;
-        while let Some(piece) = self.file.body.next().await {
-            if let Piece::Data(data) = piece? {
-                after = after.saturating_add(data.len() as u64);
-            }
-            if after > MAX_AROUND {
-                return Err(BodyError::Form("more than 64 KiB follow its file, which must be its last field"));
+        let mut after = self.file.decoder.held();
+        while after <= MAX_AROUND {
+            match self.file.body.next().await {
+                Some(Ok(Piece::Data(data))) => after = after.saturating_add(data.len() as u64),
+                Some(Ok(Piece::Expect(_))) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Ok(None),
             }
         }
-        Ok(None)
+        Err(BodyError::Form("more than 64 KiB follow its file, which must be its last field"))
     }
 }
 
@@ -233,9 +233,13 @@ mod tests {
     }
 
     async fn opened(body: &[u8]) -> Result<Form, S3Error> {
+        opened_in(body, 7).await
+    }
+
+    async fn opened_in(body: &[u8], pieces: usize) -> Result<Form, S3Error> {
         let headers =
             HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("multipart/form-data;boundary=b"))]);
-        let pieces: Vec<_> = body.chunks(7).map(|piece| Ok(Piece::Data(Bytes::copy_from_slice(piece)))).collect();
+        let pieces: Vec<_> = body.chunks(pieces).map(|piece| Ok(Piece::Data(Bytes::copy_from_slice(piece)))).collect();
         read(&headers, body.len() as u64, Box::pin(stream::iter(pieces))).await
     }
 
@@ -320,6 +324,9 @@ mod tests {
         let endless = [part("file", b"hello"), b"--bx--\r\n--bx--".to_vec()].concat();
         assert_eq!(file(opened(&endless).await.unwrap(), ANY).await.unwrap_err().code(), Code::MalformedPostRequest);
         let long = form(&[("file", b"hello"), ("a", &vec![0; 70_000])]);
-        assert_eq!(file(opened(&long).await.unwrap(), ANY).await.unwrap_err().code(), Code::MalformedPostRequest);
+        for pieces in [7, long.len()] {
+            let outcome = file(opened_in(&long, pieces).await.unwrap(), ANY).await;
+            assert_eq!(outcome.unwrap_err().code(), Code::MalformedPostRequest);
+        }
     }
 }
