@@ -149,10 +149,12 @@ mod tests {
 
     use super::*;
 
-    /// The values of the parts, and how many bytes follow the last boundary.
-    fn decode(boundary: &str, body: &[u8], cuts: &[usize]) -> Result<(Vec<(String, Vec<u8>)>, bool), FormError> {
+    type Parts = Vec<(String, Vec<u8>)>;
+
+    /// The names and values of the parts, and whether the last boundary came.
+    fn decode(boundary: &str, body: &[u8], cuts: &[usize]) -> Result<(Parts, bool), FormError> {
         let mut decoder = Decoder::new(boundary);
-        let mut parts = Vec::<(String, Vec<u8>)>::new();
+        let mut parts = Parts::new();
         let mut at = 0;
         for cut in cuts.iter().copied().chain([body.len()]) {
             let cut = cut.clamp(at, body.len());
