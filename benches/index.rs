@@ -100,6 +100,7 @@ fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         tags: Vec::new(),
         checksum: None,
         lock: Default::default(),
+        customer: None,
         acl: None,
         placement,
         copies: vec![copy],

@@ -308,7 +308,11 @@ fn time_is_bounded() {
     ] {
         assert_eq!(verify_at(request, seconds).err().map(|error| error.code()), code, "{seconds}");
     }
-    for expires in ["0", "604801", "-1", "+1", "", "1e3", "99999999999999999999"] {
+    for expires in ["0", "-1"] {
+        let request = presigned(&PRESIGNED.replace("Expires=86400", &format!("Expires={expires}")));
+        assert!(matches!(verify(request).unwrap_err(), AuthnError::ExpiredPresignedUrl { .. }), "{expires}");
+    }
+    for expires in ["604801", "+1", "--1", "-", "", "1e3", "99999999999999999999"] {
         let request = presigned(&PRESIGNED.replace("Expires=86400", &format!("Expires={expires}")));
         assert_eq!(verify(request).unwrap_err().code(), "AuthorizationQueryParametersError", "{expires}");
     }

@@ -174,6 +174,7 @@ impl App {
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
+            customer_keys_over_http: config.s3.customer_keys_over_http,
             new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
         });
@@ -204,7 +205,7 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background = Background::start(&objects, sites.watch(PROBE), config.gc_grace, stopped);
+        let background = Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

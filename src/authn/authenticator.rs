@@ -175,7 +175,7 @@ impl S3Authenticator {
                 if time.at > now.plus_millis(MAX_SKEW_MILLIS) {
                     return Err(AuthnError::PresignedUrlNotYetValid { access_key_id: access_key_id() });
                 }
-                if now > time.at.plus_millis(expires.saturating_mul(1000)) {
+                if expires <= 0 || now > time.at.plus_millis(expires.saturating_mul(1000)) {
                     return Err(AuthnError::ExpiredPresignedUrl { access_key_id: access_key_id() });
                 }
                 let payload = content_sha256(&parts.headers)?.or(claim.content_sha256()).unwrap_or("UNSIGNED-PAYLOAD");

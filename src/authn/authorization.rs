@@ -86,7 +86,7 @@ impl RequestTime {
         Self::parse(&format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"))
     }
 
-    /// `x-amz-date`, or `Date` when that is not there.
+    /// `x-amz-date`, or `Date` when that is not there. Both may be in the form of `Date`; what is signed is always the short form.
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, AuthnError> {
         let only = |name: &str| match (headers.get(name), headers.get_all(name).iter().nth(1)) {
             (Some(value), None) => value.to_str().map(Some).map_err(|_| AuthnError::InvalidDate),
@@ -94,8 +94,8 @@ impl RequestTime {
             (Some(_), Some(_)) => Err(AuthnError::InvalidDate),
         };
         let time = match only("x-amz-date")? {
-            Some(text) => Self::parse(text),
-            None => only("date")?.and_then(Timestamp::parse_http_date).and_then(Self::of),
+            Some(text) => Self::parse(text).or_else(|| Timestamp::parse_date(text).and_then(Self::of)),
+            None => only("date")?.and_then(Timestamp::parse_date).and_then(Self::of),
         };
         time.ok_or(AuthnError::InvalidDate)
     }
@@ -238,12 +238,13 @@ impl<'a> PresignedClaim<'a> {
         RequestTime::parse(text).ok_or_else(|| wrong_query("`X-Amz-Date` must be like `20130524T000000Z`"))
     }
 
-    /// In seconds.
+    /// In seconds. A life that is over before it began is the caller's to refuse.
     pub(super) fn expires(&self) -> Result<i64, AuthnError> {
         let text = required(&self.expires, "`X-Amz-Expires` is missing")?;
-        let seconds = text.parse::<i64>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let seconds = text.parse::<i64>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
         seconds
-            .filter(|seconds| (1..=Self::MAX_EXPIRES).contains(seconds))
+            .filter(|seconds| *seconds <= Self::MAX_EXPIRES)
             .ok_or_else(|| wrong_query("`X-Amz-Expires` must be 1 to 604800 seconds (a week)"))
     }
 

@@ -19,6 +19,7 @@ use super::{
 use crate::authn::UnsignedPayload;
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
+use crate::lifecycle::Pace;
 use crate::telemetry::LogFormat;
 use crate::types::Country;
 
@@ -107,6 +108,7 @@ impl Default for S3 {
             new_buckets: BucketSettings::closed(),
             unsigned_payload: UnsignedPayload::default(),
             post_signature_v2: false,
+            customer_keys_over_http: false,
             tls: None,
         }
     }
@@ -141,6 +143,7 @@ impl Reader<'_> {
         let log = section(&root, "log", log).unwrap_or_default();
         let limits = section(&root, "limits", limits).unwrap_or_default();
         let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
+        let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
@@ -162,6 +165,7 @@ impl Reader<'_> {
             log,
             limits,
             gc_grace,
+            lifecycle,
             s3,
             admin,
             engine,
@@ -312,6 +316,11 @@ fn limits(table: &Table<'_>) -> Limits {
         connections: table.optional("connections").and_then(at_least_one).unwrap_or(default.connections),
         drain: span(table, "drain").unwrap_or(default.drain),
     }
+}
+
+fn lifecycle(table: &Table<'_>) -> Pace {
+    let default = Pace::default();
+    Pace { interval: span(table, "interval").unwrap_or(default.interval), day: span(table, "day").unwrap_or(default.day) }
 }
 
 fn engine(table: &Table<'_>) -> Option<Engine> {

@@ -234,6 +234,8 @@ pub enum WriteCondition {
     None,
     /// `If-None-Match: *`: there is none.
     IfAbsent,
+    /// `If-None-Match`: none of these ETags is the current one.
+    IfNoneMatch(Vec<ETag>),
     /// `If-Match: *`: there is one.
     IfPresent,
     /// `If-Match`: it has one of these ETags.

@@ -24,7 +24,7 @@ impl Objects {
     /// Creates a bucket, configured as `settings` and `acl` say; its owner is the caller's account.
     ///
     /// # Errors
-    /// [`ObjectError::BucketExists`] when another account owns it; [`ObjectError::Setting`] when the ACL does not go with the
+    /// [`ObjectError::BucketExists`] when another account owns it, or the caller's with another ACL; [`ObjectError::Setting`] when the ACL does not go with the
     /// settings.
     pub async fn create_bucket(
         &self,
@@ -40,10 +40,15 @@ impl Objects {
             return Err(Denial::NotGranted.into());
         };
         settings.apply_acl(acl.for_bucket(&owner)?)?;
+        let acl = settings.acl.clone();
         let change = Change::CreateBucket { name: name.clone(), owner: owner.clone(), region, settings: Box::new(settings) };
         match self.index.commit(change, self.event(request, Kind::CreateBucket, name, None)).await {
             Ok(_) => Ok(Created::New),
-            Err(CommitError::BucketExists { owner: existing }) if existing == owner => Ok(Created::AlreadyOwned),
+            Err(CommitError::BucketExists { owner: existing }) if existing == owner => {
+                // Whoever asks for another ACL than the bucket has must not think that it has it now.
+                let bucket = self.bucket(name)?;
+                if bucket.settings.acl == acl { Ok(Created::AlreadyOwned) } else { Err(ObjectError::BucketExists) }
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -81,6 +86,14 @@ impl Objects {
     /// The bucket of that name.
     pub(super) fn bucket(&self, name: &BucketName) -> Result<Arc<Bucket>, ObjectError> {
         self.index.bucket(name)?.ok_or(ObjectError::NoSuchBucket)
+    }
+
+    /// Refuses a caller that may not write an object to `key`.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`] and refusals.
+    pub async fn check_writable(&self, request: &Request<'_>, name: &BucketName, key: &ObjectKey) -> Result<(), ObjectError> {
+        self.writable_bucket(request, name, key).await.map(drop)
     }
 
     /// The bucket, if the caller may write an object to `key` there.

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::index::{Pin, Record};
+use crate::objects::customer::Unlocked;
 use crate::objects::get::ATTEMPTS;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
@@ -15,6 +16,16 @@ use crate::objects::{
 };
 use crate::residency::SourceFacts;
 
+/// The record that a copy reads.
+pub(super) struct Source {
+    pub(super) record: Record,
+    /// What the record says of whose data it is.
+    pub(super) facts: SourceFacts,
+    /// Keeps its blobs until they are read.
+    pub(super) pin: Pin,
+    pub(super) unlocked: Unlocked,
+}
+
 impl Objects {
     /// Copies an object, through the gateway and in the gateway's memory alone.
     ///
@@ -22,14 +33,12 @@ impl Objects {
     /// Those of a read of the source and of a write of the target.
     pub async fn copy(&self, request: &Request<'_>, copy: CopyRequest) -> Result<Stored, ObjectError> {
         let bucket = self.writable_bucket(request, &copy.bucket, &copy.key).await?;
-        let (record, facts, pin) = self.copy_source(request, &copy.source).await?;
+        let Source { record, facts, pin, unlocked } = self.copy_source(request, &copy.source).await?;
         check_length(record.summary.size)?;
         let itself = copy.source.bucket == copy.bucket && copy.source.key == copy.key && copy.source.version.is_none();
-        if itself && copy.replace.is_none() && copy.tags.is_none() {
-            return Err(ObjectError::InvalidArgument {
-                name: "x-amz-copy-source",
-                message: "copying an object to itself must change its metadata, tags or encryption".to_owned(),
-            });
+        let rekeyed = request.keys.object.is_some() || request.keys.copy_source.is_some();
+        if itself && copy.replace.is_none() && copy.tags.is_none() && !rekeyed {
+            return Err(ObjectError::CopyToItself);
         }
         let (content, metadata) = match copy.replace {
             Some(replace) => replace,
@@ -51,16 +60,12 @@ impl Objects {
             belonging,
             kind: Kind::CopyObject,
         };
-        let source = self.lazy_body(record, pin);
+        let source = self.lazy_body(record, pin, unlocked);
         self.store_object(request, object, &[facts], source).await
     }
 
-    /// The record a copy reads, what it says of whose data it is, and what keeps its blobs until they are read.
-    pub(super) async fn copy_source(
-        &self,
-        request: &Request<'_>,
-        source: &CopySource,
-    ) -> Result<(Record, SourceFacts, Pin), ObjectError> {
+    /// The record a copy reads, unlocked with the key that the request brings for it.
+    pub(super) async fn copy_source(&self, request: &Request<'_>, source: &CopySource) -> Result<Source, ObjectError> {
         let unconditional = Default::default();
         let name = VersionName { bucket: &source.bucket, key: &source.key, version: source.version };
         let action = name.action(Action::GetObject, Action::GetObjectVersion);
@@ -70,9 +75,10 @@ impl Objects {
             // A pin holds what is still there when it is taken: the row is read again under it.
             let pin = self.index.pin(record.summary.id);
             if self.is_still_there(&source.bucket, &source.key, source.version, &record)? {
+                let unlocked = Unlocked::record(&record, request.keys.copy_source.as_ref())?;
                 source.condition.check_source(&record.summary)?;
                 let facts = record.detail.placement.as_source(&bucket.name, &source.key);
-                return Ok((record, facts, pin));
+                return Ok(Source { record, facts, pin, unlocked });
             }
         }
         Err(ObjectError::Overloaded)
@@ -80,11 +86,11 @@ impl Objects {
 
     /// The bytes of a record as a body that opens the record when it is first read: only after the target was placed. `pin` keeps the
     /// record until then.
-    pub(super) fn lazy_body(&self, record: Record, pin: Pin) -> Body {
+    pub(super) fn lazy_body(&self, record: Record, pin: Pin, unlocked: Unlocked) -> Body {
         let range = 0..record.summary.size;
         let objects = self.clone();
         let open = async move {
-            let opened = objects.open_record(&record, range).await;
+            let opened = objects.open_record(&record, range, &unlocked).await;
             // What was opened has a pin of its own.
             drop(pin);
             opened

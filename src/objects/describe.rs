@@ -1,13 +1,17 @@
 //! What a stored version says of itself: its tags, and what keeps it from being deleted.
 
+use std::sync::Arc;
+
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::{Retention, check_object_tags};
-use crate::index::{Bucket, Change, CommitError, Record, RecordUpdate, Stale, UpdateChange};
+use crate::digest::Checksum;
+use crate::index::{Bucket, Change, CommitError, PartEntry, Record, RecordUpdate, Stale, UpdateChange};
 use crate::objects::authorize::On;
 use crate::objects::commit::{WAIT, WAITS};
+use crate::objects::customer::{Unlocked, checksum_of_part};
 use crate::objects::facts::Retagging;
-use crate::objects::{ObjectError, Objects, Request};
+use crate::objects::{ObjectError, Objects, ReadCondition, Request};
 use crate::residency::{Basis, Directory, Refusal, Signals};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -29,7 +33,45 @@ impl VersionName<'_> {
     }
 }
 
+/// What GetObjectAttributes tells of.
+#[derive(Clone, Debug)]
+pub struct ObjectAttributes {
+    /// The version.
+    pub record: Record,
+    /// Its parts, when it was uploaded in parts; see [`ObjectAttributes::checksum_of`].
+    pub parts: Option<Arc<[PartEntry]>>,
+    unlocked: Unlocked,
+}
+
+impl ObjectAttributes {
+    /// A part's checksum, which is kept masked where the object is under a key of the client.
+    pub fn checksum_of(&self, part: &PartEntry) -> Option<Checksum> {
+        checksum_of_part(self.unlocked.inner(), part)
+    }
+}
+
 impl Objects {
+    /// A version and its part table, for whoever may see both it and its attributes, as AWS wants it.
+    ///
+    /// # Errors
+    /// Those of [`Objects::head`].
+    pub async fn attributes(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        condition: &ReadCondition,
+    ) -> Result<ObjectAttributes, ObjectError> {
+        let action = name.action(Action::GetObjectAttributes, Action::GetObjectVersionAttributes);
+        let (bucket, mut record) = self.find(request, name, &Default::default(), action).await?;
+        let read = name.action(Action::GetObject, Action::GetObjectVersion);
+        self.authorize_in(request, &bucket, read, On::Object(name.key, name.version)).await?;
+        let unlocked = Unlocked::record(&record, request.keys.object.as_ref())?;
+        condition.check(&record.summary)?;
+        unlocked.show(&mut record);
+        let parts = self.part_table(&record)?;
+        Ok(ObjectAttributes { record, parts, unlocked })
+    }
+
     /// A version whose tags the caller may see.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::bucket::SettingError;
 use crate::digest::ETag;
 use crate::index::{CommitError, IndexError, Stale};
 use crate::kms::KmsError;
-use crate::objects::BodyError;
+use crate::objects::{BodyError, CustomerKeyError};
 use crate::residency::Refusal;
 use crate::seal::SealError;
 use crate::types::{Country, Timestamp, VersionId};
@@ -107,6 +107,18 @@ pub enum ObjectError {
         name: &'static str,
         /// What is wrong with it and what would be right.
         message: String,
+    },
+    /// The client's key does not fit, or is missing.
+    #[error(transparent)]
+    CustomerKey(CustomerKeyError),
+    /// A copy of an object onto itself that changes nothing.
+    #[error("copying an object to itself must change its metadata, tags or encryption")]
+    CopyToItself,
+    /// A read asks for a part that the object does not have.
+    #[error("the object has no part {number}")]
+    NoSuchPart {
+        /// The part's number.
+        number: u32,
     },
     /// A tag breaks the rules of S3.
     #[error("invalid tag: {message}")]

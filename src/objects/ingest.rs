@@ -16,7 +16,7 @@ use crate::objects::hashing::{Hashes, Hashing};
 use crate::objects::record_keys::Target;
 use crate::objects::standing::Standing;
 use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, Length, MemoryBudget, ObjectError, Piece};
-use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
+use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, InnerCipher, InnerKey, SealedBlob};
 use crate::types::{AttemptId, RecordId};
 
 /// Extents of one request that may be on their way to the sites while another one fills.
@@ -36,6 +36,8 @@ pub(super) struct Ingest<'a> {
     pub(super) length: Length,
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
+    /// The layer of the client's key, put on the bytes before they are sealed.
+    pub(super) inner: Option<&'a InnerKey>,
 }
 
 /// A body that fits one extent, sealed for every copy but not yet stored: its manifest is still to go into the same blob.
@@ -201,17 +203,24 @@ fn joined(done: Option<Result<Result<Vec<Receipt>, ObjectError>, JoinError>>) ->
     }
 }
 
-/// Hands out the bytes of a body in pieces no longer than asked for, hashing what it hands out.
+/// Hands out the bytes of a body in pieces no longer than asked for, as they are to be sealed, and hashes them on the way.
 struct Reader {
     body: Body,
     rest: Bytes,
     hashing: Hashing,
     content_md5: Option<[u8; 16]>,
     expected: Option<Checksum>,
+    inner: Option<InnerLayer>,
     length: Length,
     taken: u64,
     /// Whether the body is over, which was not known to be so long.
     ended: bool,
+}
+
+/// The layer of a client's key, and the hashes of what lies under it.
+struct InnerLayer {
+    cipher: InnerCipher,
+    hashing: Hashing,
 }
 
 impl Reader {
@@ -222,6 +231,10 @@ impl Reader {
             hashing: Hashing::new(ingest.length.most(), ingest.checksum.map(|checksum| checksum.algorithm)),
             content_md5: ingest.content_md5,
             expected: ingest.checksum.and_then(|checksum| checksum.value),
+            inner: ingest.inner.map(|key| InnerLayer {
+                cipher: key.cipher(ingest.part, ingest.attempt, 0),
+                hashing: Hashing::new(ingest.length.most(), None),
+            }),
             length: ingest.length,
             taken: 0,
             ended: false,
@@ -235,6 +248,9 @@ impl Reader {
         let piece = self.rest.split_to(self.rest.len().min(most));
         self.taken += piece.len() as u64;
         self.hashing.update(&piece).await?;
+        let Some(inner) = &mut self.inner else { return Ok(piece) };
+        let piece = inner.cipher.apply(piece);
+        inner.hashing.update(&piece).await?;
         Ok(piece)
     }
 
@@ -283,7 +299,11 @@ impl Reader {
         {
             return Err(ObjectError::BadDigest("checksum"));
         }
-        Ok(hashes)
+        // The MD5 that is kept and shown is that of the bytes under the client's key, which says nothing of the plaintext.
+        match self.inner {
+            Some(inner) => Ok(Hashes { md5: inner.hashing.finish().await?.md5, ..hashes }),
+            None => Ok(hashes),
+        }
     }
 }
 
@@ -307,6 +327,7 @@ mod tests {
             length: Length::Exact(length as u64),
             content_md5: None,
             checksum: None,
+            inner: None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteConditi
 use crate::objects::acl::Belonging;
 use crate::objects::authorize::On;
 use crate::objects::commit::NewRecord;
+use crate::objects::customer::{kept_of_object, new_layer};
 use crate::objects::hashing::Hashes;
 use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
 use crate::objects::limits::{check_length, check_metadata, check_tags};
@@ -15,6 +16,7 @@ use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
 use crate::objects::standing::Standing;
 use crate::objects::{Body, Description, ExpectedChecksum, Length, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
 use crate::residency::{Placement, Signals, SourceFacts};
+use crate::seal::{CustomerSeal, InnerKey};
 use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, Ticket, VersionId};
 
 /// A body on its way to becoming a record.
@@ -117,6 +119,8 @@ impl Objects {
 
         let record = new_record_id();
         let attempt = new_attempt_id();
+        let layer = new_layer(request.keys, record);
+        let inner = layer.as_ref().map(|(_, inner)| inner);
         let targets = self.new_targets(Some(request.id), standing.placement(), &bucket.name, record).await?;
         let mut intent = self.index.intent(Intent {
             record,
@@ -134,28 +138,31 @@ impl Objects {
             length: object.length,
             content_md5: object.content_md5,
             checksum: object.checksum,
+            inner,
         };
-        let new = if fits_one_extent(object.length.most()) {
+        let (new, checksum) = if fits_one_extent(object.length.most()) {
             let whole = ingest.whole(body).await?;
             standing.check().await?;
-            let row = self.new_row(&object, standing.placement(), record, whole.hashes, Layout::Whole { attempt })?;
+            let (hashes, layout) = (whole.hashes, Layout::Whole { attempt });
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
-            NewRecord::new(row, &targets, attempt, stored)
+            (NewRecord::new(row, &targets, attempt, stored), hashes.checksum)
         } else {
             let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
             standing.check().await?;
-            let row = self.new_row(&object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
+            let layout = Layout::Extents { attempt };
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
-            NewRecord::new(row, &targets, attempt, stored).with(receipts)
+            (NewRecord::new(row, &targets, attempt, stored).with(receipts), hashes.checksum)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));
         let stored = self.commit_record(request, bucket, key, standing.placement(), new, object.condition, event).await?;
         drop(intent);
         drop(reservation);
-        Ok(stored)
+        Ok(Stored { checksum, ..stored })
     }
 
     /// The decision for a new record, taken before its body is read. A refusal is recorded.
@@ -182,7 +189,7 @@ impl Objects {
         &self,
         object: &NewObject<'_>,
         placement: &Placement,
-        id: RecordId,
+        (id, layer): (RecordId, Option<&(CustomerSeal, InnerKey)>),
         hashes: Hashes,
         layout: Layout,
     ) -> Result<Record, ObjectError> {
@@ -203,8 +210,9 @@ impl Objects {
             content: object.description.content.clone(),
             metadata: object.description.metadata.clone(),
             tags: object.description.tags.clone(),
-            checksum,
+            checksum: kept_of_object(layer.map(|(_, inner)| inner), &summary, checksum),
             lock: object.description.lock,
+            customer: layer.map(|(seal, _)| *seal),
             acl: object.belonging.acl.clone(),
             placement: placement.record().clone(),
             copies: Vec::new(),
@@ -225,7 +233,10 @@ impl Objects {
         }
         let current = self.index.current(bucket, key)?;
         let holds = match (condition, &current) {
-            (WriteCondition::None, _) | (WriteCondition::IfAbsent, None) | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::None, _)
+            | (WriteCondition::IfAbsent | WriteCondition::IfNoneMatch(_), None)
+            | (WriteCondition::IfPresent, Some(_)) => true,
+            (WriteCondition::IfNoneMatch(etags), Some(record)) => !etags.contains(&record.summary.etag),
             (WriteCondition::IfMatch(etags), Some(record)) => etags.contains(&record.summary.etag),
             // S3 answers If-Match on a key that is not there with 404, not 412.
             (WriteCondition::IfMatch(_) | WriteCondition::IfPresent, None) => return Err(ObjectError::NoSuchKey),

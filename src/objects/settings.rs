@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::access::Action;
 use crate::audit::Kind;
-use crate::bucket::Setting;
+use crate::bucket::{Cors, Setting};
 use crate::index::{Bucket, Change};
 use crate::objects::authorize::On;
 use crate::objects::{ObjectError, Objects, Request};
@@ -22,6 +22,15 @@ impl Objects {
         action: Action,
     ) -> Result<Arc<Bucket>, ObjectError> {
         self.authorize(request, name, action, On::Bucket).await
+    }
+
+    /// Which web pages may use a bucket; `None` where it has no rules or is not there. Nobody has to ask for permission: browsers do not
+    /// sign the question.
+    ///
+    /// # Errors
+    /// Only those of the index.
+    pub fn cors(&self, name: &BucketName) -> Result<Option<Cors>, ObjectError> {
+        Ok(self.index.bucket(name)?.and_then(|bucket| bucket.settings.cors.clone()))
     }
 
     /// Changes one setting of a bucket, which `action` stands for. The change is durable and in force when this returns.

@@ -27,12 +27,14 @@ pub(super) fn of_copy_source(headers: &HeaderMap) -> Result<ReadCondition, S3Err
     )
 }
 
-/// The condition of a write: `If-None-Match: *`, or `If-Match` with entity tags.
+/// The condition of a write: `If-None-Match` or `If-Match`, each with `*` or entity tags. S3 itself takes `*` alone in the first.
 pub(super) fn of_write(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
     match (text(headers, "if-match")?, text(headers, "if-none-match")?) {
         (None, None) => Ok(WriteCondition::None),
-        (None, Some("*")) => Ok(WriteCondition::IfAbsent),
-        (None, Some(_)) => Err(S3Error::not_implemented("If-None-Match on a write with anything but `*`")),
+        (None, Some(tags)) => Ok(match list(tags) {
+            ETagList::Any => WriteCondition::IfAbsent,
+            ETagList::Tags(tags) => WriteCondition::IfNoneMatch(known(&tags)),
+        }),
         (Some(tags), None) => Ok(if_match(tags)),
         (Some(_), Some(_)) => Err(S3Error::not_implemented("If-Match and If-None-Match on one write")),
     }
@@ -42,11 +44,14 @@ pub(super) fn of_write(headers: &HeaderMap) -> Result<WriteCondition, S3Error> {
 pub(super) fn if_match(tags: &str) -> WriteCondition {
     match list(tags) {
         ETagList::Any => WriteCondition::IfPresent,
-        ETagList::Tags(tags) => {
-            // A tag that is none of ours can match nothing, and an empty list holds for no object.
-            WriteCondition::IfMatch(tags.iter().filter_map(|tag| tag.parse::<ETag>().ok()).collect())
-        }
+        // An empty list holds for no object.
+        ETagList::Tags(tags) => WriteCondition::IfMatch(known(&tags)),
     }
+}
+
+/// The tags that some object may have: one of another form matches nothing.
+fn known(tags: &[String]) -> Vec<ETag> {
+    tags.iter().filter_map(|tag| tag.parse().ok()).collect()
 }
 
 fn read(headers: &HeaderMap, [if_match, if_none_match, since, unmodified]: [&'static str; 4]) -> Result<ReadCondition, S3Error> {
@@ -111,6 +116,10 @@ mod tests {
         assert!(matches!(of_write(&headers(&[("if-none-match", "*")])), Ok(WriteCondition::IfAbsent)));
         assert!(matches!(of_write(&headers(&[("if-match", TAG)])), Ok(WriteCondition::IfMatch(_))));
         assert!(matches!(of_write(&headers(&[("if-match", "\"ABC\"")])), Ok(WriteCondition::IfMatch(tags)) if tags.is_empty()));
-        assert_eq!(of_write(&headers(&[("if-none-match", TAG)])).unwrap_err().code(), Code::NotImplemented);
+        assert!(
+            matches!(of_write(&headers(&[("if-none-match", TAG)])), Ok(WriteCondition::IfNoneMatch(tags)) if tags.len() == 1)
+        );
+        let both = headers(&[("if-none-match", "*"), ("if-match", TAG)]);
+        assert_eq!(of_write(&both).unwrap_err().code(), Code::NotImplemented);
     }
 }

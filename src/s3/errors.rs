@@ -9,7 +9,7 @@ use super::xml::XmlWriter;
 use crate::access::{InvalidAcl, MalformedPolicy};
 use crate::authn::AuthnError;
 use crate::bucket::SettingError;
-use crate::objects::{BodyError, ObjectError};
+use crate::objects::{BodyError, CustomerKeyError, ObjectError};
 use crate::residency::Refusal;
 use crate::types::{RequestId, VersionId};
 
@@ -61,9 +61,11 @@ macro_rules! codes {
 codes! {
     AclNotSupported "AccessControlListNotSupported" 400 "The bucket does not allow ACLs.",
     AccessDenied "AccessDenied" 403 "Access denied.",
+    AccessForbidden "AccessForbidden" 403 "This cross-origin request is not allowed.",
     AuthorizationHeaderMalformed "AuthorizationHeaderMalformed" 400 "The authorization header is malformed.",
     AuthorizationQueryParametersError "AuthorizationQueryParametersError" 400 "The query authentication parameters are wrong.",
     BadDigest "BadDigest" 400 "The body does not match the digest or checksum in the request.",
+    BadRequest "BadRequest" 400 "The request lacks something.",
     BucketAlreadyExists "BucketAlreadyExists" 409 "The bucket name is taken by another owner; choose another.",
     BucketAlreadyOwnedByYou "BucketAlreadyOwnedByYou" 409 "The bucket exists and you own it.",
     BucketNotEmpty "BucketNotEmpty" 409 "The bucket is not empty; delete its objects and abort its multipart uploads first.",
@@ -84,7 +86,6 @@ codes! {
     InvalidEncryptionAlgorithm "InvalidEncryptionAlgorithmError" 400 "The encryption algorithm is not valid; use AES256.",
     InvalidObjectState "InvalidObjectState" 403 "The operation does not apply to the object's state.",
     InvalidPart "InvalidPart" 400 "A part was not uploaded, or with another entity tag or checksum.",
-    InvalidPartNumber "InvalidPartNumber" 416 "The object has no such part.",
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
     InvalidPolicyDocument "InvalidPolicyDocument" 400 "The form's policy is not valid.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
@@ -109,7 +110,9 @@ codes! {
     MissingSecurityHeader "MissingSecurityHeader" 400 "The request lacks a required header.",
     NoSuchBucket "NoSuchBucket" 404 "The bucket does not exist.",
     NoSuchBucketPolicy "NoSuchBucketPolicy" 404 "The bucket has no policy.",
+    NoSuchCors "NoSuchCORSConfiguration" 404 "The bucket has no CORS configuration.",
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
+    NoSuchLifecycle "NoSuchLifecycleConfiguration" 404 "The bucket has no lifecycle configuration.",
     NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
     NoSuchPublicAccessBlock "NoSuchPublicAccessBlockConfiguration" 404 "The bucket has no public access block.",
     NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",
@@ -233,7 +236,7 @@ impl From<ObjectError> for S3Error {
         use ObjectError as E;
         match error {
             E::NoSuchBucket => Self::new(Code::NoSuchBucket),
-            E::NoSuchKey => Self::new(Code::NoSuchKey),
+            E::NoSuchKey => Self::new(Code::NoSuchKey).header(HeaderName::from_static("x-amz-delete-marker"), "false"),
             E::NoSuchVersion => Self::new(Code::NoSuchVersion),
             E::NoSuchUpload => Self::new(Code::NoSuchUpload),
             E::BucketExists => Self::new(Code::BucketAlreadyExists),
@@ -258,6 +261,10 @@ impl From<ObjectError> for S3Error {
             E::BadDigest(_) => Self::with(Code::BadDigest, sentence(&error)),
             E::Body(body) => body.into(),
             E::InvalidArgument { name, message } => Self::with(Code::InvalidArgument, message).detail("ArgumentName", name),
+            E::CustomerKey(CustomerKeyError::NotTheObjects) => Self::with(Code::AccessDenied, sentence(&error)),
+            E::CustomerKey(_) => Self::with(Code::InvalidRequest, sentence(&error)),
+            E::CopyToItself => Self::with(Code::InvalidRequest, sentence(&error)),
+            E::NoSuchPart { number } => Self::with(Code::InvalidPart, sentence(&error)).detail("PartNumber", number.to_string()),
             E::InvalidTag { .. } => Self::with(Code::InvalidTag, sentence(&error)),
             E::MetadataTooLarge { size, max } => {
                 Self::new(Code::MetadataTooLarge).detail("Size", size.to_string()).detail("MaxSizeAllowed", max.to_string())

@@ -7,6 +7,7 @@ mod address;
 mod body;
 pub mod chunked;
 mod conditions;
+mod cors;
 #[cfg_attr(not(test), expect(dead_code, reason = "no operation reads or writes all of them yet"))]
 mod documents;
 mod errors;

@@ -9,9 +9,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::address::Address;
 use super::body::{RequestBody, SharedBody};
+use super::cors;
 use super::errors::{Code, S3Error};
 use super::facts::{Client, RequestFacts};
-use super::headers::{add_hoisted, text};
+use super::headers::{add_hoisted, take_customer_keys, text};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
@@ -38,6 +39,8 @@ pub struct S3Parts {
     pub external_url: Option<String>,
     /// Which bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether keys of the client's own may come without TLS to this gateway.
+    pub customer_keys_over_http: bool,
     /// What a bucket is created with unless the request says otherwise.
     pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
@@ -87,6 +90,7 @@ impl S3Service {
         set(headers, "x-amz-request-id", id.as_str());
         set(headers, "x-amz-id-2", id.as_str());
         headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
+        cors::let_read(&self.0.objects, &parts, self.0.authenticator.hosts(), &mut response);
         if !body.settle(expects_continue(&parts)).await {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -102,6 +106,9 @@ impl S3Service {
         body: SharedBody,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
+        if parts.method == Method::OPTIONS {
+            return cors::preflight(&self.0.objects, parts, self.0.authenticator.hosts());
+        }
         let now = self.0.clock.now();
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
         let Parts { uri, headers, .. } = &mut *parts;
@@ -116,6 +123,11 @@ impl S3Service {
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
+        let takes_keys = client.tls || self.0.customer_keys_over_http;
+        let (keys, refused) = match take_customer_keys(&mut parts.headers, takes_keys) {
+            Ok(keys) => (keys, None),
+            Err(error) => (Default::default(), Some(error)),
+        };
         let headers = &parts.headers;
         let region = self.0.authenticator.region();
         let facts = RequestFacts { headers, query: &query, client, region, mechanism, signed, now };
@@ -125,10 +137,12 @@ impl S3Service {
                 id,
                 auth: &authenticated,
                 now,
+                keys: &keys,
                 facts: &facts,
                 expected_owner: text(headers, "x-amz-expected-bucket-owner")?,
             },
             facts,
+            takes_keys,
             parts,
             query: &query,
             target,
@@ -137,6 +151,9 @@ impl S3Service {
             authenticator: &self.0.authenticator,
             new_buckets: &self.0.new_buckets,
         };
+        if let Some(error) = refused {
+            return Err(ops::refused(operation, &context, error).await);
+        }
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{Rfc2822, Rfc3339},
+};
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -60,6 +63,15 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
+    /// Parses a date as HTTP or as mail writes it (RFC 5322 section 3.3): some clients end a `Date` with `-0000`.
+    pub fn parse_date(text: &str) -> Option<Self> {
+        let mail = || {
+            let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+            Some(Self::from_seconds(date.unix_timestamp()))
+        };
+        Self::parse_http_date(text).or_else(mail)
     }
 
     /// Parses any of the three date forms of RFC 9110 section 5.6.7.

@@ -409,6 +409,7 @@ fn check_summary(condition: &WriteCondition, found: Option<&Summary>) -> Result<
     let holds = match condition {
         WriteCondition::None => true,
         WriteCondition::IfAbsent => found.is_none(),
+        WriteCondition::IfNoneMatch(etags) => found.is_none_or(|summary| !etags.contains(&summary.etag)),
         WriteCondition::IfPresent => found.is_some(),
         WriteCondition::IfMatch(etags) => match found {
             Some(summary) => !summary.delete_marker && etags.contains(&summary.etag),

@@ -85,7 +85,7 @@ fn checksum_header(headers: &HeaderMap) -> Result<Option<Checksum>, S3Error> {
     for algorithm in ChecksumAlgorithm::ALL {
         let Some(value) = text(headers, algorithm.header_name())? else { continue };
         let checksum = Checksum::parse(algorithm, value).map_err(|_| {
-            S3Error::with(Code::InvalidRequest, format!("The value of {} is not valid.", algorithm.header_name()))
+            S3Error::with(Code::BadDigest, format!("The value of {} is no such checksum.", algorithm.header_name()))
         })?;
         if found.replace(checksum).is_some() {
             return Err(S3Error::with(Code::InvalidRequest, "Send one x-amz-checksum- header, not several."));
@@ -116,12 +116,13 @@ mod tests {
         for wrong in [
             headers(&[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-checksum-crc32c", "y/Q5Jg==")]),
             headers(&[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-trailer", "x-amz-checksum-crc32")]),
-            headers(&[("x-amz-checksum-crc32", "AAA")]),
             headers(&[("x-amz-trailer", "x-amz-meta-a")]),
             headers(&[("x-amz-sdk-checksum-algorithm", "MD4")]),
         ] {
             assert_eq!(expected_checksum(&wrong).unwrap_err().code(), Code::InvalidRequest);
         }
+        let short = headers(&[("x-amz-checksum-crc32", "AAA")]);
+        assert_eq!(expected_checksum(&short).unwrap_err().code(), Code::BadDigest);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn content_headers(headers: &HeaderMap) -> Result<BTreeMap<String, St
         );
     }
     if !encodings.is_empty() {
-        kept.insert("content-encoding".to_owned(), encodings.join(","));
+        kept.insert("content-encoding".to_owned(), encodings.join(", "));
     }
     Ok(kept)
 }
@@ -42,7 +42,7 @@ mod tests {
             ("aws-chunked", None),
             ("gzip", Some("gzip")),
             ("aws-chunked,gzip", Some("gzip")),
-            ("gzip, AWS-Chunked, br", Some("gzip,br")),
+            ("gzip, AWS-Chunked, br", Some("gzip, br")),
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(http::header::CONTENT_ENCODING, HeaderValue::from_str(sent).unwrap())]);

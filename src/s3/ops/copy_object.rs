@@ -3,10 +3,10 @@
 use http::Response;
 
 use super::Context;
-use super::upload::{checksum_elements, version_header};
+use super::upload::{check_features, checksum_elements, version_header};
 use crate::objects::{CopyRequest, CopySource};
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::{algorithm_of_copy, check_object_features, content_headers, lock, tags, text, user_metadata};
+use crate::s3::headers::{algorithm_of_copy, content_headers, lock, tags, text, user_metadata};
 use crate::s3::response::{ResponseBody, document, set, set_encryption, set_residence};
 use crate::s3::target::{bucket_name, object_key};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
@@ -15,7 +15,7 @@ use crate::s3::{conditions, percent};
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let headers = context.headers();
-    check_object_features(headers)?;
+    check_features(context).await?;
     let source = copy_source(context)?;
     let source_version = source.version;
     let replace = match text(headers, "x-amz-metadata-directive")? {
@@ -52,7 +52,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     if let Some(version) = source_version {
         set(headers, "x-amz-copy-source-version-id", &version.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     set_residence(headers, &stored.residence);
     Ok(response)
 }

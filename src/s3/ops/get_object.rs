@@ -4,11 +4,11 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::Context;
 use super::upload::version_header;
-use crate::objects::{Found, GetRequest, VersionName};
+use crate::objects::{CustomerKeys, Found, GetRequest, VersionName};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
-use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_lock, set_residence};
+use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_expiration, set_lock, set_residence};
 use crate::s3::{conditions, ranges};
 use crate::types::VersionId;
 
@@ -25,7 +25,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (found, body) = context.objects.get(&context.request, read_request(context)?).await?;
     let mut response = Response::new(ResponseBody::stream(body, found.length, context.request.id.clone()));
-    describe(context.query, context.headers(), &mut response, &found)?;
+    describe(context.query, (context.headers(), context.request.keys), &mut response, &found)?;
     Ok(response)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn version_name<'c>(context: &'c Context<'_>) -> Result<VersionName<'
 /// Status and headers of an answer about an object.
 pub(super) fn describe(
     query: &Query<'_>,
-    request: &HeaderMap,
+    (request, keys): (&HeaderMap, &CustomerKeys),
     response: &mut Response<ResponseBody>,
     found: &Found,
 ) -> Result<(), S3Error> {
@@ -109,13 +109,17 @@ pub(super) fn describe(
         set(headers, "x-amz-mp-parts-count", &parts.to_string());
     }
     let wants_checksum = text(request, "x-amz-checksum-mode")?.is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
-    // The checksum is that of the whole object; S3 does not send it with a part of one.
-    if let Some(checksum) = record.detail.checksum.as_ref().filter(|_| wants_checksum && found.range.is_none()) {
+    if let Some(checksum) = found.checksum.as_ref().filter(|_| wants_checksum) {
         set_checksum(headers, checksum);
+        // Of a part, too, S3 tells how the checksum of the whole was made.
+        if let Some((_, kind)) = record.summary.checksum_algorithm {
+            set(headers, "x-amz-checksum-type", &kind.to_string());
+        }
     }
     set_lock(headers, &record.detail.lock);
-    set_encryption(headers);
+    set_encryption(headers, keys);
     set_residence(headers, &found.residence);
+    set_expiration(headers, found.expiration.as_deref());
     override_headers(query, headers);
     Ok(())
 }
@@ -178,18 +182,28 @@ mod tests {
             tags: vec![("a".to_owned(), "b".to_owned())],
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
             lock: Default::default(),
+            customer: None,
             acl: None,
             placement,
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
-        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), residence }
+        let checksum = detail.checksum;
+        Found {
+            record: Record { summary, detail },
+            range: None,
+            length: 10,
+            parts: Some(3),
+            checksum,
+            residence,
+            expiration: None,
+        }
     }
 
     fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {
         let mut response = crate::s3::response::ok();
-        describe(&Query::parse(Some(query)).unwrap(), request, &mut response, found).unwrap();
+        describe(&Query::parse(Some(query)).unwrap(), (request, CustomerKeys::none()), &mut response, found).unwrap();
         response
     }
 
@@ -220,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_range_is_partial_and_overrides_replace_headers() {
-        let partial = Found { range: Some(2..5), length: 3, ..found() };
+        let partial = Found { range: Some(2..5), length: 3, checksum: None, ..found() };
         let mode = HeaderMap::from_iter([("x-amz-checksum-mode".parse().unwrap(), http::HeaderValue::from_static("ENABLED"))]);
         let response = described("partNumber=1&response-content-type=text%2Fcsv", &mode, &partial);
         assert_eq!(response.status(), 206);

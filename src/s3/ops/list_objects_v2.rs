@@ -25,8 +25,8 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     let start_after = query.get_filled("start-after");
     let token = query.get("continuation-token");
     let after = match token {
-        Some(token) => Some(decode(token)?),
-        None => start_after.map(|key| ListAfter::Key(key.to_owned())),
+        Some(token) if !token.is_empty() => Some(decode(token)?),
+        _ => start_after.map(|key| ListAfter::Key(key.to_owned())),
     };
     let list = ListRequest { prefix: prefix.to_owned(), delimiter: delimiter.map(str::to_owned), after, limit };
     let (_, page) = context.objects.list(&context.request, bucket, list).await?;

@@ -2,7 +2,9 @@
 
 mod abort_multipart_upload;
 mod acl;
+mod bucket_cors;
 mod bucket_encryption;
+mod bucket_lifecycle;
 mod bucket_policy;
 mod bucket_tagging;
 mod complete_multipart_upload;
@@ -14,6 +16,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_location;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -61,6 +64,8 @@ pub(super) struct Context<'a> {
     pub(super) request: Request<'a>,
     /// What the request says; `request` has the same.
     pub(super) facts: RequestFacts<'a>,
+    /// Whether keys of the client's own may come the way the request came.
+    pub(super) takes_keys: bool,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query<'a>,
     pub(super) target: Target,
@@ -96,6 +101,17 @@ impl Context<'_> {
     }
 }
 
+/// The answer to a request whose headers cannot be obeyed.
+pub(super) async fn refused(operation: Operation, context: &Context<'_>, error: S3Error) -> S3Error {
+    use Operation as Op;
+    match operation {
+        Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy => {
+            upload::refused_write(context, error).await
+        }
+        _ => error,
+    }
+}
+
 /// Runs one operation.
 pub(super) async fn run(
     operation: Operation,
@@ -110,14 +126,17 @@ pub(super) async fn run(
         Op::CreateBucket => create_bucket::handle(context, body).await,
         Op::CreateMultipartUpload => create_multipart_upload::handle(context).await,
         Op::DeleteBucket => delete_bucket::handle(context).await,
+        Op::DeleteBucketCors => bucket_cors::delete(context).await,
         Op::DeleteBucketEncryption => bucket_encryption::delete(context).await,
         Op::DeleteBucketOwnershipControls => public_access::delete_ownership(context).await,
         Op::DeleteBucketPolicy => bucket_policy::delete(context).await,
         Op::DeletePublicAccessBlock => public_access::delete_block(context).await,
+        Op::DeleteBucketLifecycle => bucket_lifecycle::delete(context).await,
         Op::DeleteBucketTagging => bucket_tagging::delete(context).await,
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjectTagging => object_tagging::delete(context).await,
         Op::DeleteObjects => delete_objects::handle(context, body).await,
+        Op::GetBucketCors => bucket_cors::get(context).await,
         Op::GetBucketEncryption => bucket_encryption::get(context).await,
         Op::GetBucketAcl => acl::get_of_bucket(context).await,
         Op::GetBucketOwnershipControls => public_access::get_ownership(context).await,
@@ -130,11 +149,13 @@ pub(super) async fn run(
         Op::PutBucketPolicy => bucket_policy::put(context, body).await,
         Op::PutObjectAcl => acl::put_of_object(context, body).await,
         Op::PutPublicAccessBlock => public_access::put_block(context, body).await,
+        Op::GetBucketLifecycleConfiguration => bucket_lifecycle::get(context).await,
         Op::GetBucketTagging => bucket_tagging::get(context).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
         Op::GetBucketVersioning => versioning::get(context).await,
         Op::PutBucketVersioning => versioning::put(context, body).await,
         Op::GetObject => get_object::handle(context).await,
+        Op::GetObjectAttributes => get_object_attributes::handle(context).await,
         Op::GetObjectLegalHold => object_lock::get_legal_hold(context).await,
         Op::GetObjectLockConfiguration => object_lock::get_configuration(context).await,
         Op::GetObjectRetention => object_lock::get_retention(context).await,
@@ -148,7 +169,9 @@ pub(super) async fn run(
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
         Op::PostObject => post_object::handle(context, body).await,
+        Op::PutBucketCors => bucket_cors::put(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
+        Op::PutBucketLifecycleConfiguration => bucket_lifecycle::put(context, body).await,
         Op::PutBucketTagging => bucket_tagging::put(context, body).await,
         Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,
         Op::PutObjectLockConfiguration => object_lock::put_configuration(context, body).await,

@@ -11,7 +11,7 @@ use crate::s3::conditions;
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::facts::RequestFacts;
 use crate::s3::form::{self, Form};
-use crate::s3::headers::{self, check_object_features, content_md5, description, expected_checksum};
+use crate::s3::headers::{self, check_object_features, content_md5, description, expected_checksum, take_customer_keys};
 use crate::s3::percent;
 use crate::s3::response::{ResponseBody, document, no_content, ok, set, set_checksum};
 use crate::s3::target::object_key;
@@ -26,21 +26,31 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let (length, body) = body.upload(context.headers())?;
     let Form { fields, file } = form::read(context.headers(), length, body).await?;
     let verified = verify(context, &fields, bucket).await?;
-    let headers = form::headers(context.headers(), &fields)?;
+    let mut headers = form::headers(context.headers(), &fields)?;
     let key = key(&fields)?;
+    let keys = take_customer_keys(&mut headers, context.takes_keys);
+    let checked = keys.and_then(|keys| check_object_features(&headers).map(|()| keys));
 
-    check_object_features(&headers)?;
+    let VerifiedForm { authenticated, mechanism, signed, file: size } = verified;
+    let facts = RequestFacts { headers: &headers, mechanism, signed, ..context.facts };
+    let request = Request { auth: &authenticated, facts: &facts, ..context.request };
+    let keys = match checked {
+        Ok(keys) => keys,
+        // As in S3, who may not write is told that first.
+        Err(error) => {
+            context.objects.check_writable(&request, bucket, &key).await?;
+            return Err(error);
+        }
+    };
+    let request = Request { keys: &keys, ..request };
     let (description, condition) = (description(&headers)?, conditions::of_write(&headers)?);
     let (content_md5, checksum) = (content_md5(&headers)?, expected_checksum(&headers)?);
     let acl = headers::acl(&headers, &**context.principals())?;
-    let (length, body) = file.upload(verified.file)?;
+    let (length, body) = file.upload(size)?;
     let put = PutRequest { bucket: bucket.clone(), key: key.clone(), description, length, content_md5, checksum, condition, acl };
-    let VerifiedForm { authenticated, mechanism, signed, .. } = &verified;
-    let facts = RequestFacts { headers: &headers, mechanism: *mechanism, signed: *signed, ..context.facts };
-    let request = Request { auth: authenticated, facts: &facts, ..context.request };
     let stored = context.objects.put(&request, put, body).await?;
     let mut response = answer(context, &fields, (bucket, &key), &stored);
-    stored_headers(response.headers_mut(), &stored);
+    stored_headers(response.headers_mut(), &stored, &keys);
     if let Some(checksum) = &stored.checksum {
         set_checksum(response.headers_mut(), checksum);
     }
