@@ -166,9 +166,11 @@ impl App {
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
+        let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
+            .with_form_version_2(config.s3.post_signature_v2);
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
-            authenticator: Arc::new(S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)),
+            authenticator: Arc::new(authenticator),
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,

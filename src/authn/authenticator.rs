@@ -22,7 +22,7 @@ use super::{
 use crate::types::Timestamp;
 
 /// How far a request's time may be from ours, either way, in milliseconds: 15 minutes.
-const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
+pub(super) const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
 
 /// Checks signatures for one region against the principals in force.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct S3Authenticator {
     principals: Arc<ArcSwap<Principals>>,
     region: String,
     hosts: HostRules,
+    form_version_2: bool,
 }
 
 /// A request whose signature is right, or that has none.
@@ -52,6 +53,10 @@ pub enum Mechanism {
     Header,
     /// In the query of a presigned URL.
     Presigned,
+    /// In the fields of a form, over its policy.
+    Form,
+    /// There, made by Signature Version 2.
+    FormVersion2,
     /// Nowhere: the request is anonymous.
     Absent,
 }
@@ -102,7 +107,17 @@ impl UnsignedPayload {
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
-        Self { principals, region, hosts }
+        Self { principals, region, hosts, form_version_2: false }
+    }
+
+    /// Whether forms may also be signed by Signature Version 2, whose HMAC is one of SHA-1.
+    #[must_use]
+    pub fn with_form_version_2(self, offered: bool) -> Self {
+        Self { form_version_2: offered, ..self }
+    }
+
+    pub(super) const fn takes_form_version_2(&self) -> bool {
+        self.form_version_2
     }
 
     /// The principals in force.
@@ -182,7 +197,7 @@ impl S3Authenticator {
     }
 
     /// Region, service and day have to be right before a key is derived for them.
-    fn check_scope(
+    pub(super) fn check_scope(
         &self,
         credential: &Credential<'_>,
         time: &RequestTime,
@@ -265,7 +280,7 @@ impl Signed<'_> {
             let reason = "the signed headers must be names in lower case, sorted, separated by `;`";
             return Err(match self.mechanism {
                 Mechanism::Header => malformed(reason),
-                Mechanism::Presigned | Mechanism::Absent => wrong_query(reason),
+                _ => wrong_query(reason),
             });
         }
         if let Some(absent) = self.signed_headers.split(';').find(|&name| !self.parts.headers.contains_key(name)) {

@@ -193,7 +193,7 @@ pub enum Scope<'a> {
 }
 
 /// Proof of who sent a request: the principal whose valid signature it carries, or nobody when it carries none at all. Made by
-/// [`super::S3Authenticator::verify`] alone.
+/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`] alone.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     principal: Arc<Principal>,

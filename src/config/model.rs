@@ -121,6 +121,8 @@ pub struct S3 {
     pub external_url: Option<String>,
     /// Whether bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether forms may be signed by Signature Version 2.
+    pub post_signature_v2: bool,
     /// Whether keys of the client's own (SSE-C) may come over plain HTTP.
     pub customer_keys_over_http: bool,
     /// What a bucket is created with unless the request says otherwise: its object ownership and its public access block.

@@ -107,6 +107,7 @@ impl Default for S3 {
             external_url: None,
             new_buckets: BucketSettings::closed(),
             unsigned_payload: UnsignedPayload::default(),
+            post_signature_v2: false,
             customer_keys_over_http: false,
             tls: None,
         }

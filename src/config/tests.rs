@@ -135,7 +135,13 @@ fn what_is_said_of_the_outside_of_s3_is_read() {
     assert_eq!(config.s3.unsigned_payload, crate::authn::UnsignedPayload::TlsOnly);
     assert!(config.s3.customer_keys_over_http && !read(GOOD).unwrap().s3.customer_keys_over_http);
     assert_eq!(read(GOOD).unwrap().s3.unsigned_payload, crate::authn::UnsignedPayload::Allow);
-    for wrong in ["external-url = \"s3.example.com\"", "external-url = \"https://a/b\"", "unsigned-payload = \"deny\""] {
+    assert!(with("post-signature-v2 = true").unwrap().s3.post_signature_v2 && !config.s3.post_signature_v2);
+    for wrong in [
+        "external-url = \"s3.example.com\"",
+        "external-url = \"https://a/b\"",
+        "unsigned-payload = \"deny\"",
+        "post-signature-v2 = 1",
+    ] {
         assert!(with(wrong).is_err(), "{wrong}");
     }
 }

@@ -13,8 +13,8 @@ use crate::objects::get::ATTEMPTS;
 use crate::objects::limits::check_length;
 use crate::objects::put::NewObject;
 use crate::objects::{
-    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, ObjectError, Objects, Piece, ReadBody, Request,
-    Stored,
+    Body, BodyError, CopyRequest, CopySource, Description, ExpectedChecksum, Length, ObjectError, Objects, Piece, ReadBody,
+    Request, Stored,
 };
 use crate::residency::SourceFacts;
 
@@ -71,7 +71,7 @@ impl Objects {
             bucket: &bucket,
             key: &copy.key,
             description,
-            length: record.summary.size,
+            length: Length::Exact(record.summary.size),
             content_md5: None,
             checksum: algorithm.map(|algorithm| ExpectedChecksum { algorithm, value: None }),
             condition: copy.condition,

@@ -59,7 +59,7 @@ use crate::policy::PolicySet;
 use crate::residency::Residency;
 
 pub use acl::AclRequest;
-pub use body::{Body, BodyError, Piece};
+pub use body::{Body, BodyError, Length, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;

@@ -14,7 +14,7 @@ use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
 use crate::objects::limits::{check_length, check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
 use crate::objects::standing::Standing;
-use crate::objects::{Body, Description, ExpectedChecksum, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
+use crate::objects::{Body, Description, ExpectedChecksum, Length, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
 use crate::residency::{Placement, Signals, SourceFacts};
 use crate::seal::{CustomerSeal, InnerKey};
 use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, Ticket, VersionId};
@@ -24,7 +24,7 @@ pub(super) struct NewObject<'a> {
     pub(super) bucket: &'a Bucket,
     pub(super) key: &'a ObjectKey,
     pub(super) description: Description,
-    pub(super) length: u64,
+    pub(super) length: Length,
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
     pub(super) condition: WriteCondition,
@@ -40,7 +40,7 @@ impl Objects {
     /// leaves nothing visible.
     pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
         let bucket = self.writable_bucket(request, &put.bucket, &put.key).await?;
-        check_length(put.length)?;
+        check_length(put.length.most())?;
         self.check_described(request, &bucket, &put.key, &put.description).await?;
         let lock = self.lock_of_new(&bucket, put.description.lock)?;
         let belonging = self.belonging_of_new(request, &bucket, &put.key, &put.acl).await?;
@@ -157,7 +157,7 @@ impl Objects {
             checksum: object.checksum,
             inner,
         };
-        let (new, checksum) = if fits_one_extent(object.length) {
+        let (new, checksum) = if fits_one_extent(object.length.most()) {
             let whole = ingest.whole(body).await?;
             standing.check().await?;
             let (hashes, layout) = (whole.hashes, Layout::Whole { attempt });
@@ -217,7 +217,7 @@ impl Objects {
             version: new_version(object.bucket, ticket),
             ticket,
             modified: self.clock.now(),
-            size: object.length,
+            size: hashes.size,
             etag: hashes.etag(),
             checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
             owner: object.belonging.owner.clone(),

@@ -21,7 +21,7 @@ use crate::objects::customer::Unlocked;
 use crate::objects::ingest::{Ingest, store_manifest};
 use crate::objects::record_keys::{Target, new_attempt_id};
 use crate::objects::standing::Standing;
-use crate::objects::{Manifest, ObjectError, Objects};
+use crate::objects::{Length, Manifest, ObjectError, Objects};
 use crate::residency::{Availability, Placement, PlannedCopy, Refusal};
 use crate::types::{AttemptId, ObjectKey, RecordId, SiteId};
 
@@ -325,7 +325,7 @@ impl Objects {
             record: found.record.summary.id,
             part,
             attempt,
-            length,
+            length: Length::Exact(length),
             content_md5: None,
             checksum: None,
             inner: None,

@@ -8,7 +8,7 @@ use crate::authn::Authenticated;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
-use crate::objects::{AclRequest, VersionName};
+use crate::objects::{AclRequest, Length, VersionName};
 use crate::seal::CustomerKey;
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
 
@@ -79,7 +79,7 @@ pub struct PutRequest {
     /// Headers, metadata, tags.
     pub description: Description,
     /// Bytes of the object: the decoded length.
-    pub length: u64,
+    pub length: Length,
     /// Content-MD5, when given.
     pub content_md5: Option<[u8; 16]>,
     /// The checksum to verify and keep.

@@ -211,7 +211,7 @@ impl World {
             bucket: bucket(),
             key: key(at),
             description: Description::default(),
-            length,
+            length: Length::Exact(length),
             content_md5: None,
             checksum: None,
             condition: WriteCondition::None,

@@ -135,10 +135,15 @@ impl Context for RequestFacts<'_> {
             Key::LockRetainUntilDate => self.header("x-amz-object-lock-retain-until-date"),
             Key::LockRemainingRetentionDays => self.remaining_retention_days(),
             Key::LockLegalHold => self.header("x-amz-object-lock-legal-hold"),
-            Key::SignatureVersion if self.mechanism != Mechanism::Absent => "AWS4-HMAC-SHA256".into(),
+            Key::SignatureVersion => match self.mechanism {
+                Mechanism::Absent => Value::Absent,
+                Mechanism::FormVersion2 => "AWS".into(),
+                Mechanism::Header | Mechanism::Presigned | Mechanism::Form => "AWS4-HMAC-SHA256".into(),
+            },
             Key::AuthType => match self.mechanism {
                 Mechanism::Header => "REST-HEADER".into(),
                 Mechanism::Presigned => "REST-QUERY-STRING".into(),
+                Mechanism::Form | Mechanism::FormVersion2 => "POST".into(),
                 Mechanism::Absent => Value::Absent,
             },
             Key::TlsVersion => Value::maybe(self.client.tls_version),

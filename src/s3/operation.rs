@@ -114,7 +114,7 @@ operations! {
     ListObjects Built,
     ListObjectsV2 Built,
     ListParts Built,
-    PostObject NotBuilt,
+    PostObject Built,
     PutBucketAbac NotBuilt,
     PutBucketAccelerateConfiguration NotBuilt,
     PutBucketAcl Built,

@@ -123,14 +123,17 @@ impl S3Service {
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
-        let (keys, refused) = match take_customer_keys(&mut parts.headers, client.tls || self.0.customer_keys_over_http) {
+        let takes_keys = client.tls || self.0.customer_keys_over_http;
+        let (keys, refused) = match take_customer_keys(&mut parts.headers, takes_keys) {
             Ok(keys) => (keys, None),
             Err(error) => (Default::default(), Some(error)),
         };
         let headers = &parts.headers;
         let region = self.0.authenticator.region();
-        let creates_object =
-            matches!(operation, Operation::PutObject | Operation::CopyObject | Operation::CompleteMultipartUpload);
+        let creates_object = matches!(
+            operation,
+            Operation::PutObject | Operation::PostObject | Operation::CopyObject | Operation::CompleteMultipartUpload
+        );
         let facts = RequestFacts {
             method: &parts.method,
             creates_object,
@@ -152,6 +155,8 @@ impl S3Service {
                 facts: &facts,
                 expected_owner: text(headers, "x-amz-expected-bucket-owner")?,
             },
+            facts,
+            takes_keys,
             parts,
             query: &query,
             target,
@@ -163,7 +168,9 @@ impl S3Service {
         if let Some(error) = refused {
             return Err(ops::refused(operation, &context, error).await);
         }
-        if let Some(bucket) = seen.bucket.as_ref().filter(|_| operation != Operation::CreateBucket) {
+        // Who sends a form stands in it.
+        let unknown = matches!(operation, Operation::CreateBucket | Operation::PostObject);
+        if let Some(bucket) = seen.bucket.as_ref().filter(|_| !unknown) {
             context.objects.check_stranger(&context.request, bucket).await?;
         }
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await

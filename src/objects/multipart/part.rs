@@ -9,7 +9,7 @@ use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::standing::Standing;
-use crate::objects::{Body, ExpectedChecksum, ObjectError, Objects, PartRequest, Request, StoredPart};
+use crate::objects::{Body, ExpectedChecksum, Length, ObjectError, Objects, PartRequest, Request, StoredPart};
 use crate::residency::{Origin, SourceFacts};
 
 /// The bytes of a part and what the client says of them.
@@ -76,7 +76,7 @@ impl Objects {
             record: open.upload.record,
             part: new.number,
             attempt,
-            length: new.length,
+            length: Length::Exact(new.length),
             content_md5: new.content_md5,
             checksum,
             inner: inner.as_ref(),

@@ -28,6 +28,7 @@ mod list_parts;
 mod listing;
 mod object_lock;
 mod object_tagging;
+mod post_object;
 mod public_access;
 mod put_object;
 mod upload;
@@ -45,6 +46,7 @@ use http::{HeaderMap, Response, request::Parts};
 use super::address::Address;
 use super::body::RequestBody;
 use super::errors::S3Error;
+use super::facts::RequestFacts;
 use super::headers;
 use super::operation::Operation;
 use super::query::Query;
@@ -62,6 +64,10 @@ const MAX_SETTING: usize = 64 * 1024;
 pub(super) struct Context<'a> {
     pub(super) objects: &'a Objects,
     pub(super) request: Request<'a>,
+    /// What the request says; `request` has the same.
+    pub(super) facts: RequestFacts<'a>,
+    /// Whether keys of the client's own may come the way the request came.
+    pub(super) takes_keys: bool,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query<'a>,
     pub(super) target: Target,
@@ -164,6 +170,7 @@ pub(super) async fn run(
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
+        Op::PostObject => post_object::handle(context, body).await,
         Op::PutBucketCors => bucket_cors::put(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
         Op::PutBucketLifecycleConfiguration => bucket_lifecycle::put(context, body).await,

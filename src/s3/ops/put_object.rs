@@ -4,7 +4,7 @@ use http::Response;
 
 use super::Context;
 use super::upload::{check_features, stored_headers};
-use crate::objects::PutRequest;
+use crate::objects::{Length, PutRequest};
 use crate::s3::body::RequestBody;
 use crate::s3::conditions;
 use crate::s3::errors::S3Error;
@@ -19,6 +19,7 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     let (content_md5, checksum) = (content_md5(headers)?, expected_checksum(headers)?);
     let (length, body) = body.upload(headers)?;
     let acl = context.acl()?;
+    let length = Length::Exact(length);
     let put = PutRequest { bucket: bucket.clone(), key: key.clone(), description, length, content_md5, checksum, condition, acl };
     let stored = context.objects.put(&context.request, put, body).await?;
     let mut response = ok();
