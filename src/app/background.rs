@@ -35,6 +35,7 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
         let recorder = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { recorder.sum_up_refusals(PAUSE_REFUSALS).await });
+        lifecycle::register();
         let keeper = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { lifecycle::run(&keeper, pace).await });
         let replicator = objects.clone();

@@ -36,12 +36,16 @@ impl Default for Pace {
     }
 }
 
-/// Carries out the rules of every bucket until the task is dropped. Meant to be spawned once. What is wrong with one bucket does not keep
-/// the others waiting.
-pub async fn run(objects: &Objects, pace: Pace) {
+/// Makes the metric appear before anything goes.
+pub fn register() {
     for kind in sweep::Goes::ALL {
         metrics::counter!(metric::LIFECYCLE_EXPIRED, "kind" => kind.label()).increment(0);
     }
+}
+
+/// Carries out the rules of every bucket until the task is dropped. Meant to be spawned once. What is wrong with one bucket does not keep
+/// the others waiting.
+pub async fn run(objects: &Objects, pace: Pace) {
     loop {
         let tally = sweep::all(objects, pace.day).await;
         if tally != Tally::default() {
