@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator};
+use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
@@ -161,14 +161,17 @@ impl App {
         });
         let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
-        let gateway =
-            Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), (config.policies.clone(), available), metrics));
+        let session_key = keyring.session_key();
+        let sessions = || SessionKey::new(*session_key.expose());
+        let source = (config.policies.clone(), available);
+        let gateway = Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
+        let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts);
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
-            authenticator: Arc::new(S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)),
+            authenticator: Arc::new(authenticator.with_sessions(sessions())),
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,

@@ -18,11 +18,16 @@ use super::{
     error::AuthnError,
     host::HostRules,
     principal::{Authenticated, Principals},
+    session::SessionKey,
+    signing_key::{self, Day},
 };
 use crate::types::Timestamp;
 
 /// How far a request's time may be from ours, either way, in milliseconds: 15 minutes.
 const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
+
+/// The header with the token of a session. As every `x-amz-` header it must be signed, and be there once.
+const SECURITY_TOKEN: &str = "x-amz-security-token";
 
 /// Checks signatures for one region against the principals in force.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ pub struct S3Authenticator {
     principals: Arc<ArcSwap<Principals>>,
     region: String,
     hosts: HostRules,
+    sessions: Option<SessionKey>,
 }
 
 /// A request whose signature is right, or that has none.
@@ -102,7 +108,13 @@ impl UnsignedPayload {
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
-        Self { principals, region, hosts }
+        Self { principals, region, hosts, sessions: None }
+    }
+
+    /// Takes temporary credentials that were issued under `key`.
+    #[must_use]
+    pub fn with_sessions(self, key: SessionKey) -> Self {
+        Self { sessions: Some(key), ..self }
     }
 
     /// The principals in force.
@@ -127,9 +139,7 @@ impl S3Authenticator {
         let Some(claim) = Claim::find(parts)? else { return unsigned(parts) };
         match claim {
             Claim::Header(claim) => {
-                if parts.headers.contains_key("x-amz-security-token") {
-                    return Err(AuthnError::InvalidToken);
-                }
+                let token = parts.headers.get(SECURITY_TOKEN).map(|token| token.to_str().unwrap_or_default());
                 let time = RequestTime::from_headers(&parts.headers)?;
                 self.check_scope(&claim.credential, &time, malformed)?;
                 if now.millis().abs_diff(time.at.millis()) > MAX_SKEW_MILLIS.unsigned_abs() {
@@ -146,12 +156,13 @@ impl S3Authenticator {
                         signed_headers: claim.signed_headers,
                         signature: claim.signature,
                         payload,
+                        token,
                     },
                     now,
                 )
             }
             Claim::Presigned(claim) => {
-                if parts.headers.contains_key("x-amz-security-token") {
+                if parts.headers.contains_key(SECURITY_TOKEN) {
                     return Err(AuthnError::InvalidToken);
                 }
                 let (credential, time, expires) = (claim.credential()?, claim.time()?, claim.expires()?);
@@ -173,6 +184,7 @@ impl S3Authenticator {
                         signed_headers: claim.signed_headers()?,
                         signature: claim.signature()?,
                         payload,
+                        token: claim.security_token(),
                         credential,
                     },
                     now,
@@ -211,11 +223,7 @@ impl S3Authenticator {
         signed.check_coverage()?;
         let kind = PayloadKind::parse(signed.payload, signed.mechanism)?;
 
-        let principals = self.principals.load();
-        let entry = principals
-            .entry(signed.credential.access_key_id)
-            .ok_or_else(|| AuthnError::InvalidAccessKeyId { access_key_id: access_key_id() })?;
-        let key = entry.signing_keys.get(&entry.access_key.secret, &signed.credential.day, &self.region);
+        let (authenticated, key) = self.find(signed.credential.access_key_id, signed.token, &signed.credential.day)?;
 
         let mut buffer = Vec::with_capacity(1024);
         let matches = signed.matches(&key, None, &mut buffer)
@@ -223,8 +231,12 @@ impl S3Authenticator {
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
         }
-        if entry.access_key.not_after.is_some_and(|end| now > end) {
-            return Err(AuthnError::ExpiredAccessKey { access_key_id: access_key_id() });
+        if authenticated.has_ended(now) {
+            let access_key_id = access_key_id();
+            return Err(match signed.token {
+                Some(_) => AuthnError::ExpiredToken { access_key_id },
+                None => AuthnError::ExpiredAccessKey { access_key_id },
+            });
         }
 
         let payload = match kind {
@@ -237,8 +249,30 @@ impl S3Authenticator {
                 Payload::SignedChunks { signer: ChunkSigner::new(key, scope, signed.signature), trailer }
             }
         };
-        let authenticated = Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key));
         Ok(Verified { authenticated, payload, mechanism: signed.mechanism, signed: Some(signed.time.at) })
+    }
+
+    /// Whose the access key is by the configuration in force and, with a session's token, by that; and the key that its requests of that
+    /// day are signed with. Nothing of it is proven until a signature was checked by that key.
+    pub(super) fn find(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+        day: &Day,
+    ) -> Result<(Authenticated, Arc<Key>), AuthnError> {
+        let principals = self.principals.load();
+        let unknown = || AuthnError::InvalidAccessKeyId { access_key_id: access_key_id.to_owned() };
+        let Some(token) = token else {
+            let entry = principals.entry(access_key_id).ok_or_else(unknown)?;
+            let key = entry.signing_keys.get(&entry.access_key.secret, day, &self.region);
+            return Ok((Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key)), key));
+        };
+        let opened = self.sessions.as_ref().and_then(|sessions| sessions.open(token));
+        let (session, access_key) = opened.filter(|(_, own)| own.id == access_key_id).ok_or(AuthnError::InvalidToken)?;
+        let principal = principals.get(&session.principal).ok_or_else(unknown)?;
+        // Derived anew each time: as many sessions as there are would push each other out of a cache.
+        let key = Arc::new(signing_key::derive(&access_key.secret, day, &self.region));
+        Ok((Authenticated::by_session(Arc::clone(principal), access_key, session.narrowing), key))
     }
 }
 
@@ -252,6 +286,8 @@ struct Signed<'a> {
     signed_headers: &'a str,
     signature: Signature,
     payload: &'a str,
+    /// The session's, as sent.
+    token: Option<&'a str>,
 }
 
 impl Signed<'_> {
@@ -383,8 +419,11 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthnError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::authn::{AccessKey, Principal};
+    use crate::authn::{AccessKey, Narrowing, Principal, Session, SessionCredentials};
+    use crate::types::PrincipalId;
 
     #[test]
     fn bodies_that_no_signature_covers_may_be_wanted_over_tls_only() {
@@ -404,5 +443,49 @@ mod tests {
             assert_eq!((refused.code(), refused.status(), refused.access_key_id()), ("AccessDenied", 403, Some("AK")));
         }
         assert!(UnsignedPayload::TlsOnly.admits(&verified(Payload::Sha256([0; 32])), &put, false).is_ok());
+    }
+
+    fn sessions(principals: Vec<Principal>) -> (S3Authenticator, impl Fn(&str, i64) -> SessionCredentials) {
+        let principals = Arc::new(ArcSwap::from_pointee(Principals::new(principals).unwrap()));
+        let authenticator = S3Authenticator::new(principals, "khi".to_owned(), HostRules::default());
+        let issue = |principal: &str, end: i64| {
+            let (principal, not_after) = (PrincipalId::new(principal).unwrap(), Timestamp::from_seconds(end));
+            SessionKey::new([7; 32]).issue(&Session { principal, narrowing: Narrowing::NONE, not_after }).unwrap()
+        };
+        (authenticator.with_sessions(SessionKey::new([7; 32])), issue)
+    }
+
+    #[test]
+    fn a_token_goes_with_its_own_access_key_and_with_a_principal_that_is_there() {
+        let pair = |id: &str| AccessKey::new(id, "hush".to_owned().into());
+        let principal = |id: &str, key| Principal::unrestricted(id, vec![pair(key)]).unwrap();
+        let (authenticator, issue) = sessions(vec![principal("feed", "AK"), principal("ads", "AK2")]);
+        let (one, two) = (issue("feed", 60), issue("feed", 60));
+        let find = |id: &str, token: Option<&str>| authenticator.find(id, token, b"19700101");
+
+        let (who, _) = find(&one.access_key.id, Some(&one.token)).unwrap();
+        assert_eq!((who.principal().id.as_str(), who.access_key_id()), ("feed", one.access_key.id.as_str()));
+        assert!(!who.has_ended(Timestamp::from_seconds(60)) && who.has_ended(Timestamp::from_millis(60_001)));
+        for (id, token) in [(&*one.access_key.id, &*two.token), ("AK", &one.token), (&one.access_key.id, ""), ("AK", "")] {
+            assert_eq!(find(id, Some(token)).unwrap_err(), AuthnError::InvalidToken, "{id}");
+        }
+        assert_eq!(find(&one.access_key.id, None).unwrap_err().code(), "InvalidAccessKeyId");
+
+        let only_ads = Principals::new([principal("ads", "AK2")]).unwrap();
+        authenticator.principals.store(Arc::new(only_ads));
+        assert_eq!(find(&one.access_key.id, Some(&one.token)).unwrap_err().code(), "InvalidAccessKeyId");
+    }
+
+    #[test]
+    fn each_session_signs_with_a_key_of_its_own() {
+        let (authenticator, issue) = sessions(vec![Principal::unrestricted("feed", Vec::new()).unwrap()]);
+        let tags: BTreeSet<Vec<u8>> = (0..20)
+            .map(|_| {
+                let session = issue("feed", 60);
+                let (_, key) = authenticator.find(&session.access_key.id, Some(&session.token), b"19700101").unwrap();
+                ring::hmac::sign(&key, b"x").as_ref().to_vec()
+            })
+            .collect();
+        assert_eq!(tags.len(), 20);
     }
 }

@@ -99,9 +99,15 @@ pub enum AuthnError {
     /// A signing method that is not offered: Signature Version 2, SigV4A, basic credentials.
     #[error("this authentication method is not supported; use AWS4-HMAC-SHA256")]
     UnsupportedMethod,
-    /// A session token: access keys here have none.
-    #[error("the access key has no session token; remove `x-amz-security-token`")]
+    /// A session token that was not issued here, or for another access key, or where there can be none.
+    #[error("the session token is malformed or does not belong to the access key")]
     InvalidToken,
+    /// The session is over.
+    #[error("the session token has expired; get a new one")]
+    ExpiredToken {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
     /// Not exactly one `Host`.
     #[error("the request needs exactly one `host` header")]
     InvalidHost,
@@ -131,6 +137,7 @@ impl AuthnError {
             Self::SeveralMechanisms | Self::InvalidContentSha256 | Self::AmbiguousHeader { .. } => "InvalidArgument",
             Self::UnsupportedMethod | Self::InvalidHost | Self::MissingContentSha256 => "InvalidRequest",
             Self::InvalidToken => "InvalidToken",
+            Self::ExpiredToken { .. } => "ExpiredToken",
         }
     }
 
@@ -143,6 +150,7 @@ impl AuthnError {
             | Self::AmbiguousHeader { .. }
             | Self::UnsupportedMethod
             | Self::InvalidToken
+            | Self::ExpiredToken { .. }
             | Self::InvalidHost
             | Self::MissingContentSha256
             | Self::InvalidContentSha256 => 400,
@@ -155,6 +163,7 @@ impl AuthnError {
         match self {
             Self::InvalidAccessKeyId { access_key_id }
             | Self::ExpiredAccessKey { access_key_id }
+            | Self::ExpiredToken { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
             | Self::UnsignedPayload { access_key_id }
             | Self::HeaderNotSigned { access_key_id, .. }

@@ -72,6 +72,7 @@ codes! {
     ConditionalRequestConflict "ConditionalRequestConflict" 409 "A conflicting conditional write to this key is under way; try again.",
     EntityTooLarge "EntityTooLarge" 400 "The upload is larger than one request may carry.",
     EntityTooSmall "EntityTooSmall" 400 "A part other than the last is smaller than 5 MiB.",
+    ExpiredToken "ExpiredToken" 400 "The session token has expired.",
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
     IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning configuration is not valid.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
@@ -91,7 +92,7 @@ codes! {
     InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period must be a positive number of days or years.",
     InvalidStorageClass "InvalidStorageClass" 400 "The only storage class is STANDARD; residency decides where data lives.",
     InvalidTag "InvalidTag" 400 "A tag is not valid.",
-    InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
+    InvalidToken "InvalidToken" 400 "The session token is malformed or does not belong to the access key.",
     InvalidUri "InvalidURI" 400 "The URI cannot be read.",
     KeyTooLongError "KeyTooLongError" 400 "A key has at most 1024 bytes of UTF-8.",
     MalformedAcl "MalformedACLError" 400 "The ACL is not well-formed or not what this operation expects.",
@@ -448,7 +449,14 @@ mod tests {
 
     #[test]
     fn every_residency_refusal_and_authentication_error_is_in_the_table() {
-        for code in ["ResidencyUnknown", "ResidencyConflict", "ResidencyUnavailable", "InvalidToken", "RequestTimeTooSkewed"] {
+        for code in [
+            "ResidencyUnknown",
+            "ResidencyConflict",
+            "ResidencyUnavailable",
+            "InvalidToken",
+            "ExpiredToken",
+            "RequestTimeTooSkewed",
+        ] {
             assert!(Code::from_text(code).is_some(), "{code}");
         }
     }
