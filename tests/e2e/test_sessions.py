@@ -11,6 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
+HERE = {"Metadata": {"domicile-residence": "PK"}}
+
+
 def create(gateway, principal="tests", seconds=600, **more):
     status, body = gateway.admin("POST", "/v1/sessions", {"principal": principal, "seconds": seconds, **more})
     assert status == 200, body
@@ -25,7 +28,7 @@ def client(gateway, session, **config):
         aws_access_key_id=session["access_key_id"],
         aws_secret_access_key=session["secret_access_key"],
         aws_session_token=session["session_token"],
-        config=Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config),
+        config=Config(signature_version="s3v4", retries={"max_attempts": 0}, s3={"addressing_style": "path"}, **config),
     )
 
 
@@ -46,13 +49,12 @@ def fetch(url):
 
 def test_a_session_does_what_its_principal_may(gateway):
     s3 = client(gateway, create(gateway))
-    metadata = {"subject": "alice", "subject-residence": "PK"}
-    s3.put_object(Bucket="media", Key="a", Body=b"x" * 100_000, Metadata=metadata)
-    assert s3.get_object(Bucket="media", Key="a")["Body"].read() == b"x" * 100_000
+    s3.put_object(Bucket="media", Key="users/ayesha/a", Body=b"x" * 100_000, **HERE)
+    assert s3.get_object(Bucket="media", Key="users/ayesha/a")["Body"].read() == b"x" * 100_000
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["media"]
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "a"}, ExpiresIn=60)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "users/ayesha/a"}, ExpiresIn=60)
     assert fetch(url)[0] == 200
-    s3.delete_object(Bucket="media", Key="a")
+    s3.delete_object(Bucket="media", Key="users/ayesha/a")
 
 
 def test_a_session_survives_a_restart(gateway):
@@ -65,17 +67,17 @@ def test_a_session_survives_a_restart(gateway):
 def test_a_narrower_session_may_less_and_never_more(gateway):
     owner = gateway.client()
     owner.create_bucket(Bucket="other")
-    for key in ("ali/1", "bob/1"):
-        owner.put_object(Bucket="media", Key=key, Body=b"x")
-    s3 = client(gateway, create(gateway, buckets=["med*"], prefixes=["ali/"], allow=["read", "list"]))
-    assert s3.get_object(Bucket="media", Key="ali/1")["Body"].read() == b"x"
-    assert s3.list_objects_v2(Bucket="media", Prefix="ali/")["KeyCount"] == 1
+    for key in ("users/ali/1", "users/bob/1"):
+        owner.put_object(Bucket="media", Key=key, Body=b"x", **HERE)
+    s3 = client(gateway, create(gateway, buckets=["med*"], prefixes=["users/ali/"], allow=["read", "list"]))
+    assert s3.get_object(Bucket="media", Key="users/ali/1")["Body"].read() == b"x"
+    assert s3.list_objects_v2(Bucket="media", Prefix="users/ali/")["KeyCount"] == 1
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["media"]
     for call, named in [
-        (s3.get_object, {"Bucket": "media", "Key": "bob/1"}),
+        (s3.get_object, {"Bucket": "media", "Key": "users/bob/1"}),
         (s3.list_objects_v2, {"Bucket": "media"}),
-        (s3.put_object, {"Bucket": "media", "Key": "ali/2", "Body": b"x"}),
-        (s3.delete_object, {"Bucket": "media", "Key": "ali/1"}),
+        (s3.put_object, {"Bucket": "media", "Key": "users/ali/2", "Body": b"x"}),
+        (s3.delete_object, {"Bucket": "media", "Key": "users/ali/1"}),
         (s3.list_objects_v2, {"Bucket": "other"}),
         (s3.create_bucket, {"Bucket": "media-2"}),
     ]:
@@ -83,12 +85,12 @@ def test_a_narrower_session_may_less_and_never_more(gateway):
 
 
 def test_a_session_and_its_urls_end_with_the_token(gateway):
-    gateway.client().put_object(Bucket="media", Key="a", Body=b"x")
+    gateway.client().put_object(Bucket="media", Key="users/ayesha/a", Body=b"x", **HERE)
     s3 = client(gateway, create(gateway, seconds=3))
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "a"}, ExpiresIn=3600)
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "users/ayesha/a"}, ExpiresIn=3600)
     assert fetch(url)[0] == 200
     time.sleep(3.5)
-    assert code(s3.get_object, Bucket="media", Key="a") == ("ExpiredToken", 400)
+    assert code(s3.get_object, Bucket="media", Key="users/ayesha/a") == ("ExpiredToken", 400)
     status, body = fetch(url)
     assert status == 400 and "<Code>ExpiredToken</Code>" in body
 
@@ -119,18 +121,18 @@ def test_no_part_of_the_credentials_can_be_changed(gateway):
 
 def test_what_a_reload_takes_from_a_principal_its_sessions_lose_at_once(gateway):
     s3 = client(gateway, create(gateway))
-    s3.put_object(Bucket="media", Key="a", Body=b"x")
+    s3.put_object(Bucket="media", Key="users/ayesha/a", Body=b"x", **HERE)
     text = gateway.config_file.read_text()
     gateway.config_file.write_text(text.replace('allow = ["read", "write", "list"]', 'allow = ["read"]'))
     assert gateway.admin("POST", "/v1/config/reload")[0] == 200
-    assert s3.get_object(Bucket="media", Key="a")["Body"].read() == b"x"
-    assert code(s3.put_object, Bucket="media", Key="a", Body=b"x") == ("AccessDenied", 403)
+    assert s3.get_object(Bucket="media", Key="users/ayesha/a")["Body"].read() == b"x"
+    assert code(s3.put_object, Bucket="media", Key="users/ayesha/a", Body=b"x", **HERE) == ("AccessDenied", 403)
     gateway.config_file.write_text(text.replace('id = "tests"', 'id = "others"'))
     assert gateway.admin("POST", "/v1/config/reload")[0] == 200
-    assert code(s3.get_object, Bucket="media", Key="a") == ("InvalidAccessKeyId", 403)
+    assert code(s3.get_object, Bucket="media", Key="users/ayesha/a") == ("InvalidAccessKeyId", 403)
     gateway.config_file.write_text(text)
     assert gateway.admin("POST", "/v1/config/reload")[0] == 200
-    s3.get_object(Bucket="media", Key="a")
+    s3.get_object(Bucket="media", Key="users/ayesha/a")
 
 
 def test_only_operators_make_sessions_and_each_is_in_the_ledger(gateway):
@@ -141,7 +143,7 @@ def test_only_operators_make_sessions_and_each_is_in_the_ledger(gateway):
     for wrong in [{"seconds": 0}, {"seconds": 10**9}, {"allow": []}, {"allow": ["admin"]}, {"prefixes": ["x" * 5000]}]:
         assert gateway.admin("POST", "/v1/sessions", {**wanted, **wrong})[0] == 400, wrong
     session = create(gateway)
-    client(gateway, session).put_object(Bucket="media", Key="a", Body=b"x")
+    client(gateway, session).put_object(Bucket="media", Key="users/ayesha/a", Body=b"x", **HERE)
     entries = gateway.ledger()
     created = [entry for entry in entries if entry["kind"] == "session-created"]
     assert len(created) == 1 and created[0]["actor"] == {"token": {"role": "operator", "id": "operator-1"}}
@@ -161,7 +163,7 @@ def test_the_command_prints_what_clients_read(gateway):
     }
     s3 = client(gateway, session)
     s3.list_buckets()
-    assert code(s3.put_object, Bucket="media", Key="a", Body=b"x") == ("AccessDenied", 403)
+    assert code(s3.put_object, Bucket="media", Key="users/ayesha/a", Body=b"x", **HERE) == ("AccessDenied", 403)
     document = json.loads(gateway.cli("--json", "session", "create", "--principal", "tests").stdout)
     assert document["Version"] == 1 and set(document) == {
         "Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration",
