@@ -22,7 +22,7 @@ use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, Role};
 use crate::residency::{PrincipalFacts, Signals};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
 
 /// A running gateway's parts.
@@ -319,6 +319,10 @@ impl Gateway for AppGateway {
     }
 
     fn metrics(&self) -> String {
+        let (writes, reads) = self.objects.memory.used();
+        for (share, bytes) in [("writes", writes), ("reads", reads)] {
+            metrics::gauge!(metric::MEMORY, "share" => share).set(bytes as f64);
+        }
         self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
     }
 }

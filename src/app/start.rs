@@ -177,6 +177,8 @@ impl App {
             unsigned_payload: config.s3.unsigned_payload,
             new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
+            concurrent_requests: config.limits.concurrent_requests,
+            anonymous: config.limits.anonymous,
         });
         let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
         let admin = TowerToHyperService::new(router);
@@ -289,6 +291,7 @@ fn limits(name: &'static str, limits: &Limits) -> server::Limits {
         max_connections: limits.connections,
         max_head_bytes: limits.header_size,
         head_timeout: limits.header_timeout,
+        write_timeout: limits.body_timeout,
         drain_timeout: limits.drain,
         ..server::Limits::default()
     }

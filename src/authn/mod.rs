@@ -15,6 +15,7 @@ mod host;
 mod pattern;
 mod principal;
 mod query;
+mod quota;
 mod session;
 mod signing_key;
 mod token;
@@ -30,5 +31,6 @@ pub use principal::{
     Principal, Principals, Scope,
 };
 pub use query::QueryPairs;
+pub use quota::Quota;
 pub use session::{Narrowing, Session, SessionCredentials, SessionKey, SessionTooLong};
 pub use token::{InvalidToken, Role, Token, TokenHash, TokenIdentity, Tokens};

@@ -9,7 +9,7 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::BucketPattern, session::Narrowing, signing_key::SigningKeys};
+use super::{pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -31,6 +31,8 @@ pub struct Principal {
     pub country: Option<Country>,
     /// What is known of every subject it speaks for: the signal source `principal`.
     pub attributes: Attributes,
+    /// How much of the gateway it may use.
+    pub quota: Quota,
 }
 
 /// The account of a principal whose configuration names none.
@@ -54,6 +56,7 @@ impl Principal {
             allow: Permissions::ALL,
             country: None,
             attributes: Attributes::new(),
+            quota: Quota::default(),
         })
     }
 }
@@ -215,6 +218,13 @@ impl Authenticated {
         let access_key =
             principal.access_keys.first().cloned().unwrap_or_else(|| AccessKey::new("none", "none".to_owned().into()));
         Self::new(Arc::new(principal), Arc::new(access_key))
+    }
+
+    /// Nobody.
+    #[cfg(test)]
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub(crate) fn anonymous_for_test() -> Self {
+        Self::anonymous().unwrap()
     }
 
     /// Who asks; of an anonymous request somebody without a key, named [`ANONYMOUS`], of whom nothing is known.

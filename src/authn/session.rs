@@ -174,9 +174,13 @@ impl fmt::Debug for SessionKey {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use arc_swap::ArcSwap;
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::authn::{AuthnError, HostRules, Principal, Principals, S3Authenticator};
 
     fn session() -> Session {
         Session {
@@ -231,5 +235,51 @@ mod tests {
         long.narrowing.prefixes.truncate(1);
         let token = SessionKey::new([7; 32]).issue(&long).unwrap().token;
         assert!(token.len() < MOST_TOKEN / 2);
+    }
+
+    type InForce = Arc<ArcSwap<Principals>>;
+
+    fn sessions(principals: Vec<Principal>) -> (S3Authenticator, InForce, impl Fn(&str, i64) -> SessionCredentials) {
+        let principals = Arc::new(ArcSwap::from_pointee(Principals::new(principals).unwrap()));
+        let authenticator = S3Authenticator::new(Arc::clone(&principals), "khi".to_owned(), HostRules::default());
+        let issue = |principal: &str, end: i64| {
+            let (principal, not_after) = (PrincipalId::new(principal).unwrap(), Timestamp::from_seconds(end));
+            SessionKey::new([7; 32]).issue(&Session { principal, narrowing: Narrowing::NONE, not_after }).unwrap()
+        };
+        (authenticator.with_sessions(SessionKey::new([7; 32])), principals, issue)
+    }
+
+    #[test]
+    fn a_token_goes_with_its_own_access_key_and_with_a_principal_that_is_there() {
+        let pair = |id: &str| AccessKey::new(id, "hush".to_owned().into());
+        let principal = |id: &str, key| Principal::unrestricted(id, vec![pair(key)]).unwrap();
+        let (authenticator, in_force, issue) = sessions(vec![principal("feed", "AK"), principal("ads", "AK2")]);
+        let (one, two) = (issue("feed", 60), issue("feed", 60));
+        let find = |id: &str, token: Option<&str>| authenticator.find(id, token, b"19700101");
+
+        let (who, _) = find(&one.access_key.id, Some(&one.token)).unwrap();
+        assert_eq!((who.principal().id.as_str(), who.access_key_id()), ("feed", one.access_key.id.as_str()));
+        assert!(!who.has_ended(Timestamp::from_seconds(60)) && who.has_ended(Timestamp::from_millis(60_001)));
+        for (id, token) in [(&*one.access_key.id, &*two.token), ("AK", &one.token), (&one.access_key.id, ""), ("AK", "")] {
+            assert_eq!(find(id, Some(token)).unwrap_err(), AuthnError::InvalidToken, "{id}");
+        }
+        assert_eq!(find(&one.access_key.id, None).unwrap_err().code(), "InvalidAccessKeyId");
+
+        let only_ads = Principals::new([principal("ads", "AK2")]).unwrap();
+        in_force.store(Arc::new(only_ads));
+        assert_eq!(find(&one.access_key.id, Some(&one.token)).unwrap_err().code(), "InvalidAccessKeyId");
+    }
+
+    #[test]
+    fn each_session_signs_with_a_key_of_its_own() {
+        let (authenticator, _, issue) = sessions(vec![Principal::unrestricted("feed", Vec::new()).unwrap()]);
+        let tags: BTreeSet<Vec<u8>> = (0..20)
+            .map(|_| {
+                let session = issue("feed", 60);
+                let (_, key) = authenticator.find(&session.access_key.id, Some(&session.token), b"19700101").unwrap();
+                ring::hmac::sign(&key, b"x").as_ref().to_vec()
+            })
+            .collect();
+        assert_eq!(tags.len(), 20);
     }
 }

@@ -131,7 +131,7 @@ codes! {
     ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400 "The body does not match x-amz-content-sha256.",
 }
 
-/// Seconds that a client should wait after a 503.
+/// Seconds that a client should wait after a 503 that knows no better.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// An error as a client will see it.
@@ -168,7 +168,8 @@ impl S3Error {
         self
     }
 
-    fn header(mut self, name: HeaderName, value: &str) -> Self {
+    /// Adds a header to the answer.
+    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         self
     }
@@ -198,10 +199,10 @@ impl S3Error {
         if !bodiless {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
         headers.extend(self.headers);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        }
         response
     }
 

@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::tls::Tls;
+use super::{patience::Patient, tls::Tls};
 use crate::telemetry::metric;
 
 /// What a stranger may hold open.
@@ -46,6 +46,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// From the opening of a connection to the end of the TLS handshake.
     pub handshake_timeout: Duration,
+    /// How long a client may take nothing of an answer; then the connection is reset.
+    pub write_timeout: Duration,
     /// How long a connection is read on after its last answer, for clients that are still sending.
     pub linger_timeout: Duration,
     /// Connections read on at once, beside [`Limits::max_connections`]; more are closed without that.
@@ -65,6 +67,7 @@ impl Default for Limits {
             max_headers: 128,
             head_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(5),
             max_lingering: 256,
             drain_timeout: Duration::from_secs(30),
@@ -233,6 +236,7 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(listener, %error, "cannot set TCP_NODELAY");
     }
+    let stream = Patient::new(stream, context.limits.write_timeout);
     let Some(tls) = context.tls.take() else {
         return http1(stream, Peer { address, certificate: None, tls: false }, slot, context, service).await;
     };
