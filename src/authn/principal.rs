@@ -222,7 +222,6 @@ impl Authenticated {
 
     /// Nobody.
     #[cfg(test)]
-    #[expect(clippy::unwrap_used, reason = "for tests")]
     pub(crate) fn anonymous_for_test() -> Self {
         Self::anonymous().unwrap()
     }

@@ -4,6 +4,7 @@
 
 mod listener;
 mod patience;
+mod seats;
 mod tls;
 
 #[cfg(test)]

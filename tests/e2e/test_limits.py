@@ -229,3 +229,22 @@ def test_thousands_of_idle_connections_keep_nobody_out(make_gateway, full):
         for one in idle:
             one.close()
     eventually(lambda: metric(gateway, 'domicile_connections{listener="s3"}') < 50)
+
+
+def test_more_idle_connections_than_there_may_be_keep_nobody_out(make_gateway):
+    gateway = with_feed(make_gateway, "", general="connections = 64")
+    idle = []
+    try:
+        for _ in range(300):
+            one = socket.socket()
+            one.connect(("127.0.0.1", gateway.s3_port))
+            idle.append(one)
+            if len(idle) % 60 == 0:
+                # Those that came before become the ones to go.
+                time.sleep(0.3)
+        began = time.monotonic()
+        assert outcomes(lambda: gateway.client().list_objects_v2(Bucket="media"), 8, workers=4) == {"ok": 8}
+        assert time.monotonic() - began < 25
+    finally:
+        for one in idle:
+            one.close()
