@@ -7,8 +7,10 @@ import socket
 import time
 import urllib.parse
 
+import boto3
 import pytest
 from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from gateway import SECRET_KEY
@@ -118,9 +120,6 @@ def test_a_session_counts_on_its_principal(make_gateway):
     gateway = with_feed(make_gateway, "requests-per-second = 5")
     status, session = gateway.admin("POST", "/v1/sessions", {"principal": "feed", "seconds": 60})
     assert status == 200
-    import boto3
-    from botocore.config import Config
-
     client = boto3.client(
         "s3",
         endpoint_url=gateway.endpoint,
