@@ -32,6 +32,12 @@ pub mod metric {
     pub const REQUEST_SECONDS: &str = "domicile_s3_request_seconds";
     /// Counter. Labels: `code`.
     pub const REFUSALS: &str = "domicile_refusals_total";
+    /// Gauge.
+    pub const REQUESTS_UNDER_WAY: &str = "domicile_s3_requests_under_way";
+    /// Counter. Labels: `limit` (`gateway`, `concurrency`, `rate`).
+    pub const THROTTLED: &str = "domicile_s3_throttled_total";
+    /// Gauge. Labels: `share` (`writes`, `reads`).
+    pub const MEMORY: &str = "domicile_memory_bytes";
     /// Gauge. Labels: `site`, `country`.
     pub const SITE_UP: &str = "domicile_site_up";
     /// Counter. Labels: `site`, `operation` (`store`, `read`, `remove`, `list`), `result`.
@@ -45,12 +51,15 @@ pub mod metric {
     pub const LIFECYCLE_EXPIRED: &str = "domicile_lifecycle_expired_total";
 
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 10] = [
+    pub const ALL: [(&str, &str); 13] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
         (REQUEST_SECONDS, "Time until the head of an S3 answer"),
         (REFUSALS, "S3 requests refused by authentication, permission or policy"),
+        (REQUESTS_UNDER_WAY, "S3 requests whose answer has not been sent yet"),
+        (THROTTLED, "S3 requests answered with SlowDown because of a limit on requests"),
+        (MEMORY, "Bytes of limits.memory that requests hold"),
         (SITE_UP, "Whether a site is in service"),
         (SITE_OPERATIONS, "Operations at a site"),
         (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::views::{
-    AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SiteView, SubjectView,
-    SummaryView,
+    AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest,
+    SessionView, SiteView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -110,6 +110,14 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// Reads principals and tokens again from the configuration; the old ones stay when it is wrong.
     async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError>;
+
+    /// Makes temporary credentials, in the ledger before they are given out.
+    async fn create_session(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        session: SessionRequest,
+    ) -> Result<SessionView, GatewayError>;
 
     /// What is known of a subject.
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError>;

@@ -15,6 +15,7 @@ mod problem;
 mod query;
 mod router;
 mod routes;
+mod sessions;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -26,5 +27,5 @@ pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
-    Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
 };

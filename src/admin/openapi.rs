@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Access, ROUTES, Route};
+use super::{Access, ROUTES, Route, sessions::MOST_SECONDS};
 
 /// The whole document.
 pub(super) fn document() -> Value {
@@ -75,6 +75,7 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn request_body(route: &Route) -> Option<Value> {
     let (kind, schema) = match (route.method, route.path) {
         ("POST", "/v1/explain") => ("application/json", "Explain"),
+        ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
         _ => return None,
@@ -102,6 +103,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
+        (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
@@ -149,6 +151,16 @@ fn schemas() -> Value {
         },
         "Policies": object(&[
             ("revision", &string), ("source", &string), ("warnings", &json!({ "type": "array", "items": { "type": "object" } })),
+        ]),
+        "SessionBody": {
+            "type": "object", "required": ["principal", "seconds"], "additionalProperties": false,
+            "properties": {
+                "principal": string, "buckets": strings, "prefixes": strings, "allow": strings,
+                "seconds": { "type": "integer", "minimum": 1, "maximum": MOST_SECONDS },
+            },
+        },
+        "Session": object(&[
+            ("access_key_id", &string), ("secret_access_key", &string), ("session_token", &string), ("expires", &string),
         ]),
         "SubjectBody": object(&[("attributes", &words)]),
         "ImportLine": object(&[("id", &string), ("attributes", &words)]),

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, subjects};
+use super::{Gateway, Problem, access, handlers, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -31,6 +31,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/policies", get(handlers::policies))
         .route("/v1/policies/reload", post(handlers::reload_policies))
         .route("/v1/config/reload", post(handlers::reload_config))
+        .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
         .route("/v1/subjects:import", post(subjects::import))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))

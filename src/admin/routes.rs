@@ -36,7 +36,7 @@ pub struct Route {
 
 /// What tools send to routes that take no body.
 const NO_BODY: usize = 4 << 10;
-/// One JSON document: a subject, a write to explain.
+/// One JSON document: a subject, a write to explain, a session.
 const DOCUMENT: usize = 64 << 10;
 /// Lines of an import. More than that goes in several.
 const IMPORT: usize = 32 << 20;
@@ -87,6 +87,7 @@ pub const ROUTES: &[Route] = &[
         &[],
         "Read principals and tokens again; the old ones stay when the configuration is wrong",
     ),
+    taking(DOCUMENT, TIME, built("POST", "/v1/sessions", OPERATE, &[], "Make temporary S3 credentials of a principal")),
     built("GET", "/v1/subjects/{id}", READ_SUBJECTS, &[], "What is known of a subject"),
     taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
     built("DELETE", "/v1/subjects/{id}", POLICY, &[], "Forget what is known of a subject; its records stay"),

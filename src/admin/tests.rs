@@ -88,6 +88,10 @@ impl Gateway for Fake {
     async fn reload_config(&self, _: &RequestId, _: &TokenIdentity) -> Result<AccessView, GatewayError> {
         Ok(AccessView { principals: 1, access_keys: 2, tokens: 3 })
     }
+    async fn create_session(&self, _: &RequestId, _: &TokenIdentity, _: SessionRequest) -> Result<SessionView, GatewayError> {
+        let text = String::new;
+        Ok(SessionView { access_key_id: text(), secret_access_key: text(), session_token: text(), expires: text() })
+    }
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
         self.evaluate();
         let found = self.subjects.lock().get(subject).cloned();
@@ -177,6 +181,7 @@ fn concrete(route: &Route) -> String {
 fn body_of(route: &Route) -> &'static str {
     match (route.method, route.path) {
         ("POST", "/v1/explain") => r#"{"bucket":"media","key":"a"}"#,
+        ("POST", "/v1/sessions") => r#"{"principal":"feed","seconds":60}"#,
         ("PUT", _) => r#"{"attributes":{"residence":"pk"}}"#,
         _ => "",
     }

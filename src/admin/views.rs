@@ -138,6 +138,38 @@ pub struct AccessView {
     pub tokens: usize,
 }
 
+/// Temporary credentials that somebody asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRequest {
+    /// Whose rights.
+    pub principal: PrincipalId,
+    /// Only in these buckets, `*` for any run of characters; the principal's when absent.
+    #[serde(default)]
+    pub buckets: Option<Vec<String>>,
+    /// Only keys that begin with one of these; the principal's when absent.
+    #[serde(default)]
+    pub prefixes: Option<Vec<String>>,
+    /// Only these of `read`, `write`, `list`, `delete`; the principal's when absent.
+    #[serde(default)]
+    pub allow: Option<Vec<String>>,
+    /// For how long.
+    pub seconds: u64,
+}
+
+/// Temporary credentials. Not to be logged.
+#[derive(Clone, Serialize)]
+pub struct SessionView {
+    /// The key pair's public half.
+    pub access_key_id: String,
+    /// Its secret half.
+    pub secret_access_key: String,
+    /// Goes with every request, as `x-amz-security-token`.
+    pub session_token: String,
+    /// From when on they are refused.
+    pub expires: String,
+}
+
 /// What is known of a subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct SubjectView {

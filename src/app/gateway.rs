@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{access::Access, open, policies, queries};
 use crate::admin::{
     AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SiteView, SubjectView, SummaryView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView,
+    SummaryView,
 };
-use crate::audit::{Actor, Event, Kind};
-use crate::authn::{Principal, Principals, TokenIdentity};
+use crate::audit::{Actor, Asked, Event, Kind};
+use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
 use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally, Version};
@@ -20,7 +22,7 @@ use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, Role};
 use crate::residency::{PrincipalFacts, Signals};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
 
 /// A running gateway's parts.
@@ -29,6 +31,7 @@ pub(super) struct AppGateway {
     access: Arc<Access>,
     source: PolicySource,
     available: Available,
+    sessions: SessionKey,
     metrics: Option<Metrics>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
@@ -39,9 +42,10 @@ impl AppGateway {
         objects: Objects,
         access: Arc<Access>,
         (source, available): (PolicySource, Available),
+        sessions: SessionKey,
         metrics: Option<Metrics>,
     ) -> Self {
-        Self { objects, access, source, available, metrics, reloading: Arc::default() }
+        Self { objects, access, source, available, sessions, metrics, reloading: Arc::default() }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -188,6 +192,39 @@ impl Gateway for AppGateway {
         self.reload_access(actor(who), Some(request.clone())).await
     }
 
+    async fn create_session(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        session: SessionRequest,
+    ) -> Result<SessionView, GatewayError> {
+        let session = session.session(self.objects.clock.now())?;
+        if self.access.principals.load().get(&session.principal).is_none() {
+            return Err(GatewayError::NotFound("there is no such principal"));
+        }
+        let issued = self.sessions.issue(&session).map_err(|error| GatewayError::Invalid(error.to_string()))?;
+        let expires = session.not_after.to_rfc3339();
+        let asked = Asked {
+            route: "POST /v1/sessions",
+            principal: Some(self.objects.pseudonyms.principal(&session.principal)),
+            until: Some(expires.clone()),
+            ..Asked::default()
+        };
+        let event = Event {
+            request: Some(request.clone()),
+            query: Some(Box::new(asked)),
+            ..Event::new(Kind::SessionCreated, actor(who))
+        };
+        self.objects.record(event).await?;
+        tracing::info!(%request, actor = %who.id, principal = %session.principal, %expires, "session created");
+        Ok(SessionView {
+            access_key_id: issued.access_key.id,
+            secret_access_key: issued.access_key.secret.expose_secret().to_owned(),
+            session_token: issued.token,
+            expires,
+        })
+    }
+
     async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
         let row = self.objects.index.subject(subject)?;
         Ok(row.map(|row| SubjectView {
@@ -282,6 +319,10 @@ impl Gateway for AppGateway {
     }
 
     fn metrics(&self) -> String {
+        let (writes, reads) = self.objects.memory.used();
+        for (share, bytes) in [("writes", writes), ("reads", reads)] {
+            metrics::gauge!(metric::MEMORY, "share" => share).set(bytes as f64);
+        }
         self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
     }
 }

@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
-use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator};
+use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
@@ -161,13 +161,16 @@ impl App {
         });
         let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
-        let gateway =
-            Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), (config.policies.clone(), available), metrics));
+        let session_key = keyring.session_key();
+        let sessions = || SessionKey::new(*session_key.expose());
+        let source = (config.policies.clone(), available);
+        let gateway = Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
         let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
-            .with_form_version_2(config.s3.post_signature_v2);
+            .with_form_version_2(config.s3.post_signature_v2)
+            .with_sessions(sessions());
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
             authenticator: Arc::new(authenticator),
@@ -177,6 +180,8 @@ impl App {
             customer_keys_over_http: config.s3.customer_keys_over_http,
             new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
+            concurrent_requests: config.limits.concurrent_requests,
+            anonymous: config.limits.anonymous,
         });
         let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
         let admin = TowerToHyperService::new(router);
@@ -289,6 +294,7 @@ fn limits(name: &'static str, limits: &Limits) -> server::Limits {
         max_connections: limits.connections,
         max_head_bytes: limits.header_size,
         head_timeout: limits.header_timeout,
+        write_timeout: limits.body_timeout,
         drain_timeout: limits.drain,
         ..server::Limits::default()
     }

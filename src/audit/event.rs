@@ -58,7 +58,7 @@ pub struct Event {
     /// How many like it were not recorded one by one since the last ([`super::Throttle`]).
     #[serde(skip_serializing_if = "is_zero")]
     pub suppressed: u64,
-    /// What was asked, of [`Kind::AuditQuery`].
+    /// What was asked, of [`Kind::AuditQuery`] and [`Kind::SessionCreated`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<Box<Asked>>,
     /// Whether a change that the index refuses leaves an entry, too.
@@ -71,7 +71,7 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A question that the admin API was asked. Bucket, key, subject, version and countries that it names stand in the entry's own fields.
+/// A question that the admin API was asked, or what a session was made for. Bucket, key, subject, version and countries that it names stand in the entry's own fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Asked {
@@ -86,13 +86,13 @@ pub struct Asked {
     /// The instrument.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instrument: Option<Pseudonym>,
-    /// Who would write.
+    /// Who would write; whose session it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Pseudonym>,
     /// From this time on, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Before this time, RFC 3339.
+    /// Before this time, RFC 3339; the end of a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// From this ledger entry on.
@@ -140,6 +140,8 @@ pub enum Kind {
     /// A lifecycle rule let something go.
     Expired,
     AuditQuery,
+    /// Temporary credentials were made.
+    SessionCreated,
     AdminAction,
     Started,
     Stopped,

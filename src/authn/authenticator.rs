@@ -18,11 +18,16 @@ use super::{
     error::AuthnError,
     host::HostRules,
     principal::{Authenticated, Principals},
+    session::SessionKey,
+    signing_key::{self, Day},
 };
 use crate::types::Timestamp;
 
 /// How far a request's time may be from ours, either way, in milliseconds: 15 minutes.
 pub(super) const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
+
+/// The header with the token of a session. As every `x-amz-` header it must be signed, and be there once.
+const SECURITY_TOKEN: &str = "x-amz-security-token";
 
 /// Checks signatures for one region against the principals in force.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ pub struct S3Authenticator {
     region: String,
     hosts: HostRules,
     form_version_2: bool,
+    sessions: Option<SessionKey>,
 }
 
 /// A request whose signature is right, or that has none.
@@ -107,7 +113,7 @@ impl UnsignedPayload {
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
-        Self { principals, region, hosts, form_version_2: false }
+        Self { principals, region, hosts, form_version_2: false, sessions: None }
     }
 
     /// Whether forms may also be signed by Signature Version 2, whose HMAC is one of SHA-1.
@@ -118,6 +124,12 @@ impl S3Authenticator {
 
     pub(super) const fn takes_form_version_2(&self) -> bool {
         self.form_version_2
+    }
+
+    /// Takes temporary credentials that were issued under `key`.
+    #[must_use]
+    pub fn with_sessions(self, key: SessionKey) -> Self {
+        Self { sessions: Some(key), ..self }
     }
 
     /// The principals in force.
@@ -142,9 +154,7 @@ impl S3Authenticator {
         let Some(claim) = Claim::find(parts)? else { return unsigned(parts) };
         match claim {
             Claim::Header(claim) => {
-                if parts.headers.contains_key("x-amz-security-token") {
-                    return Err(AuthnError::InvalidToken);
-                }
+                let token = parts.headers.get(SECURITY_TOKEN).map(|token| token.to_str().unwrap_or_default());
                 let time = RequestTime::from_headers(&parts.headers)?;
                 self.check_scope(&claim.credential, &time, malformed)?;
                 if now.millis().abs_diff(time.at.millis()) > MAX_SKEW_MILLIS.unsigned_abs() {
@@ -161,12 +171,13 @@ impl S3Authenticator {
                         signed_headers: claim.signed_headers,
                         signature: claim.signature,
                         payload,
+                        token,
                     },
                     now,
                 )
             }
             Claim::Presigned(claim) => {
-                if parts.headers.contains_key("x-amz-security-token") {
+                if parts.headers.contains_key(SECURITY_TOKEN) {
                     return Err(AuthnError::InvalidToken);
                 }
                 let (credential, time, expires) = (claim.credential()?, claim.time()?, claim.expires()?);
@@ -188,6 +199,7 @@ impl S3Authenticator {
                         signed_headers: claim.signed_headers()?,
                         signature: claim.signature()?,
                         payload,
+                        token: claim.security_token(),
                         credential,
                     },
                     now,
@@ -226,11 +238,7 @@ impl S3Authenticator {
         signed.check_coverage()?;
         let kind = PayloadKind::parse(signed.payload, signed.mechanism)?;
 
-        let principals = self.principals.load();
-        let entry = principals
-            .entry(signed.credential.access_key_id)
-            .ok_or_else(|| AuthnError::InvalidAccessKeyId { access_key_id: access_key_id() })?;
-        let key = entry.signing_keys.get(&entry.access_key.secret, &signed.credential.day, &self.region);
+        let (authenticated, key) = self.find(signed.credential.access_key_id, signed.token, &signed.credential.day)?;
 
         let mut buffer = Vec::with_capacity(1024);
         let matches = signed.matches(&key, None, &mut buffer)
@@ -238,8 +246,12 @@ impl S3Authenticator {
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
         }
-        if entry.access_key.not_after.is_some_and(|end| now > end) {
-            return Err(AuthnError::ExpiredAccessKey { access_key_id: access_key_id() });
+        if authenticated.has_ended(now) {
+            let access_key_id = access_key_id();
+            return Err(match signed.token {
+                Some(_) => AuthnError::ExpiredToken { access_key_id },
+                None => AuthnError::ExpiredAccessKey { access_key_id },
+            });
         }
 
         let payload = match kind {
@@ -252,8 +264,30 @@ impl S3Authenticator {
                 Payload::SignedChunks { signer: ChunkSigner::new(key, scope, signed.signature), trailer }
             }
         };
-        let authenticated = Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key));
         Ok(Verified { authenticated, payload, mechanism: signed.mechanism, signed: Some(signed.time.at) })
+    }
+
+    /// Whose the access key is by the configuration in force and, with a session's token, by that; and the key that its requests of that
+    /// day are signed with. Nothing of it is proven until a signature was checked by that key.
+    pub(super) fn find(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+        day: &Day,
+    ) -> Result<(Authenticated, Arc<Key>), AuthnError> {
+        let principals = self.principals.load();
+        let unknown = || AuthnError::InvalidAccessKeyId { access_key_id: access_key_id.to_owned() };
+        let Some(token) = token else {
+            let entry = principals.entry(access_key_id).ok_or_else(unknown)?;
+            let key = entry.signing_keys.get(&entry.access_key.secret, day, &self.region);
+            return Ok((Authenticated::new(Arc::clone(&entry.principal), Arc::clone(&entry.access_key)), key));
+        };
+        let opened = self.sessions.as_ref().and_then(|sessions| sessions.open(token));
+        let (session, access_key) = opened.filter(|(_, own)| own.id == access_key_id).ok_or(AuthnError::InvalidToken)?;
+        let principal = principals.get(&session.principal).ok_or_else(unknown)?;
+        // Derived anew each time: as many sessions as there are would push each other out of a cache.
+        let key = Arc::new(signing_key::derive(&access_key.secret, day, &self.region));
+        Ok((Authenticated::by_session(Arc::clone(principal), access_key, session.narrowing), key))
     }
 }
 
@@ -267,6 +301,8 @@ struct Signed<'a> {
     signed_headers: &'a str,
     signature: Signature,
     payload: &'a str,
+    /// The session's, as sent.
+    token: Option<&'a str>,
 }
 
 impl Signed<'_> {

@@ -227,9 +227,6 @@ impl<'a> PresignedClaim<'a> {
         if required(&self.algorithm, "`X-Amz-Algorithm` is missing")? != ALGORITHM {
             return Err(AuthnError::UnsupportedMethod);
         }
-        if self.security_token.is_some() {
-            return Err(AuthnError::InvalidToken);
-        }
         Credential::parse(required(&self.credential, "`X-Amz-Credential` is missing")?).map_err(wrong_query)
     }
 
@@ -259,6 +256,10 @@ impl<'a> PresignedClaim<'a> {
 
     pub(super) fn content_sha256(&self) -> Option<&str> {
         self.content_sha256.as_deref()
+    }
+
+    pub(super) fn security_token(&self) -> Option<&str> {
+        self.security_token.as_deref()
     }
 }
 

@@ -99,8 +99,8 @@ pub enum AuthnError {
     /// A signing method that is not offered: Signature Version 2, SigV4A, basic credentials.
     #[error("this authentication method is not supported; use AWS4-HMAC-SHA256")]
     UnsupportedMethod,
-    /// A session token: access keys here have none.
-    #[error("the access key has no session token; remove `x-amz-security-token`")]
+    /// A session token that was not issued here, or for another access key, or where there can be none.
+    #[error("the session token is malformed or does not belong to the access key")]
     InvalidToken,
     /// A form lacks a field that its authentication needs.
     #[error("a form that is signed must contain a field `{field}`, before its file")]
@@ -127,6 +127,12 @@ pub enum AuthnError {
         access_key_id: String,
         /// What is not allowed.
         reason: String,
+    },
+    /// The session is over.
+    #[error("the session token has expired; get a new one")]
+    ExpiredToken {
+        /// The access key id as sent.
+        access_key_id: String,
     },
     /// Not exactly one `Host`.
     #[error("the request needs exactly one `host` header")]
@@ -163,6 +169,7 @@ impl AuthnError {
             Self::InvalidFormPolicy { .. } => "InvalidPolicyDocument",
             Self::UnsupportedMethod | Self::InvalidHost | Self::MissingContentSha256 => "InvalidRequest",
             Self::InvalidToken => "InvalidToken",
+            Self::ExpiredToken { .. } => "ExpiredToken",
         }
     }
 
@@ -178,6 +185,7 @@ impl AuthnError {
             | Self::InvalidFormCredential { .. }
             | Self::InvalidFormPolicy { .. }
             | Self::InvalidToken
+            | Self::ExpiredToken { .. }
             | Self::InvalidHost
             | Self::MissingContentSha256
             | Self::InvalidContentSha256 => 400,
@@ -190,6 +198,7 @@ impl AuthnError {
         match self {
             Self::InvalidAccessKeyId { access_key_id }
             | Self::ExpiredAccessKey { access_key_id }
+            | Self::ExpiredToken { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
             | Self::UnsignedPayload { access_key_id }
             | Self::FormPolicyViolated { access_key_id, .. }

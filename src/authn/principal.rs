@@ -7,8 +7,9 @@ use std::{
 };
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
-use super::{pattern::BucketPattern, signing_key::SigningKeys};
+use super::{pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -30,6 +31,8 @@ pub struct Principal {
     pub country: Option<Country>,
     /// What is known of every subject it speaks for: the signal source `principal`.
     pub attributes: Attributes,
+    /// How much of the gateway it may use.
+    pub quota: Quota,
 }
 
 /// The account of a principal whose configuration names none.
@@ -53,6 +56,7 @@ impl Principal {
             allow: Permissions::ALL,
             country: None,
             attributes: Attributes::new(),
+            quota: Quota::default(),
         })
     }
 }
@@ -76,7 +80,7 @@ impl AccessKey {
 }
 
 /// What a principal may do in its buckets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Permissions {
     /// Read objects and what describes them.
     pub read: bool,
@@ -173,13 +177,19 @@ impl FromStr for Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
     /// None of its patterns covers the bucket.
-    #[error("the principal may not use this bucket; its `buckets` in the configuration say which it may")]
+    #[error(
+        "the principal may not use this bucket; its `buckets` in the configuration, or those of its session, say which it may"
+    )]
     Bucket,
     /// None of its prefixes covers the keys.
-    #[error("the principal may not use these keys; its `prefixes` in the configuration say which it may")]
+    #[error(
+        "the principal may not use these keys; its `prefixes` in the configuration, or those of its session, say which it may"
+    )]
     Keys,
     /// Its `allow` does not name the action.
-    #[error("the principal may not {0}; its `allow` in the configuration says what it may, and to share takes all of it")]
+    #[error(
+        "the principal may not {0}; its `allow` in the configuration, or that of its session, says what it may, and to share takes all of it"
+    )]
     Action(&'static str),
 }
 
@@ -198,12 +208,18 @@ pub enum Scope<'a> {
 pub struct Authenticated {
     principal: Arc<Principal>,
     access_key: Arc<AccessKey>,
+    narrowing: Option<Arc<Narrowing>>,
     anonymous: bool,
 }
 
 impl Authenticated {
-    pub(super) fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
-        Self { principal, access_key, anonymous: false }
+    pub(super) const fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
+        Self { principal, access_key, narrowing: None, anonymous: false }
+    }
+
+    /// By a session's key pair.
+    pub(super) fn by_session(principal: Arc<Principal>, access_key: AccessKey, narrowing: Narrowing) -> Self {
+        Self { narrowing: Some(Arc::new(narrowing)), ..Self::new(principal, Arc::new(access_key)) }
     }
 
     /// Nobody: bounded by nothing in the configuration, allowed only what a bucket's policy or an ACL allows to everybody.
@@ -214,7 +230,7 @@ impl Authenticated {
         });
         static NO_KEY: LazyLock<Arc<AccessKey>> = LazyLock::new(|| Arc::new(AccessKey::new("", String::new().into())));
         let principal = LazyLock::force(&NOBODY).clone()?;
-        Ok(Self { principal, access_key: Arc::clone(&NO_KEY), anonymous: true })
+        Ok(Self { anonymous: true, ..Self::new(principal, Arc::clone(&NO_KEY)) })
     }
 
     /// A proof without a signature, by the first of the principal's keys if it has one.
@@ -223,6 +239,12 @@ impl Authenticated {
         let access_key =
             principal.access_keys.first().cloned().unwrap_or_else(|| AccessKey::new("none", "none".to_owned().into()));
         Self::new(Arc::new(principal), Arc::new(access_key))
+    }
+
+    /// Nobody.
+    #[cfg(test)]
+    pub(crate) fn anonymous_for_test() -> Self {
+        Self::anonymous().unwrap()
     }
 
     /// Who asks; of an anonymous request somebody without a key, named [`ANONYMOUS`], of whom nothing is known.
@@ -240,26 +262,36 @@ impl Authenticated {
         &self.access_key.id
     }
 
+    /// Whether the time of the access key, or of the session, is over.
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        self.access_key.not_after.is_some_and(|end| now > end)
+    }
+
     /// Whether who asks may name `bucket`, existing or not.
     pub fn may_name(&self, bucket: &BucketName) -> bool {
-        self.principal.buckets.iter().any(|pattern| pattern.matches(bucket))
+        let narrowed = self.narrowing.as_ref().is_none_or(|narrowing| narrowing.covers(bucket));
+        narrowed && self.principal.buckets.iter().any(|pattern| pattern.matches(bucket))
     }
 
     /// Whether the configuration lets who asks do `action` to `scope` of `bucket`, existing or not. A principal with prefixes may
-    /// look at a bucket as a whole, but not change it.
+    /// look at a bucket as a whole, but not change it. What a session's principal may not, the session may not.
     pub fn permits(&self, action: Action, bucket: &BucketName, scope: Scope<'_>) -> Result<(), Forbidden> {
         if !self.may_name(bucket) {
             return Err(Forbidden::Bucket);
         }
-        let prefixes = &self.principal.prefixes;
-        let covered = match scope {
-            Scope::Bucket => matches!(action, Action::Read | Action::List),
-            Scope::Keys(keys) => prefixes.iter().any(|prefix| keys.starts_with(prefix.as_str())),
+        let narrowing = self.narrowing.as_deref();
+        let covered = |prefixes: &[String]| {
+            prefixes.is_empty()
+                || match scope {
+                    Scope::Bucket => matches!(action, Action::Read | Action::List),
+                    Scope::Keys(keys) => prefixes.iter().any(|prefix| keys.starts_with(prefix.as_str())),
+                }
         };
-        if !prefixes.is_empty() && !covered {
+        if !covered(&self.principal.prefixes) || narrowing.is_some_and(|narrowing| !covered(&narrowing.prefixes)) {
             return Err(Forbidden::Keys);
         }
-        if !self.principal.allow.include(action) {
+        let allowed = narrowing.is_none_or(|narrowing| narrowing.allow.include(action));
+        if !allowed || !self.principal.allow.include(action) {
             return Err(Forbidden::Action(action.as_str()));
         }
         Ok(())
@@ -271,6 +303,7 @@ impl Authenticated {
 #[derive(Debug, Default)]
 pub struct Principals {
     principals: Vec<Arc<Principal>>,
+    by_id: HashMap<PrincipalId, Arc<Principal>>,
     by_access_key: HashMap<String, Entry>,
     emails: HashMap<String, AccountId>,
 }
@@ -308,7 +341,13 @@ impl Principals {
                 by_access_key.insert(id, entry);
             }
         }
-        Ok(Self { principals, by_access_key, emails: HashMap::new() })
+        let by_id = principals.iter().map(|principal| (principal.id.clone(), Arc::clone(principal))).collect();
+        Ok(Self { principals, by_id, by_access_key, emails: HashMap::new() })
+    }
+
+    /// The principal of that name.
+    pub fn get(&self, id: &PrincipalId) -> Option<&Arc<Principal>> {
+        self.by_id.get(id)
     }
 
     pub(super) fn entry(&self, access_key_id: &str) -> Option<&Entry> {
@@ -343,6 +382,8 @@ impl Principals {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn principal(id: &str, access_key_id: &str) -> Principal {
@@ -404,5 +445,43 @@ mod tests {
     #[test]
     fn debug_does_not_show_the_secret() {
         assert!(!format!("{:?}", Principals::new([principal("a", "AK")]).unwrap()).contains("hush"));
+    }
+
+    fn permissions() -> impl Strategy<Value = Permissions> {
+        any::<(bool, bool, bool, bool)>().prop_map(|(read, write, list, delete)| Permissions { read, write, list, delete })
+    }
+
+    fn patterns(least: usize) -> impl Strategy<Value = Vec<BucketPattern>> {
+        proptest::collection::vec("[ab]{1,2}x\\*|\\*b|abc|\\*".prop_map(|text| text.parse().unwrap()), least..3)
+    }
+
+    fn prefixes() -> impl Strategy<Value = Vec<String>> {
+        proptest::collection::vec("[ab]{0,2}/?", 0..3)
+    }
+
+    proptest! {
+        /// A session may do what both its principal and its narrowing allow: never more than the principal may by itself.
+        #[test]
+        fn a_session_is_never_wider_than_its_principal(
+            (buckets, key_prefixes, allow) in (patterns(0), prefixes(), permissions()),
+            (narrow_buckets, narrow_prefixes, narrow_allow) in (patterns(0), prefixes(), permissions()),
+            bucket in "abc|abx|bb1|bbx", keys in "[ab/]{0,3}", whole in any::<bool>(), action in 0..4usize,
+        ) {
+            let action = [Action::Read, Action::Write, Action::List, Action::Delete][action];
+            let bucket = BucketName::new(&bucket).unwrap();
+            let scope = if whole { Scope::Bucket } else { Scope::Keys(&keys) };
+            let bounded = Principal { buckets, prefixes: key_prefixes, allow, ..principal("feed", "AK") };
+            let everything = Principal::unrestricted("feed", Vec::new()).unwrap();
+            let narrowing = Narrowing { buckets: narrow_buckets, prefixes: narrow_prefixes, allow: narrow_allow };
+            let session = |of: &Principal, narrowing: &Narrowing| {
+                Authenticated::by_session(Arc::new(of.clone()), AccessKey::new("S", String::new().into()), narrowing.clone())
+            };
+            let permits = |who: &Authenticated| who.permits(action, &bucket, scope).is_ok();
+            let lent = session(&bounded, &narrowing);
+            let own = Authenticated::for_test(bounded.clone());
+            prop_assert_eq!(permits(&lent), permits(&own) && permits(&session(&everything, &narrowing)));
+            prop_assert!(!lent.may_name(&bucket) || own.may_name(&bucket));
+            prop_assert_eq!(permits(&session(&bounded, &Narrowing::NONE)), permits(&own));
+        }
     }
 }

@@ -54,6 +54,9 @@ pub enum Command {
     /// List and rotate country keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make temporary S3 credentials.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Verify, prove and export the tamper-evident log.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -234,6 +237,36 @@ pub enum KeysCommand {
     List(RemoteArgs),
     /// Begin a new version of a country's key.
     Rotate(RemoteArgs),
+}
+
+/// `session …`
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// Lend a principal's rights, or a part of them, for a time. With --json, as the `credential_process` of AWS SDKs prints it.
+    Create(SessionArgs),
+}
+
+/// `session create`
+#[derive(Debug, Clone, Args)]
+pub struct SessionArgs {
+    /// The principal.
+    #[arg(long)]
+    pub principal: String,
+    /// For how long, such as `15m` or `1h`; 36 hours at the most.
+    #[arg(long = "for", value_name = "SPAN", default_value = "1h")]
+    pub life: crate::config::Span,
+    /// Only in this bucket; `*` stands for any run of characters. Can be given several times, as the next two.
+    #[arg(long = "bucket", value_name = "PATTERN")]
+    pub buckets: Vec<String>,
+    /// Only keys that begin with this.
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    pub prefixes: Vec<String>,
+    /// Only this: `read`, `write`, `list` or `delete`.
+    #[arg(long, value_delimiter = ',')]
+    pub allow: Vec<String>,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// `ledger …`

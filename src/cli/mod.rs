@@ -10,6 +10,7 @@ mod locate;
 mod output;
 mod policy;
 mod serve;
+mod session;
 mod site;
 mod subject;
 mod table;
@@ -25,7 +26,7 @@ pub use args::{Cli, Command, RemoteArgs};
 pub use output::{Failure, Output};
 pub use table::Table;
 
-use args::{IndexCommand, KeysCommand, LedgerCommand, PolicyCommand, SiteCommand, SubjectCommand};
+use args::{IndexCommand, KeysCommand, LedgerCommand, PolicyCommand, SessionCommand, SiteCommand, SubjectCommand};
 
 /// Reads the command line, does what it says and tells how it ended.
 pub fn main() -> ExitCode {
@@ -68,6 +69,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Site(SiteCommand::Init(_)) => Err(Failure::NotBuilt("site init")),
         Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
         Command::Keys(KeysCommand::Rotate(_)) => Err(Failure::NotBuilt("keys rotate")),
+        Command::Session(SessionCommand::Create(args)) => session::create(args, out),
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),

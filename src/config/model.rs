@@ -1,10 +1,10 @@
 //! What a checked configuration says.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::authn::{DuplicateAccessKey, Principal, Principals, Token, UnsignedPayload};
+use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
 use crate::telemetry::LogFormat;
@@ -102,6 +102,10 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Open connections a listener.
     pub connections: usize,
+    /// S3 requests under way at a time, of all callers.
+    pub concurrent_requests: NonZeroU32,
+    /// Of those who do not sign, together.
+    pub anonymous: Quota,
     /// How long a shutdown waits for requests under way.
     pub drain: Duration,
 }

@@ -5,6 +5,7 @@ mod principals;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use super::{
     S3Backend, Site, Size, Span,
     check::{self, Places},
 };
-use crate::authn::UnsignedPayload;
+use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
@@ -61,6 +62,13 @@ impl Config {
     }
 }
 
+impl Limits {
+    /// S3 requests under way at a time when nothing else is said.
+    pub const CONCURRENT_REQUESTS: NonZeroU32 = NonZeroU32::new(2048).unwrap();
+    /// How many of them may be of nobody when nothing else is said.
+    pub const ANONYMOUS_REQUESTS: NonZeroU32 = NonZeroU32::new(256).unwrap();
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -69,6 +77,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(60),
             connections: 4096,
+            concurrent_requests: Self::CONCURRENT_REQUESTS,
+            anonymous: Quota { concurrent_requests: Some(Self::ANONYMOUS_REQUESTS), ..Quota::default() },
             drain: Duration::from_secs(30),
         }
     }
@@ -314,6 +324,11 @@ fn limits(table: &Table<'_>) -> Limits {
         header_timeout: span(table, "header-timeout").unwrap_or(default.header_timeout),
         body_timeout: span(table, "body-timeout").unwrap_or(default.body_timeout),
         connections: table.optional("connections").and_then(at_least_one).unwrap_or(default.connections),
+        concurrent_requests: positive(table, "concurrent-requests").unwrap_or(default.concurrent_requests),
+        anonymous: Quota {
+            requests_per_second: positive(table, "anonymous-requests-per-second").or(default.anonymous.requests_per_second),
+            concurrent_requests: positive(table, "anonymous-concurrent-requests").or(default.anonymous.concurrent_requests),
+        },
         drain: span(table, "drain").unwrap_or(default.drain),
     }
 }
@@ -413,6 +428,15 @@ fn at_least_one(item: Item<'_>) -> Option<usize> {
             None
         }
     }
+}
+
+fn positive(table: &Table<'_>, key: &str) -> Option<NonZeroU32> {
+    let item = table.optional(key)?;
+    let number = u32::try_from(item.u64()?).ok().and_then(NonZeroU32::new);
+    if number.is_none() {
+        item.error(format!("`{key}` must be 1 to {}", u32::MAX), None);
+    }
+    number
 }
 
 fn non_empty<'d>(item: Item<'d>) -> Option<&'d str> {

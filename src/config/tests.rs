@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, io, num::NonZeroU32, path::Path};
 
 use super::*;
 use crate::diagnostics::Diagnostic;
@@ -143,6 +143,24 @@ fn what_is_said_of_the_outside_of_s3_is_read() {
         "post-signature-v2 = 1",
     ] {
         assert!(with(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn limits_on_requests_are_whole_numbers_from_one_on() {
+    const OWN: &str = "requests-per-second = 500";
+    const GENERAL: &str = "\nconcurrent-requests = 2048";
+    assert!(GOOD.contains(OWN) && GOOD.contains(GENERAL));
+    let with = |general: &str, own: &str| read(&GOOD.replace(OWN, own).replace(GENERAL, &format!("\n{general}")));
+    let config = with("concurrent-requests = 7\nanonymous-requests-per-second = 5", "requests-per-second = 3").unwrap();
+    assert_eq!(config.limits.concurrent_requests.get(), 7);
+    assert_eq!(config.limits.anonymous.requests_per_second.map(NonZeroU32::get), Some(5));
+    assert_eq!(config.limits.anonymous.concurrent_requests, Some(Limits::ANONYMOUS_REQUESTS));
+    let quota = config.principals[0].quota;
+    assert_eq!((quota.requests_per_second.map(NonZeroU32::get), quota.concurrent_requests), (Some(3), NonZeroU32::new(200)));
+    for wrong in ["0", "-1", "1.5", "\"5\"", "4294967296"] {
+        assert!(with(&format!("concurrent-requests = {wrong}"), "").is_err(), "{wrong}");
+        assert!(with("", &format!("requests-per-second = {wrong}")).is_err(), "{wrong}");
     }
 }
 

@@ -104,6 +104,11 @@ impl MemoryBudget {
         Ok(ReadLease { _permit: self.short.wait(bytes).await? })
     }
 
+    /// Bytes that are held for writes, and for reads.
+    pub fn used(&self) -> (u64, u64) {
+        (self.open.used() + self.reserve.used(), self.streams.used() + self.short.used())
+    }
+
     /// Bytes that no request holds.
     pub fn free(&self) -> u64 {
         self.open.free() + self.reserve.free() + self.streams.free() + self.short.free()
@@ -140,6 +145,10 @@ impl Pool {
 
     fn now(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).try_acquire_many_owned(self.units(bytes)).ok()
+    }
+
+    fn used(&self) -> u64 {
+        (self.total * UNIT).saturating_sub(self.free())
     }
 
     fn free(&self) -> u64 {

@@ -72,6 +72,7 @@ codes! {
     ConditionalRequestConflict "ConditionalRequestConflict" 409 "A conflicting conditional write to this key is under way; try again.",
     EntityTooLarge "EntityTooLarge" 400 "The upload is larger than one request may carry.",
     EntityTooSmall "EntityTooSmall" 400 "A part other than the last is smaller than 5 MiB.",
+    ExpiredToken "ExpiredToken" 400 "The session token has expired.",
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
     IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning configuration is not valid.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
@@ -93,7 +94,7 @@ codes! {
     InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period must be a positive number of days or years.",
     InvalidStorageClass "InvalidStorageClass" 400 "The only storage class is STANDARD; residency decides where data lives.",
     InvalidTag "InvalidTag" 400 "A tag is not valid.",
-    InvalidToken "InvalidToken" 400 "Access keys have no session token here.",
+    InvalidToken "InvalidToken" 400 "The session token is malformed or does not belong to the access key.",
     InvalidUri "InvalidURI" 400 "The URI cannot be read.",
     KeyTooLongError "KeyTooLongError" 400 "A key has at most 1024 bytes of UTF-8.",
     MalformedAcl "MalformedACLError" 400 "The ACL is not well-formed or not what this operation expects.",
@@ -136,7 +137,7 @@ codes! {
     ContentSha256Mismatch "XAmzContentSHA256Mismatch" 400 "The body does not match x-amz-content-sha256.",
 }
 
-/// Seconds that a client should wait after a 503.
+/// Seconds that a client should wait after a 503 that knows no better.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// An error as a client will see it.
@@ -173,7 +174,8 @@ impl S3Error {
         self
     }
 
-    fn header(mut self, name: HeaderName, value: &str) -> Self {
+    /// Adds a header to the answer.
+    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         self
     }
@@ -203,10 +205,10 @@ impl S3Error {
         if !bodiless {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
         headers.extend(self.headers);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+        }
         response
     }
 
@@ -466,7 +468,14 @@ mod tests {
 
     #[test]
     fn every_residency_refusal_and_authentication_error_is_in_the_table() {
-        for code in ["ResidencyUnknown", "ResidencyConflict", "ResidencyUnavailable", "InvalidToken", "RequestTimeTooSkewed"] {
+        for code in [
+            "ResidencyUnknown",
+            "ResidencyConflict",
+            "ResidencyUnavailable",
+            "InvalidToken",
+            "ExpiredToken",
+            "RequestTimeTooSkewed",
+        ] {
             assert!(Code::from_text(code).is_some(), "{code}");
         }
     }

@@ -4,6 +4,7 @@
 //! nothing here touches a site.
 
 mod address;
+mod admission;
 mod body;
 pub mod chunked;
 mod conditions;

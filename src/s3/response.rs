@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
+use super::admission::Place;
 use super::xml::XmlWriter;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ETag};
@@ -15,7 +16,11 @@ use crate::objects::{CustomerKeys, ReadBody, ReadError, Residence};
 use crate::types::RequestId;
 
 /// A response's body: nothing, a document, or an object as it is read.
-pub struct ResponseBody(Content);
+pub struct ResponseBody {
+    content: Content,
+    /// The request is under way for as long as its answer is there.
+    _place: Option<Place>,
+}
 
 enum Content {
     Full(Bytes),
@@ -39,22 +44,31 @@ pub enum ResponseError {
 
 impl ResponseBody {
     pub(super) const fn empty() -> Self {
-        Self(Content::Full(Bytes::new()))
+        Self::new(Content::Full(Bytes::new()))
     }
 
     pub(super) const fn full(bytes: Bytes) -> Self {
-        Self(Content::Full(bytes))
+        Self::new(Content::Full(bytes))
     }
 
     /// A body of exactly `length` bytes.
     pub(super) const fn stream(body: ReadBody, length: u64, id: RequestId) -> Self {
-        Self(Content::Stream { body, remaining: length, id })
+        Self::new(Content::Stream { body, remaining: length, id })
+    }
+
+    const fn new(content: Content) -> Self {
+        Self { content, _place: None }
+    }
+
+    /// The same, keeping its request's place until it has been sent or dropped.
+    pub(super) fn holding(self, place: Place) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// The bytes of a body that is no stream.
     #[cfg(test)]
     pub(super) fn into_full(self) -> Bytes {
-        match self.0 {
+        match self.content {
             Content::Full(bytes) => bytes,
             Content::Stream { .. } => panic!("a stream"),
         }
@@ -66,7 +80,7 @@ impl Body for ResponseBody {
     type Error = ResponseError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResponseError>>> {
-        let (body, remaining, id) = match &mut self.0 {
+        let (body, remaining, id) = match &mut self.content {
             Content::Full(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Full(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Stream { remaining: 0, .. } => return Poll::Ready(None),
@@ -88,14 +102,14 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
             Content::Stream { remaining, .. } => *remaining == 0,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
+        SizeHint::with_exact(match &self.content {
             Content::Full(bytes) => bytes.len() as u64,
             Content::Stream { remaining, .. } => *remaining,
         })

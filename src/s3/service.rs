@@ -1,5 +1,6 @@
 //! One request from its head to its answer.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::address::Address;
+use super::admission::{Admission, Place};
 use super::body::{RequestBody, SharedBody};
 use super::cors;
 use super::errors::{Code, S3Error};
@@ -19,7 +21,7 @@ use super::query::Query;
 use super::response::{ResponseBody, set};
 use super::router;
 use super::target::Target;
-use crate::authn::{Mechanism, S3Authenticator, UnsignedPayload, Verified};
+use crate::authn::{Mechanism, Quota, S3Authenticator, UnsignedPayload, Verified};
 use crate::bucket::BucketSettings;
 use crate::clock::Clock;
 use crate::digest;
@@ -45,24 +47,44 @@ pub struct S3Parts {
     pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
     pub body_patience: Duration,
+    /// Requests under way at a time, of all callers.
+    pub concurrent_requests: NonZeroU32,
+    /// Limits of those who do not sign, together.
+    pub anonymous: Quota,
 }
 
 /// The S3 endpoint. A clone is another handle on the same one.
 #[derive(Clone)]
-pub struct S3Service(Arc<S3Parts>);
+pub struct S3Service(Arc<Shared>);
+
+struct Shared {
+    parts: S3Parts,
+    admission: Admission,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = S3Parts;
+
+    fn deref(&self) -> &S3Parts {
+        &self.parts
+    }
+}
 
 /// What is known of a request by the time it is logged.
 #[derive(Default)]
 struct Seen {
     operation: Option<Operation>,
     bucket: Option<BucketName>,
+    /// Whether a limit on requests refused it: then no log line is its own.
+    throttled: bool,
 }
 
 impl S3Service {
     /// Puts the parts together.
     pub fn new(parts: S3Parts) -> Self {
         register();
-        Self(Arc::new(parts))
+        let admission = Admission::new(parts.concurrent_requests, parts.anonymous);
+        Self(Arc::new(Shared { parts, admission }))
     }
 
     /// Answers one request of `client`. Never fails: what goes wrong is an answer too.
@@ -79,7 +101,16 @@ impl S3Service {
         let (mut parts, body) = request.into_parts();
         let body = SharedBody::new(body);
         let mut seen = Seen::default();
-        let outcome = self.answer(&id, &mut parts, client, body.clone(), &mut seen).await;
+        let place = self.0.admission.enter();
+        // The gateway has no time for the body of a request that it has no time for.
+        let leave_body = place.is_err() || expects_continue(&parts);
+        let (outcome, place) = match place {
+            Ok(mut place) => (self.answer(&id, &mut parts, client, body.clone(), &mut place, &mut seen).await, Some(place)),
+            Err(limit) => {
+                seen.throttled = true;
+                (Err(limit.into()), None)
+            }
+        };
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -91,11 +122,14 @@ impl S3Service {
         set(headers, "x-amz-id-2", id.as_str());
         headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
         cors::let_read(&self.0.objects, &parts, self.0.authenticator.hosts(), &mut response);
-        if !body.settle(expects_continue(&parts)).await {
+        if !body.settle(leave_body).await {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         report(&id, &seen, &response, code, started.elapsed());
-        response
+        match place {
+            Some(place) => response.map(|body| body.holding(place)),
+            None => response,
+        }
     }
 
     async fn answer(
@@ -104,6 +138,7 @@ impl S3Service {
         parts: &mut Parts,
         client: Client,
         body: SharedBody,
+        place: &mut Place,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         if parts.method == Method::OPTIONS {
@@ -111,6 +146,7 @@ impl S3Service {
         }
         let now = self.0.clock.now();
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
+        self.0.admission.admit(place, &authenticated).inspect_err(|_| seen.throttled = true)?;
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
             add_hoisted(&Query::of_request(uri.query())?, headers)?;
@@ -217,7 +253,7 @@ fn register() {
     }
 }
 
-/// One log event and two metrics for each request. A key or a subject is in neither.
+/// One log event and two metrics for each request; throttled ones are logged by [`Admission`], not one by one. A key or a subject is in neither.
 fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: Option<Code>, took: Duration) {
     let operation = seen.operation.map_or("-", Operation::name);
     let class = match response.status().as_u16() {
@@ -228,6 +264,9 @@ fn report(id: &RequestId, seen: &Seen, response: &Response<ResponseBody>, code: 
     };
     metrics::counter!(metric::REQUESTS, "operation" => operation, "status" => class).increment(1);
     metrics::histogram!(metric::REQUEST_SECONDS, "operation" => operation, "status" => class).record(took.as_secs_f64());
+    if seen.throttled {
+        return;
+    }
     tracing::info!(
         request = %id,
         operation,

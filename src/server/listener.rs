@@ -16,27 +16,36 @@ use std::{
 
 use http::{Request, Response, header::CONNECTION};
 use http_body::Body;
+use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::tls::Tls;
+use super::{
+    patience::Patient,
+    seats::{Busy, Seat, Seats},
+    tls::Tls,
+};
 use crate::telemetry::metric;
+
+/// What a connection that has to leave may still take for the head of a request.
+const UNFINISHED_HEAD: Duration = Duration::from_millis(100);
 
 /// What a stranger may hold open.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// The listener's name in logs and metrics: `s3`, `admin`.
     pub name: &'static str,
-    /// Connections at once; more wait in the kernel's backlog.
+    /// Connections at once. For one more, the one that has been idle for longest is closed; when none is, it waits, and others behind
+    /// it in the kernel's backlog.
     pub max_connections: usize,
     /// Bytes of a request's head; more is answered with 431.
     pub max_head_bytes: usize,
@@ -46,6 +55,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// From the opening of a connection to the end of the TLS handshake.
     pub handshake_timeout: Duration,
+    /// How long a client may take nothing of an answer; then the connection is reset.
+    pub write_timeout: Duration,
     /// How long a connection is read on after its last answer, for clients that are still sending.
     pub linger_timeout: Duration,
     /// Connections read on at once, beside [`Limits::max_connections`]; more are closed without that.
@@ -65,6 +76,7 @@ impl Default for Limits {
             max_headers: 128,
             head_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(5),
             max_lingering: 256,
             drain_timeout: Duration::from_secs(30),
@@ -117,7 +129,7 @@ where
 {
     let mut shutdown = pin!(shutdown);
     register(limits.name);
-    let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let seats = Seats::new(limits.max_connections);
     let (drain, draining) = watch::channel(false);
     let lingering = Arc::new(Semaphore::new(limits.max_lingering.min(Semaphore::MAX_PERMITS)));
     let context = Context { tls: tls.clone(), limits: limits.clone(), draining, lingering };
@@ -134,11 +146,11 @@ where
                 report_panic(ended, limits.name);
                 continue;
             }
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &seats) => accepted,
         };
         match accepted {
-            Ok((stream, address, slot)) => {
-                connections.spawn(connection(stream, address, slot, context.clone(), service.clone()));
+            Ok((stream, address, seat)) => {
+                connections.spawn(connection(stream, address, seat, context.clone(), service.clone()));
             }
             Err(error) => {
                 count_error(limits.name, "accept");
@@ -165,12 +177,10 @@ where
     Drained { cut_off }
 }
 
-/// Takes a slot first, so that a connection that cannot be served stays in the backlog.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, Slot)> {
-    // The semaphore is never closed; without a slot the connection would merely not be counted.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
+/// Takes a seat only for a connection that is there, so that nobody has to leave for none.
+async fn accept(listener: &TcpListener, seats: &Seats) -> io::Result<(TcpStream, SocketAddr, Seat)> {
     let (stream, address) = listener.accept().await?;
-    Ok((stream, address, slot))
+    Ok((stream, address, seats.take().await))
 }
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>, listener: &'static str) {
@@ -200,9 +210,6 @@ struct Context {
     lingering: Arc<Semaphore>,
 }
 
-/// A place among [`Limits::max_connections`].
-type Slot = Option<OwnedSemaphorePermit>;
-
 /// Counts a connection for as long as it lives.
 struct Open(metrics::Gauge);
 
@@ -220,7 +227,7 @@ impl Drop for Open {
     }
 }
 
-async fn connection<S, F, B>(stream: TcpStream, address: SocketAddr, slot: Slot, mut context: Context, service: S)
+async fn connection<S, F, B>(stream: TcpStream, address: SocketAddr, seat: Seat, mut context: Context, service: S)
 where
     S: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -233,11 +240,19 @@ where
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(listener, %error, "cannot set TCP_NODELAY");
     }
+    let stream = Patient::new(stream, context.limits.write_timeout);
     let Some(tls) = context.tls.take() else {
-        return http1(stream, Peer { address, certificate: None, tls: None }, slot, context, service).await;
+        return http1(stream, Peer { address, certificate: None, tls: None }, seat, context, service).await;
     };
+    let standing = seat.standing();
     let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
-    match tokio::select! { biased; handshake = handshake => handshake, () = drained(&mut context.draining) => return } {
+    let handshake = tokio::select! {
+        biased;
+        handshake = handshake => handshake,
+        () = drained(&mut context.draining) => return,
+        () = standing.asked_to_leave() => return,
+    };
+    match handshake {
         Ok(Ok(stream)) => {
             let certificate =
                 stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
@@ -245,7 +260,7 @@ where
                 Some(ProtocolVersion::TLSv1_2) => "1.2",
                 _ => "1.3",
             };
-            http1(stream, Peer { address, certificate, tls: Some(version) }, slot, context, service).await;
+            http1(stream, Peer { address, certificate, tls: Some(version) }, seat, context, service).await;
         }
         Ok(Err(error)) => {
             count_error(listener, "tls");
@@ -258,7 +273,7 @@ where
     }
 }
 
-async fn http1<I, S, F, B>(mut io: I, peer: Peer, slot: Slot, mut context: Context, service: S)
+async fn http1<I, S, F, B>(mut io: I, peer: Peer, seat: Seat, mut context: Context, service: S)
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Fn(Request<Incoming>, Peer) -> F,
@@ -269,12 +284,14 @@ where
     let address = peer.address;
     let limits = &context.limits;
     let closes = AtomicBool::new(false);
+    let standing = seat.standing();
     let answer = service_fn(|request| {
+        let busy = standing.work();
         let answer = service(request, peer.clone());
         async {
             let answer = answer.await;
             closes.fetch_or(closes_connection(&answer), Relaxed);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| keeping(busy, body)))
         }
     });
     let mut builder = http1::Builder::new();
@@ -285,11 +302,21 @@ where
         .max_header_size(limits.max_head_bytes);
     let ended = {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(&mut io), answer));
-        tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = drained(&mut context.draining) => {
+        let draining = tokio::select! {
+            ended = connection.as_mut() => Err(ended),
+            () = drained(&mut context.draining) => Ok(true),
+            () = standing.asked_to_leave() => Ok(false),
+        };
+        match draining {
+            Err(ended) => ended,
+            Ok(draining) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                match timeout(UNFINISHED_HEAD, connection.as_mut()).await {
+                    Ok(ended) => ended,
+                    // Nothing has come but part of a head, which may never end.
+                    Err(_) if !draining && !standing.is_busy() => Ok(()),
+                    Err(_) => connection.await,
+                }
             }
         }
     };
@@ -300,11 +327,20 @@ where
     // An idle connection that the drain ended has nothing under way; any other may have, whoever ended it.
     let drained = *context.draining.borrow();
     if ended.is_err() || closes.load(Relaxed) || !drained {
-        drop(slot);
+        drop(seat);
         if let Ok(_place) = context.lingering.try_acquire() {
             linger(io, limits.linger_timeout).await;
         }
     }
+}
+
+/// The body, busy until it is dropped.
+fn keeping<B: Body>(busy: Busy, body: B) -> impl Body<Data = B::Data, Error = B::Error> {
+    body.map_err(move |error| {
+        // The closure lives as long as the body.
+        let _busy = &busy;
+        error
+    })
 }
 
 /// Ends our side, then takes what the client still sends until it has ended its own: closing a socket with unread bytes resets it,

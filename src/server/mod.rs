@@ -3,6 +3,8 @@
 //! Knows nothing of what it serves: [`serve`] takes any function from a request to a response.
 
 mod listener;
+mod patience;
+mod seats;
 mod tls;
 
 #[cfg(test)]

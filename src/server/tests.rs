@@ -203,6 +203,35 @@ async fn connections_above_the_limit_wait_for_a_slot() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn idle_connections_give_way_to_new_ones_and_busy_ones_do_not() {
+    let running = start(None, Limits { max_connections: 3, ..Limits::default() }).await;
+    let slow = tokio::spawn(get(running.connect().await, "/slow"));
+    running.slow_begun.notified().await;
+    let mut idle = running.connect().await;
+    let mut unfinished = running.connect().await;
+    unfinished.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+    for _ in 0..2 {
+        assert!(get(running.connect().await, "/").await.unwrap().starts_with("HTTP/1.1 200"));
+    }
+    let mut keep = Vec::new();
+    for _ in 0..2 {
+        let mut one = running.connect().await;
+        one.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        one.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        keep.push(one);
+    }
+    let mut rest = Vec::new();
+    assert_eq!(idle.read_to_end(&mut rest).await.unwrap_or(0), 0);
+    assert_eq!(unfinished.read_to_end(&mut rest).await.unwrap_or(0), 0);
+    running.slow_may_end.notify_one();
+    assert!(slow.await.unwrap().unwrap().starts_with("HTTP/1.1 200"));
+    drop(keep);
+    running.stop().await;
+}
+
 /// Gets its answer and then neither sends its body nor closes.
 async fn stay(running: &Running) -> TcpStream {
     let mut io = running.connect().await;

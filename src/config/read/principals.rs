@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 
-use super::{Reader, non_empty, owned, parsed, section};
-use crate::authn::{AccessKey, DEFAULT_ACCOUNT, Permissions, Principal, Token, TokenHash};
+use super::{Reader, non_empty, owned, parsed, positive, section};
+use crate::authn::{AccessKey, DEFAULT_ACCOUNT, Permissions, Principal, Quota, Token, TokenHash};
 use crate::config::Account;
 use crate::diagnostics::{Item, Table};
 use crate::types::{AccountId, Attributes, Country, Timestamp};
@@ -24,6 +24,10 @@ impl Reader<'_> {
         let prefixes = owned(table.string_list("prefixes"));
         let country = table.parsed("country");
         let attributes = section(table, "attributes", attributes).unwrap_or_default();
+        let quota = Quota {
+            requests_per_second: positive(table, "requests-per-second"),
+            concurrent_requests: positive(table, "concurrent-requests"),
+        };
         Some(Principal {
             id: id?,
             account: account?,
@@ -33,6 +37,7 @@ impl Reader<'_> {
             allow: allow?,
             country,
             attributes,
+            quota,
         })
     }
 

@@ -142,6 +142,11 @@ impl Keyring {
         self.purpose(SITE)
     }
 
+    /// Seals the tokens of sessions. Derived, so that keyrings made before there were sessions have it too.
+    pub fn session_key(&self) -> SecretKey {
+        self.purpose(INDEX).derive(b"", &[b"domicile session key v1"])
+    }
+
     fn new(file: KeyringFile, keys: KeySet, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared { file, keys: RwLock::new(keys), writing: parking_lot::Mutex::new(()), clock }))
     }
