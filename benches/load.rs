@@ -18,6 +18,7 @@ use std::{
 use bytes::Bytes;
 use client::{Endpoint, Signed};
 
+#[expect(dead_code, reason = "another bench uses the rest")]
 #[path = "load/client.rs"]
 mod client;
 #[path = "load/servers.rs"]
@@ -82,7 +83,9 @@ async fn run(options: &Options) -> io::Result<()> {
         };
         println!("{:<22} {:>5} {rate:>12.1} {direct_rate:>12} {ratio:>7} {cost:>11.3}", case.name, case.connections);
     }
-    fill_and_list(options, &gateway, direct).await
+    fill_and_list(options, &gateway, direct).await?;
+    println!("memory of the gateway in the end: {} MiB", gateway.resident()? >> 20);
+    Ok(())
 }
 
 /// PUT before GET of a size: the one writes what the other reads.

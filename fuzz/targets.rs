@@ -1,15 +1,16 @@
 //! What each fuzz target does with its input: read it as a stranger's, and never panic.
 
-use std::{io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use domicile::{
     access::{
         Acl, Action, BucketAccess, BucketPolicy, Caller, NoContext, ObjectOwnership, PublicAccessBlock, Request, Resource,
         evaluate,
     },
-    authn::{HostRules, Principals, S3Authenticator},
+    authn::{AccessKey, HostRules, Principal, Principals, S3Authenticator},
     config::{Config, Environment},
     policy::{PolicyFile, PolicySet},
     s3::{
@@ -19,12 +20,13 @@ use domicile::{
     seal,
     types::{AccountId, BucketName, ObjectKey, Timestamp},
 };
+use ring::hmac;
 
 /// A target: its name, which is that of its corpus, and what it does.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 7] = [
+pub(crate) const ALL: [Target; 9] = [
     ("config", config),
     ("policy", policy),
     ("bucket_policy", bucket_policy),
@@ -32,6 +34,8 @@ pub(crate) const ALL: [Target; 7] = [
     ("request", request),
     ("chunked", chunked),
     ("xml", xml),
+    ("form", form),
+    ("form_fields", form_fields),
 ];
 
 /// The text of a `domicile.toml`.
@@ -121,6 +125,32 @@ pub(crate) fn chunked(input: &[u8]) {
 /// The document of a request.
 pub(crate) fn xml(input: &[u8]) {
     fuzzing::read_document(input);
+}
+
+/// A form that a browser posts. The first byte says how the input is cut.
+pub(crate) fn form(input: &[u8]) {
+    if let Some((&cut, form)) = input.split_first() {
+        fuzzing::read_form("b", form, usize::from(cut));
+    }
+}
+
+/// The fields of such a form, `name=value` a line, of which `policy` is signed as it is.
+pub(crate) fn form_fields(input: &[u8]) {
+    let (Ok(text), Ok(bucket)) = (std::str::from_utf8(input), BucketName::new("media")) else { return };
+    let access_key = AccessKey::new("AK", "a-secret".to_owned().into());
+    let Ok(principal) = Principal::unrestricted("feed", vec![access_key]) else { return };
+    let principals = Arc::new(ArcSwap::from_pointee(Principals::new([principal]).unwrap_or_default()));
+    let authenticator = S3Authenticator::new(principals, "us-east-1".to_owned(), HostRules::default()).with_form_version_2(true);
+    let fields = text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut fields: BTreeMap<String, String> = fields.collect();
+    if let Some(policy) = fields.get_mut("policy") {
+        *policy = STANDARD.encode(&*policy);
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"a-secret");
+        let signature = STANDARD.encode(hmac::sign(&key, policy.as_bytes()));
+        fields.insert("signature".to_owned(), signature);
+        fields.insert("awsaccesskeyid".to_owned(), "AK".to_owned());
+    }
+    let _ = authenticator.verify_form(&fields, &bucket, Timestamp::from_seconds(1_369_353_600));
 }
 
 /// An environment in which every variable has a value and no file exists.

@@ -17,6 +17,7 @@ pub mod diagnostics;
 pub mod digest;
 pub mod index;
 pub mod kms;
+pub mod lifecycle;
 pub mod objects;
 pub mod policy;
 pub mod residency;

@@ -47,8 +47,11 @@ pub mod metric {
     /// Counter. Labels: `site`, `operation`.
     pub const SITE_BYTES: &str = "domicile_site_bytes_total";
 
+    /// Counter. Labels: `kind` (`current`, `noncurrent`, `marker`, `upload`).
+    pub const LIFECYCLE_EXPIRED: &str = "domicile_lifecycle_expired_total";
+
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 12] = [
+    pub const ALL: [(&str, &str); 13] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -61,6 +64,7 @@ pub mod metric {
         (SITE_OPERATIONS, "Operations at a site"),
         (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),
         (SITE_BYTES, "Bytes that went to or came from a site"),
+        (LIFECYCLE_EXPIRED, "What lifecycle rules let go"),
     ];
 }
 

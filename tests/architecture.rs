@@ -47,8 +47,8 @@ const MODULES: &[(&str, &str)] = &[
         "admin",
         "authn access bucket policy kms audit residency seal backend index objects relocation scrub recovery lifecycle erasure orders",
     ),
-    ("config", "authn access bucket policy kms audit residency seal backend index objects s3 admin server"),
-    ("app", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config"),
+    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server"),
+    ("app", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server config"),
     ("cli", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config app"),
     ("main", "app cli"),
 ];
@@ -79,6 +79,8 @@ const CRATES: &[(&str, &str)] = &[
     ("rustls", "server backend kms cli"),
     ("tokio_rustls", "server backend kms cli"),
     ("ring", "authn kms seal audit digest"),
+    ("aes", "seal"),
+    ("ctr", "seal"),
     ("age", "kms"),
 ];
 

@@ -25,6 +25,18 @@ pub(crate) struct Signed {
     bodiless_answer: bool,
 }
 
+impl Signed {
+    /// Whether it writes an object.
+    pub(crate) fn is_write(&self) -> bool {
+        self.head.starts_with("PUT")
+    }
+
+    /// The request without its body.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.head.as_bytes()
+    }
+}
+
 impl Endpoint {
     /// Signs a request. `query` is sorted and encoded already, and so is `path`.
     pub(crate) fn sign(&self, method: &str, path: &str, query: &str, body: Bytes) -> Signed {

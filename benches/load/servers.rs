@@ -36,6 +36,13 @@ impl Server {
         Ok((ticks(11) + ticks(12)) * 10.0)
     }
 
+    /// The memory that it has in use, in bytes.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024)
+    }
+
     /// Sends a request until it is answered well.
     async fn until(&self, method: &str, path: &str) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);

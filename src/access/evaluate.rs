@@ -88,7 +88,7 @@ pub enum Denial {
 /// Decides by the bucket's settings.
 ///
 /// The policy of the bucket is asked first: what it denies is denied, whatever else allows it, save that the owner's account can
-/// always get at the policy itself. What is left needs an allowance: of belonging to the account that owns what is asked for, of the
+/// always get at the policy itself, and no other account ever can. What is left needs an allowance: of belonging to the account that owns what is asked for, of the
 /// policy, or of an ACL.
 ///
 /// For an object, call it first without `object`; on [`Verdict::NeedsObject`], again with it.
@@ -99,8 +99,8 @@ pub fn evaluate(
     context: &dyn Context,
 ) -> Verdict {
     let own = request.caller.belongs_to(bucket.owner);
-    if own && matches!(request.action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy) {
-        return Verdict::Allow;
+    if matches!(request.action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy) {
+        return granted(own);
     }
     let allowed = match bucket.policy {
         None => false,

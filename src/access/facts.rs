@@ -72,7 +72,6 @@ impl<'a> Facts<'a> {
             (Key::ResourceAccount | Key::S3ResourceAccount, _) => self.bucket.owner.as_str().into(),
             (Key::PrincipalType, Caller::Anonymous) => "Anonymous".into(),
             (Key::PrincipalType, Caller::Account { .. }) => "User".into(),
-            (Key::Userid | Key::PrincipalAccount, Caller::Anonymous) => "anonymous".into(),
             (Key::Username | Key::Userid, Caller::Account { principal, .. }) => principal.as_str().into(),
             (Key::PrincipalArn, Caller::Account { arn, .. }) => arn.as_str().into(),
             (Key::PrincipalAccount, Caller::Account { account, .. }) => account.as_str().into(),

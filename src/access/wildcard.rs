@@ -71,6 +71,16 @@ impl Pattern {
         Ok(Self { pieces })
     }
 
+    /// Whether matching it could take long: more than a bucket and a key have characters, or many `?`.
+    pub(super) fn is_costly(&self) -> bool {
+        let length = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::One | Piece::Any | Piece::Variable { .. } => 1,
+        };
+        let ones = self.pieces.iter().filter(|piece| **piece == Piece::One).count();
+        ones > 64 || self.pieces.iter().map(length).sum::<usize>() > 1152
+    }
+
     /// Whether it has neither wildcard nor variable.
     pub(super) fn is_fixed(&self) -> bool {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Text(_)))

@@ -135,7 +135,7 @@ fn schemas() -> Value {
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
         "Record": object(&[
             ("bucket", &string), ("key", &string), ("version", &string), ("record", &string), ("size", &number), ("etag", &string),
-            ("modified", &string), ("owner", &string), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
+            ("modified", &string), ("owner", &string), ("customer_key", &json!({ "type": "boolean" })), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
             ("countries", &strings), ("copies", &json!({ "type": "array", "items": copy })), ("instruments", &strings),
             ("shadow", &strings), ("revision", &string), ("decided", &string),
         ]),

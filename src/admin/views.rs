@@ -39,6 +39,8 @@ pub struct RecordView {
     pub modified: String,
     /// Who wrote it.
     pub owner: AccountId,
+    /// Whether it is under a key of the client's own besides (SSE-C).
+    pub customer_key: bool,
     /// Whose data it is.
     pub subject: Option<SubjectId>,
     /// What was known of the subject when it was placed.

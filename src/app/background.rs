@@ -1,11 +1,12 @@
-//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies
-//! and summing up floods of refusals.
+//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies,
+//! carrying out lifecycle rules and summing up floods of refusals.
 
 use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::backend::Probe;
+use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
 
 /// Pause between two rounds of garbage collection.
@@ -22,13 +23,21 @@ pub(super) struct Background {
 }
 
 impl Background {
-    pub(super) fn start(objects: &Objects, probe: Probe, grace: Duration, stopped: watch::Receiver<bool>) -> Self {
+    pub(super) fn start(
+        objects: &Objects,
+        probe: Probe,
+        (grace, pace): (Duration, Pace),
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         let collector = objects.clone();
         let pause = PAUSE.min(grace.max(Duration::from_secs(1)));
         spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
         let recorder = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { recorder.sum_up_refusals(PAUSE_REFUSALS).await });
+        lifecycle::register();
+        let keeper = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { lifecycle::run(&keeper, pace).await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }

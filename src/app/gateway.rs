@@ -409,6 +409,7 @@ fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
         etag: summary.etag.to_string(),
         modified: summary.modified.to_rfc3339(),
         owner: summary.owner.clone(),
+        customer_key: record.detail.customer.is_some(),
         subject: placement.subject.clone(),
         attributes: placement.attributes.clone(),
         countries: record

@@ -14,6 +14,7 @@ use super::{folders, policies};
 use crate::authn::{AccessKey, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
 use crate::digest;
+use crate::lifecycle::Pace;
 use crate::types::{Country, KeyId, PrincipalId, SiteId};
 
 /// The operator's token, relative to the data folder.
@@ -90,6 +91,7 @@ impl Installation {
             log: Log::default(),
             limits: Limits::default(),
             gc_grace: Config::DEFAULT_GRACE,
+            lifecycle: Pace::default(),
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled,

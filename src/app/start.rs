@@ -168,13 +168,16 @@ impl App {
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
-        let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts);
+        let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
+            .with_form_version_2(config.s3.post_signature_v2)
+            .with_sessions(sessions());
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
-            authenticator: Arc::new(authenticator.with_sessions(sessions())),
+            authenticator: Arc::new(authenticator),
             clock,
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
+            customer_keys_over_http: config.s3.customer_keys_over_http,
             new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
             concurrent_requests: config.limits.concurrent_requests,
@@ -193,7 +196,7 @@ impl App {
             flagged(stopped.clone()),
             move |request, peer| {
                 let s3 = s3.clone();
-                let client = Client { address: Some(peer.address.ip()), tls: peer.tls };
+                let client = Client { address: Some(peer.address.ip()), tls: peer.tls.is_some(), tls_version: peer.tls };
                 async move { s3.handle(request, client).await }
             },
         ));
@@ -207,7 +210,7 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background = Background::start(&objects, sites.watch(PROBE), config.gc_grace, stopped);
+        let background = Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

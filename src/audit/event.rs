@@ -137,6 +137,8 @@ pub enum Kind {
     CopyBegun,
     CopyStored,
     Collected,
+    /// A lifecycle rule let something go.
+    Expired,
     AuditQuery,
     /// Temporary credentials were made.
     SessionCreated,

@@ -24,7 +24,7 @@ use super::{
 use crate::types::Timestamp;
 
 /// How far a request's time may be from ours, either way, in milliseconds: 15 minutes.
-const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
+pub(super) const MAX_SKEW_MILLIS: i64 = 15 * 60 * 1000;
 
 /// The header with the token of a session. As every `x-amz-` header it must be signed, and be there once.
 const SECURITY_TOKEN: &str = "x-amz-security-token";
@@ -36,6 +36,7 @@ pub struct S3Authenticator {
     region: String,
     hosts: HostRules,
     sessions: Option<SessionKey>,
+    form_version_2: bool,
 }
 
 /// A request whose signature is right, or that has none.
@@ -58,6 +59,10 @@ pub enum Mechanism {
     Header,
     /// In the query of a presigned URL.
     Presigned,
+    /// In the fields of a form, over its policy.
+    Form,
+    /// There, made by Signature Version 2.
+    FormVersion2,
     /// Nowhere: the request is anonymous.
     Absent,
 }
@@ -108,13 +113,23 @@ impl UnsignedPayload {
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
-        Self { principals, region, hosts, sessions: None }
+        Self { principals, region, hosts, sessions: None, form_version_2: false }
     }
 
     /// Takes temporary credentials that were issued under `key`.
     #[must_use]
     pub fn with_sessions(self, key: SessionKey) -> Self {
         Self { sessions: Some(key), ..self }
+    }
+
+    /// Whether forms may also be signed by Signature Version 2, whose HMAC is one of SHA-1.
+    #[must_use]
+    pub fn with_form_version_2(self, offered: bool) -> Self {
+        Self { form_version_2: offered, ..self }
+    }
+
+    pub(super) const fn takes_form_version_2(&self) -> bool {
+        self.form_version_2
     }
 
     /// The principals in force.
@@ -194,7 +209,7 @@ impl S3Authenticator {
     }
 
     /// Region, service and day have to be right before a key is derived for them.
-    fn check_scope(
+    pub(super) fn check_scope(
         &self,
         credential: &Credential<'_>,
         time: &RequestTime,
@@ -231,13 +246,7 @@ impl S3Authenticator {
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
         }
-        if authenticated.has_ended(now) {
-            let access_key_id = access_key_id();
-            return Err(match signed.token {
-                Some(_) => AuthnError::ExpiredToken { access_key_id },
-                None => AuthnError::ExpiredAccessKey { access_key_id },
-            });
-        }
+        authenticated.check_end(signed.token, now)?;
 
         let payload = match kind {
             PayloadKind::Unsigned => Payload::Unsigned,
@@ -301,7 +310,7 @@ impl Signed<'_> {
             let reason = "the signed headers must be names in lower case, sorted, separated by `;`";
             return Err(match self.mechanism {
                 Mechanism::Header => malformed(reason),
-                Mechanism::Presigned | Mechanism::Absent => wrong_query(reason),
+                _ => wrong_query(reason),
             });
         }
         if let Some(absent) = self.signed_headers.split(';').find(|&name| !self.parts.headers.contains_key(name)) {

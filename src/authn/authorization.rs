@@ -41,7 +41,7 @@ pub(super) struct Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
-    fn parse(text: &'a str) -> Result<Self, &'static str> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
         const SHAPE: &str = "`Credential` must be `access-key-id/YYYYMMDD/region/s3/aws4_request`";
         let mut parts = text.rsplitn(5, '/');
         let mut next = || parts.next().filter(|part| !part.is_empty()).ok_or(SHAPE);
@@ -62,7 +62,7 @@ pub(super) struct RequestTime {
 }
 
 impl RequestTime {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let text: [u8; 16] = text.as_bytes().try_into().ok()?;
         let number = |range: std::ops::Range<usize>| {
             let digits = text.get(range).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;

@@ -108,6 +108,32 @@ pub enum AuthnError {
         /// The access key id as sent.
         access_key_id: String,
     },
+    /// A form lacks a field that its authentication needs.
+    #[error("a form that is signed must contain a field `{field}`, before its file")]
+    FormFieldMissing {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A form's credential or date cannot be read, or names another region, service or day.
+    #[error("the form's signature cannot be read: {reason}")]
+    InvalidFormCredential {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A form's policy cannot be read.
+    #[error("invalid policy: {reason}")]
+    InvalidFormPolicy {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A form is not what its policy allows.
+    #[error("invalid according to policy: {reason}")]
+    FormPolicyViolated {
+        /// The access key id that signed the policy.
+        access_key_id: String,
+        /// What is not allowed.
+        reason: String,
+    },
     /// Not exactly one `Host`.
     #[error("the request needs exactly one `host` header")]
     InvalidHost,
@@ -127,6 +153,7 @@ impl AuthnError {
             | Self::HeaderNotSigned { .. }
             | Self::UnsignedPayload { .. }
             | Self::InvalidDate
+            | Self::FormPolicyViolated { .. }
             | Self::ExpiredPresignedUrl { .. }
             | Self::PresignedUrlNotYetValid { .. } => "AccessDenied",
             Self::InvalidAccessKeyId { .. } | Self::ExpiredAccessKey { .. } => "InvalidAccessKeyId",
@@ -134,7 +161,12 @@ impl AuthnError {
             Self::RequestTimeTooSkewed { .. } => "RequestTimeTooSkewed",
             Self::AuthorizationHeaderMalformed { .. } => "AuthorizationHeaderMalformed",
             Self::AuthorizationQueryParametersError { .. } => "AuthorizationQueryParametersError",
-            Self::SeveralMechanisms | Self::InvalidContentSha256 | Self::AmbiguousHeader { .. } => "InvalidArgument",
+            Self::SeveralMechanisms
+            | Self::InvalidContentSha256
+            | Self::AmbiguousHeader { .. }
+            | Self::FormFieldMissing { .. }
+            | Self::InvalidFormCredential { .. } => "InvalidArgument",
+            Self::InvalidFormPolicy { .. } => "InvalidPolicyDocument",
             Self::UnsupportedMethod | Self::InvalidHost | Self::MissingContentSha256 => "InvalidRequest",
             Self::InvalidToken => "InvalidToken",
             Self::ExpiredToken { .. } => "ExpiredToken",
@@ -149,6 +181,9 @@ impl AuthnError {
             | Self::SeveralMechanisms
             | Self::AmbiguousHeader { .. }
             | Self::UnsupportedMethod
+            | Self::FormFieldMissing { .. }
+            | Self::InvalidFormCredential { .. }
+            | Self::InvalidFormPolicy { .. }
             | Self::InvalidToken
             | Self::ExpiredToken { .. }
             | Self::InvalidHost
@@ -166,6 +201,7 @@ impl AuthnError {
             | Self::ExpiredToken { access_key_id }
             | Self::SignatureDoesNotMatch { access_key_id }
             | Self::UnsignedPayload { access_key_id }
+            | Self::FormPolicyViolated { access_key_id, .. }
             | Self::HeaderNotSigned { access_key_id, .. }
             | Self::SignedHeaderAbsent { access_key_id, .. }
             | Self::AmbiguousHeader { access_key_id, .. }

@@ -1,16 +1,18 @@
 //! Who asks: S3 credentials and API tokens.
 //!
-//! [`S3Authenticator`] checks an AWS Signature Version 4, in the `Authorization` header or presigned, and mints the [`Authenticated`]
-//! that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a part of them, for a
-//! time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
+//! [`S3Authenticator`] checks an AWS Signature Version 4, in the `Authorization` header, presigned or in a form, and mints the
+//! [`Authenticated`] that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a
+//! part of them, for a time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
 //!
-//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and nowhere else.
+//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`] and nowhere else.
 
 mod authenticator;
 mod authorization;
 mod canonical;
 mod chunk_signer;
 mod error;
+mod form;
+mod form_policy;
 mod host;
 mod pattern;
 mod principal;
@@ -24,6 +26,7 @@ pub use authenticator::{Mechanism, Payload, S3Authenticator, UnsignedPayload, Ve
 pub use authorization::Signature;
 pub use chunk_signer::{ChunkSigner, SignatureMismatch};
 pub use error::AuthnError;
+pub use form::{FormFields, VerifiedForm};
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{

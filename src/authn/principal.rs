@@ -9,7 +9,7 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
+use super::{error::AuthnError, pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -111,6 +111,8 @@ impl Permissions {
                 Action::Write => (granted.write, granted.delete) = (true, true),
                 Action::List => granted.list = true,
                 Action::Delete => granted.delete = true,
+                // Not a word of the configuration.
+                Action::Share => {}
             }
         }
         Ok(granted)
@@ -123,6 +125,7 @@ impl Permissions {
             Action::Write => self.write,
             Action::List => self.list,
             Action::Delete => self.delete,
+            Action::Share => self.read && self.write && self.list && self.delete,
         }
     }
 }
@@ -138,6 +141,22 @@ pub enum Action {
     List,
     /// See [`Permissions::delete`].
     Delete,
+    /// Give others access: policies, ACLs, and what bounds them. Takes every permission, since whoever gives rights away must have
+    /// them.
+    Share,
+}
+
+impl Action {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Share => "share",
+        }
+    }
 }
 
 impl FromStr for Action {
@@ -168,7 +187,9 @@ pub enum Forbidden {
     )]
     Keys,
     /// Its `allow` does not name the action.
-    #[error("the principal may not {0}; its `allow` in the configuration, or that of its session, says what it may")]
+    #[error(
+        "the principal may not {0}; its `allow` in the configuration, or that of its session, says what it may; to share takes all"
+    )]
     Action(&'static str),
 }
 
@@ -182,7 +203,7 @@ pub enum Scope<'a> {
 }
 
 /// Proof of who sent a request: the principal whose valid signature it carries, or nobody when it carries none at all. Made by
-/// [`super::S3Authenticator::verify`] alone.
+/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`] alone.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     principal: Arc<Principal>,
@@ -241,9 +262,16 @@ impl Authenticated {
         &self.access_key.id
     }
 
-    /// Whether the time of the access key, or of the session, is over.
-    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
-        self.access_key.not_after.is_some_and(|end| now > end)
+    /// Refuses an access key, or with a `token` a session, whose time is over.
+    pub(super) fn check_end(&self, token: Option<&str>, now: Timestamp) -> Result<(), AuthnError> {
+        if self.access_key.not_after.is_none_or(|end| now <= end) {
+            return Ok(());
+        }
+        let access_key_id = self.access_key.id.clone();
+        Err(match token {
+            Some(_) => AuthnError::ExpiredToken { access_key_id },
+            None => AuthnError::ExpiredAccessKey { access_key_id },
+        })
     }
 
     /// Whether who asks may name `bucket`, existing or not.
@@ -271,12 +299,7 @@ impl Authenticated {
         }
         let allowed = narrowing.is_none_or(|narrowing| narrowing.allow.include(action));
         if !allowed || !self.principal.allow.include(action) {
-            return Err(Forbidden::Action(match action {
-                Action::Read => "read",
-                Action::Write => "write",
-                Action::List => "list",
-                Action::Delete => "delete",
-            }));
+            return Err(Forbidden::Action(action.as_str()));
         }
         Ok(())
     }

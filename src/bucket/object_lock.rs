@@ -53,6 +53,15 @@ pub struct Retention {
     pub until: Timestamp,
 }
 
+impl Retention {
+    /// Days that are left, a part of a day counted whole: `s3:object-lock-remaining-retention-days`.
+    pub fn remaining_days(&self, now: Timestamp) -> i64 {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        let left = self.until.millis().saturating_sub(now.millis()).max(0);
+        left / DAY + i64::from(left % DAY > 0)
+    }
+}
+
 /// What keeps a version from being removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]

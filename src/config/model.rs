@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::bucket::BucketSettings;
+use crate::lifecycle::Pace;
 use crate::telemetry::LogFormat;
 use crate::types::{AccountId, Country, KeyId, SiteId};
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a blob that became garbage stays; must be longer than the longest read.
     pub gc_grace: Duration,
+    /// How lifecycle rules are carried out.
+    pub lifecycle: Pace,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.
@@ -122,6 +125,10 @@ pub struct S3 {
     pub external_url: Option<String>,
     /// Whether bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether forms may be signed by Signature Version 2.
+    pub post_signature_v2: bool,
+    /// Whether keys of the client's own (SSE-C) may come over plain HTTP.
+    pub customer_keys_over_http: bool,
     /// What a bucket is created with unless the request says otherwise: its object ownership and its public access block.
     pub new_buckets: BucketSettings,
     /// Plain HTTP when absent.

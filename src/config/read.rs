@@ -20,6 +20,7 @@ use super::{
 use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
+use crate::lifecycle::Pace;
 use crate::telemetry::LogFormat;
 use crate::types::Country;
 
@@ -116,6 +117,8 @@ impl Default for S3 {
             external_url: None,
             new_buckets: BucketSettings::closed(),
             unsigned_payload: UnsignedPayload::default(),
+            post_signature_v2: false,
+            customer_keys_over_http: false,
             tls: None,
         }
     }
@@ -150,6 +153,7 @@ impl Reader<'_> {
         let log = section(&root, "log", log).unwrap_or_default();
         let limits = section(&root, "limits", limits).unwrap_or_default();
         let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
+        let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
@@ -171,6 +175,7 @@ impl Reader<'_> {
             log,
             limits,
             gc_grace,
+            lifecycle,
             s3,
             admin,
             engine,
@@ -326,6 +331,11 @@ fn limits(table: &Table<'_>) -> Limits {
         },
         drain: span(table, "drain").unwrap_or(default.drain),
     }
+}
+
+fn lifecycle(table: &Table<'_>) -> Pace {
+    let default = Pace::default();
+    Pace { interval: span(table, "interval").unwrap_or(default.interval), day: span(table, "day").unwrap_or(default.day) }
 }
 
 fn engine(table: &Table<'_>) -> Option<Engine> {

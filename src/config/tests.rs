@@ -128,11 +128,20 @@ hash-file = "missing"
 #[test]
 fn what_is_said_of_the_outside_of_s3_is_read() {
     let with = |line: &str| read(&GOOD.replace("[s3]", &format!("[s3]\n{line}")));
-    let config = with("external-url = \"https://s3.example.com/\"\nunsigned-payload = \"tls-only\"").unwrap();
+    let config =
+        with("external-url = \"https://s3.example.com/\"\nunsigned-payload = \"tls-only\"\ncustomer-keys-over-http = true")
+            .unwrap();
     assert_eq!(config.s3.external_url.as_deref(), Some("https://s3.example.com"));
     assert_eq!(config.s3.unsigned_payload, crate::authn::UnsignedPayload::TlsOnly);
+    assert!(config.s3.customer_keys_over_http && !read(GOOD).unwrap().s3.customer_keys_over_http);
     assert_eq!(read(GOOD).unwrap().s3.unsigned_payload, crate::authn::UnsignedPayload::Allow);
-    for wrong in ["external-url = \"s3.example.com\"", "external-url = \"https://a/b\"", "unsigned-payload = \"deny\""] {
+    assert!(with("post-signature-v2 = true").unwrap().s3.post_signature_v2 && !config.s3.post_signature_v2);
+    for wrong in [
+        "external-url = \"s3.example.com\"",
+        "external-url = \"https://a/b\"",
+        "unsigned-payload = \"deny\"",
+        "post-signature-v2 = 1",
+    ] {
         assert!(with(wrong).is_err(), "{wrong}");
     }
 }

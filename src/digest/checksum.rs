@@ -160,6 +160,13 @@ impl Checksum {
         self.parts
     }
 
+    /// The same with a value XORed with the beginning of `mask`.
+    pub fn masked(&self, mask: &[u8; 32]) -> Self {
+        let mut masked = *self;
+        masked.value[..self.algorithm.len()].iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        masked
+    }
+
     /// The value alone as base64, without a number of parts.
     pub fn to_base64(&self) -> String {
         STANDARD.encode(self.as_bytes())

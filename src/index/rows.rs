@@ -14,6 +14,7 @@ use crate::{
     kms::{KeyOwner, WrappedDek},
     policy::Role,
     residency::PlacementRecord,
+    seal::CustomerSeal,
     types::{
         AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
         Timestamp, UploadId, VersionId,
@@ -149,6 +150,10 @@ pub struct Detail {
     /// What keeps it from being deleted.
     #[serde(default)]
     pub lock: Lock,
+    /// Tells the client's key that the bytes are under, when they are. Their ETag is that of the bytes under the key then, and the
+    /// checksum is masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerSeal>,
     /// Its ACL, where one was set; without, it is the owner's alone.
     #[serde(default)]
     pub acl: Option<Acl>,
@@ -268,6 +273,9 @@ pub struct Upload {
     /// As [`Detail::lock`].
     #[serde(default)]
     pub lock: Lock,
+    /// As [`Detail::customer`], for its parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerSeal>,
     /// Where it lives and why.
     pub placement: PlacementRecord,
     /// The copies, with the keys that seal every part.

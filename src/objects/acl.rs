@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::access::{Acl, Action, CannedAcl, Grant, InvalidAcl};
+use crate::audit::Kind;
+use crate::authn::Scope;
 use crate::bucket::SettingError;
 use crate::index::{Bucket, Record, RecordUpdate};
 use crate::objects::authorize::On;
@@ -83,6 +85,9 @@ impl Objects {
             let accepted = asked.canned().is_some_and(|canned| ownership.accepts_canned(canned));
             return if accepted { Ok(Belonging { owner, acl: None }) } else { Err(SettingError::AclsOff.into()) };
         }
+        // Whoever gives rights away needs more than to write.
+        let (name, scope) = ((&bucket.name, Some(key)), Scope::Keys(key.as_str()));
+        self.check_boundary(request, Kind::Refused, name, Action::PutObjectAcl, scope).await?;
         self.check_not_denied(request, bucket, Action::PutObjectAcl, On::New(key, &owner)).await?;
         let acl = asked.for_object(&owner, &bucket.owner)?;
         if let Some(acl) = &acl {
@@ -148,7 +153,8 @@ impl Objects {
     }
 }
 
-fn check_public(bucket: &Bucket, acl: &Acl) -> Result<(), SettingError> {
+/// Refuses an ACL that the bucket's public access block does not let be set.
+pub(super) fn check_public(bucket: &Bucket, acl: &Acl) -> Result<(), SettingError> {
     if bucket.settings.public_access().refuses_acl(acl) {
         return Err(SettingError::AccessDenied("The bucket's public access block refuses public ACLs.".into()));
     }

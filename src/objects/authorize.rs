@@ -20,6 +20,8 @@ pub(super) enum On<'a> {
     Listing(&'a str),
     /// An object that is there, or is believed to be.
     Object(&'a ObjectKey, Option<VersionId>),
+    /// The same, when it has been looked up: what was found.
+    Found(&'a ObjectKey, Option<VersionId>, Option<&'a Version>),
     /// An object to be written, which will be that account's.
     New(&'a ObjectKey, &'a AccountId),
     /// An upload.
@@ -31,7 +33,7 @@ impl<'a> On<'a> {
         match self {
             Self::Bucket => Scope::Bucket,
             Self::Listing(prefix) => Scope::Keys(prefix),
-            Self::Object(..) | Self::New(..) | Self::Upload(_) => {
+            Self::Object(..) | Self::Found(..) | Self::New(..) | Self::Upload(_) => {
                 self.key().map_or(Scope::Bucket, |key| Scope::Keys(key.as_str()))
             }
         }
@@ -40,7 +42,7 @@ impl<'a> On<'a> {
     fn key(self) -> Option<&'a ObjectKey> {
         match self {
             Self::Bucket | Self::Listing(_) => None,
-            Self::Object(key, _) | Self::New(key, _) => Some(key),
+            Self::Object(key, _) | Self::Found(key, ..) | Self::New(key, _) => Some(key),
             Self::Upload(upload) => Some(&upload.key),
         }
     }
@@ -50,6 +52,15 @@ impl<'a> On<'a> {
 struct Known {
     acl: Acl,
     tags: Vec<(String, String)>,
+}
+
+impl Known {
+    fn of(version: &Version) -> Self {
+        match version {
+            Version::Record(record) => Self { acl: record.acl(), tags: record.detail.tags.clone() },
+            Version::Marker(marker) => Self { acl: Acl::private(marker.owner.clone()), tags: Vec::new() },
+        }
+    }
 }
 
 impl Objects {
@@ -66,11 +77,37 @@ impl Objects {
         action: Action,
         on: On<'_>,
     ) -> Result<Arc<Bucket>, ObjectError> {
-        self.check_boundary(request, Kind::Refused, name, action, on.scope()).await?;
-        let bucket = self.bucket(name)?;
-        self.check_expected_owner(request, &bucket).await?;
+        let bucket = self.reach(request, name, action, on).await?;
         self.authorize_in(request, &bucket, action, on).await?;
+        self.check_expected_owner(request, &bucket).await?;
         Ok(bucket)
+    }
+
+    /// The bucket, if the configuration lets the caller do `action` there; whether the bucket does remains to be asked.
+    pub(super) async fn reach(
+        &self,
+        request: &Request<'_>,
+        name: &BucketName,
+        action: Action,
+        on: On<'_>,
+    ) -> Result<Arc<Bucket>, ObjectError> {
+        self.check_boundary(request, Kind::Refused, (name, on.key()), action, on.scope()).await?;
+        self.bucket(name)
+    }
+
+    /// Refuses nobody in particular before a byte of the body is read, where the bucket lets no stranger do anything.
+    ///
+    /// # Errors
+    /// [`ObjectError::NoSuchBucket`], [`ObjectError::NotAllowed`].
+    pub async fn check_stranger(&self, request: &Request<'_>, name: &BucketName) -> Result<(), ObjectError> {
+        if !request.auth.is_anonymous() {
+            return Ok(());
+        }
+        let bucket = self.bucket(name)?;
+        if bucket.settings.policy.is_some() || bucket.settings.ownership().acls_enabled() {
+            return Ok(());
+        }
+        Err(self.deny(request, &bucket, None, Denial::NotGranted).await?)
     }
 
     /// As [`Objects::authorize`], in a bucket that is known, whose expected owner has been checked.
@@ -81,7 +118,7 @@ impl Objects {
         action: Action,
         on: On<'_>,
     ) -> Result<(), ObjectError> {
-        self.check_boundary(request, Kind::Refused, &bucket.name, action, on.scope()).await?;
+        self.check_boundary(request, Kind::Refused, (&bucket.name, on.key()), action, on.scope()).await?;
         match self.verdict(request, bucket, action, on)? {
             None => Ok(()),
             Some(denial) => Err(self.deny(request, bucket, on.key(), denial).await?),
@@ -125,16 +162,17 @@ impl Objects {
         &self,
         request: &Request<'_>,
         kind: Kind,
-        name: &BucketName,
+        (name, key): (&BucketName, Option<&ObjectKey>),
         action: Action,
         scope: Scope<'_>,
     ) -> Result<(), ObjectError> {
         let Err(forbidden) = request.auth.permits(action.class(), name, scope) else { return Ok(()) };
-        self.record_refusal(request, kind, name, None, "AccessDenied").await?;
+        self.record_refusal(request, kind, name, key, "AccessDenied").await?;
         Err(forbidden.into())
     }
 
-    /// The denial as an error, once it is recorded.
+    /// The denial as an error, once it is recorded. Why it was denied is told to the owner's account alone: to others it could tell what
+    /// there is.
     pub(super) async fn deny(
         &self,
         request: &Request<'_>,
@@ -143,7 +181,8 @@ impl Objects {
         denial: Denial,
     ) -> Result<ObjectError, ObjectError> {
         self.record_refusal(request, Kind::Refused, &bucket.name, key, "AccessDenied").await?;
-        Ok(denial.into())
+        tracing::debug!(request = %request.id, bucket = %bucket.name, %denial, "denied");
+        Ok(if request.account() == Some(&bucket.owner) { denial.into() } else { ObjectError::NotAllowed })
     }
 
     /// `x-amz-expected-bucket-owner`.
@@ -167,11 +206,7 @@ impl Objects {
         let asked = access::Request { caller: &caller, action, bucket: &bucket.name, key: on.key() };
         let private = Acl::private(bucket.owner.clone());
         let access = access_of(bucket, &private);
-        let prefix = match on {
-            On::Listing(prefix) => Some(prefix),
-            _ => None,
-        };
-        let facts = Facts { request: request.facts, bucket_tags: &settings.tags, object_tags: &[], prefix };
+        let facts = Facts { request: request.facts, bucket_tags: &settings.tags, object_tags: &[], on };
         let verdict = evaluate(&asked, &access, None, &facts);
         let verdict = match verdict {
             Verdict::NeedsObject => match self.known(bucket, on)? {
@@ -179,7 +214,7 @@ impl Objects {
                     let object = ObjectAccess { owner: &known.acl.owner, acl: &known.acl };
                     evaluate(&asked, &access, Some(&object), &Facts { object_tags: &known.tags, ..facts })
                 }
-                None => return self.verdict_on_absence(request, bucket, on),
+                None => return self.verdict_on_absence(request, bucket, action, on),
             },
             other => other,
         };
@@ -190,9 +225,16 @@ impl Objects {
         })
     }
 
-    /// Whoever may list the key learns that it is not there.
-    fn verdict_on_absence(&self, request: &Request<'_>, bucket: &Bucket, on: On<'_>) -> Result<Option<Denial>, ObjectError> {
+    /// Whoever may list the key learns that it is not there. Deleting it takes being its owner, and it has none.
+    fn verdict_on_absence(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        action: Action,
+        on: On<'_>,
+    ) -> Result<Option<Denial>, ObjectError> {
         let listed = match on.key() {
+            Some(_) if matches!(action, Action::DeleteObject | Action::DeleteObjectVersion) => false,
             Some(key) => self.may_list(request, bucket, key)?,
             None => false,
         };
@@ -210,11 +252,9 @@ impl Objects {
                     Some(version) => self.index.version(bucket, key, version)?,
                     None => self.newest(bucket, key)?,
                 };
-                found.map(|version| match version {
-                    Version::Record(record) => Known { acl: record.acl(), tags: record.detail.tags },
-                    Version::Marker(marker) => Known { acl: Acl::private(marker.owner), tags: Vec::new() },
-                })
+                found.as_ref().map(Known::of)
             }
+            On::Found(_, _, found) => found.map(Known::of),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A request's body as the use cases see it: decoded, authenticated piece by piece, of known length.
+//! A request's body as the use cases see it: decoded, authenticated piece by piece, of bounded length.
 
 use std::pin::Pin;
 
@@ -20,7 +20,25 @@ pub enum Piece {
     Expect(Checksum),
 }
 
-/// Why a body did not arrive whole. The client's fault or the network's, never the site's.
+/// What is known of the number of a body's bytes before they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// As many as these; a body that ends before or goes on behind them is an error.
+    Exact(u64),
+    /// These or fewer: the body's end says how many.
+    AtMost(u64),
+}
+
+impl Length {
+    /// The most bytes that it can be.
+    pub const fn most(self) -> u64 {
+        match self {
+            Self::Exact(bytes) | Self::AtMost(bytes) => bytes,
+        }
+    }
+}
+
+/// Why a body did not arrive whole, or is not what it may be. The client's fault or the network's, never the site's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// A chunk's or trailer's signature is wrong.
@@ -49,6 +67,23 @@ pub enum BodyError {
     /// The object that a copy reads could not be read to its end.
     #[error("the source of the copy could not be read")]
     Source,
+    /// The form that the body lies in is broken.
+    #[error("malformed form: {0}")]
+    Form(&'static str),
+    /// More bytes than the form's policy allows.
+    #[error("the file is larger than one upload may be, or than the form's policy allows")]
+    TooLarge {
+        /// The most bytes.
+        max: u64,
+    },
+    /// Fewer bytes than the form's policy allows.
+    #[error("the file is smaller than the form's policy allows")]
+    TooSmall {
+        /// Bytes that came.
+        size: u64,
+        /// The fewest bytes.
+        min: u64,
+    },
     /// The client paused for longer than allowed.
     #[error("the body arrived too slowly")]
     TooSlow,

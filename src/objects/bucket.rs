@@ -34,7 +34,10 @@ impl Objects {
         mut settings: BucketSettings,
         acl: AclRequest,
     ) -> Result<Created, ObjectError> {
-        self.check_boundary(request, Kind::CreateBucket, name, Action::CreateBucket, Scope::Bucket).await?;
+        self.check_boundary(request, Kind::CreateBucket, (name, None), Action::CreateBucket, Scope::Bucket).await?;
+        if acl != AclRequest::Unsaid {
+            self.check_boundary(request, Kind::CreateBucket, (name, None), Action::PutBucketAcl, Scope::Bucket).await?;
+        }
         let Some(owner) = request.account().cloned() else {
             self.record_refusal(request, Kind::CreateBucket, name, None, "AccessDenied").await?;
             return Err(Denial::NotGranted.into());
@@ -72,14 +75,18 @@ impl Objects {
         Ok(())
     }
 
-    /// The buckets of the caller's account that it may name, by name.
+    /// The buckets of the caller's account that it may list, by name.
     ///
     /// # Errors
-    /// [`ObjectError::Denied`] to nobody in particular.
+    /// [`ObjectError::NotAllowed`] to nobody in particular.
     pub async fn list_buckets(&self, request: &Request<'_>) -> Result<Vec<Arc<Bucket>>, ObjectError> {
-        let account = request.account().ok_or(Denial::NotGranted)?;
+        let Some(account) = request.account() else {
+            self.record_refused(request.id, "AccessDenied", None).await?;
+            return Err(ObjectError::NotAllowed);
+        };
+        let class = Action::ListAllMyBuckets.class();
         let mut buckets = self.index.buckets()?;
-        buckets.retain(|bucket| bucket.owner == *account && request.auth.may_name(&bucket.name));
+        buckets.retain(|bucket| bucket.owner == *account && request.auth.permits(class, &bucket.name, Scope::Bucket).is_ok());
         Ok(buckets)
     }
 

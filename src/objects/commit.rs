@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::audit::Event;
 use crate::backend::Receipt;
 use crate::index::{Bucket, Change, CommitError, Committed, CopyRow, CopyState, PutChange, Record, Stale, WriteCondition};
+use crate::objects::expire::expiration;
 use crate::objects::put::manifest_receipts;
 use crate::objects::record_keys::Target;
 use crate::objects::{ObjectError, Objects, Request, Residence, Stored};
@@ -89,7 +90,7 @@ impl Objects {
         condition: WriteCondition,
         event: Event,
     ) -> Result<Stored, ObjectError> {
-        let stored = stored(&new.row);
+        let stored = stored(bucket, key, &new.row);
         let event = new.row.summary.describe(event);
         let put = PutChange {
             bucket: bucket.id,
@@ -171,14 +172,16 @@ impl PutChange {
 }
 
 /// What a client is told of a stored record.
-pub(super) fn stored(row: &Record) -> Stored {
+pub(super) fn stored(bucket: &Bucket, key: &ObjectKey, row: &Record) -> Stored {
     Stored {
         etag: row.summary.etag,
         version: row.summary.version,
         checksum: row.detail.checksum,
         size: row.summary.size,
         modified: row.summary.modified,
+        customer: row.detail.customer.is_some(),
         residence: residence(row),
+        expiration: expiration(bucket, key, row),
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::authn::{self, Scope};
+use crate::bucket::Versioning;
 use crate::digest;
 use crate::index::{Bucket, Change, CommitError, DeleteChange};
 use crate::objects::authorize::On;
@@ -54,10 +55,8 @@ impl Objects {
         let named = items.iter().map(|item| item.key.as_str());
         let permitted = |key: &&str| request.auth.permits(authn::Action::Delete, name, Scope::Keys(key)).is_ok();
         let scope = Scope::Keys(named.clone().find(permitted).unwrap_or(first));
-        self.check_boundary(request, Kind::DeleteObject, name, Action::DeleteObject, scope).await?;
-        let bucket = self.bucket(name)?;
-        self.check_expected_owner(request, &bucket).await?;
-        Ok(bucket)
+        self.check_boundary(request, Kind::DeleteObject, (name, None), Action::DeleteObject, scope).await?;
+        self.bucket(name)
     }
 
     async fn delete_in(
@@ -71,6 +70,14 @@ impl Objects {
         let on = On::Object(&key, version);
         let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
         self.authorize_in(request, bucket, action, on).await?;
+        self.check_expected_owner(request, bucket).await?;
+        self.check_may_compare(request, bucket, &key, &condition).await?;
+        // Without versioning in force, the `null` version goes too, which may be somebody else's.
+        let null = VersionId::Null;
+        let suspended = version.is_none() && bucket.settings.versioning == Versioning::Suspended;
+        if suspended && self.index.version(bucket, &key, null)?.is_some() {
+            self.authorize_in(request, bucket, action, On::Object(&key, Some(null))).await?;
+        }
         if bypass_governance {
             self.authorize_in(request, bucket, Action::BypassGovernanceRetention, on).await?;
         }

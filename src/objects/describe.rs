@@ -5,10 +5,12 @@ use std::sync::Arc;
 use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::{Retention, check_object_tags};
+use crate::digest::Checksum;
 use crate::index::{Bucket, Change, CommitError, PartEntry, Record, RecordUpdate, Stale, UpdateChange};
 use crate::objects::authorize::On;
 use crate::objects::commit::{WAIT, WAITS};
-use crate::objects::facts::Retagging;
+use crate::objects::customer::{Unlocked, checksum_of_part};
+use crate::objects::facts::{Setting, What};
 use crate::objects::{ObjectError, Objects, ReadCondition, Request};
 use crate::residency::{Basis, Directory, Refusal, Signals};
 use crate::types::{BucketName, ObjectKey, VersionId};
@@ -36,8 +38,16 @@ impl VersionName<'_> {
 pub struct ObjectAttributes {
     /// The version.
     pub record: Record,
-    /// Its parts, when it was uploaded in parts.
+    /// Its parts, when it was uploaded in parts; see [`ObjectAttributes::checksum_of`].
     pub parts: Option<Arc<[PartEntry]>>,
+    unlocked: Unlocked,
+}
+
+impl ObjectAttributes {
+    /// A part's checksum, which is kept masked where the object is under a key of the client.
+    pub fn checksum_of(&self, part: &PartEntry) -> Option<Checksum> {
+        checksum_of_part(self.unlocked.inner(), part)
+    }
 }
 
 impl Objects {
@@ -51,12 +61,15 @@ impl Objects {
         name: VersionName<'_>,
         condition: &ReadCondition,
     ) -> Result<ObjectAttributes, ObjectError> {
-        let action = name.action(Action::GetObjectAttributes, Action::GetObjectVersionAttributes);
-        let (bucket, record) = self.find(request, name, condition, action).await?;
         let read = name.action(Action::GetObject, Action::GetObjectVersion);
-        self.authorize_in(request, &bucket, read, On::Object(name.key, name.version)).await?;
+        self.authorize(request, name.bucket, read, On::Object(name.key, name.version)).await?;
+        let action = name.action(Action::GetObjectAttributes, Action::GetObjectVersionAttributes);
+        let (_, mut record) = self.find(request, name, &Default::default(), action).await?;
+        let unlocked = Unlocked::record(&record, request.keys.object.as_ref())?;
+        condition.check(&record.summary)?;
+        unlocked.show(&mut record);
         let parts = self.part_table(&record)?;
-        Ok(ObjectAttributes { record, parts })
+        Ok(ObjectAttributes { record, parts, unlocked })
     }
 
     /// A version whose tags the caller may see.
@@ -78,9 +91,9 @@ impl Objects {
         name: VersionName<'_>,
         action: Action,
     ) -> Result<Record, ObjectError> {
-        let bucket = self.authorize(request, name.bucket, action, On::Object(name.key, name.version)).await?;
+        let (bucket, record) = self.version_of(request, name, action).await?;
         check_object_lock(&bucket)?;
-        Ok(self.find(request, name, &Default::default(), action).await?.1)
+        Ok(record)
     }
 
     /// Replaces a version's tags. Returns the version whose they are.
@@ -99,11 +112,10 @@ impl Objects {
         } else {
             name.action(Action::PutObjectTagging, Action::PutObjectVersionTagging)
         };
-        let facts = Retagging { request: request.facts, tags: &tags };
+        let facts = Setting { request: request.facts, what: What::Tags(&tags) };
         let asking = Request { facts: &facts, ..*request };
-        let bucket = self.authorize(&asking, name.bucket, action, On::Object(name.key, name.version)).await?;
         for _ in 0..WAITS {
-            let record = self.version_of(&bucket, name)?;
+            let (bucket, record) = self.version_of(&asking, name, action).await?;
             let basis = self.basis_now(&record)?;
             let detail = &record.detail;
             let signals = Signals { bucket: name.bucket, key: name.key, metadata: &detail.metadata, tags: &tags, sources: &[] };
@@ -132,16 +144,17 @@ impl Objects {
         retention: Option<Retention>,
         bypass_governance: bool,
     ) -> Result<(), ObjectError> {
-        let on = On::Object(name.key, name.version);
-        let bucket = self.authorize(request, name.bucket, Action::PutObjectRetention, on).await?;
+        let facts = Setting { request: request.facts, what: What::Retention(retention) };
+        let asking = Request { facts: &facts, ..*request };
+        let (bucket, record) = self.version_of(&asking, name, Action::PutObjectRetention).await?;
         check_object_lock(&bucket)?;
         if bypass_governance {
-            self.authorize_in(request, &bucket, Action::BypassGovernanceRetention, on).await?;
+            let on = On::Object(name.key, name.version);
+            self.authorize_in(&asking, &bucket, Action::BypassGovernanceRetention, on).await?;
         }
         if let Some(retention) = retention {
             retention.check(self.clock.now())?;
         }
-        let record = self.version_of(&bucket, name)?;
         let update = RecordUpdate::Retention { retention, bypass_governance };
         Ok(self.update(request, &bucket, name.key, &record, update, None).await?)
     }
@@ -151,10 +164,10 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::ObjectLockMissing`].
     pub async fn set_legal_hold(&self, request: &Request<'_>, name: VersionName<'_>, on: bool) -> Result<(), ObjectError> {
-        let version = On::Object(name.key, name.version);
-        let bucket = self.authorize(request, name.bucket, Action::PutObjectLegalHold, version).await?;
+        let facts = Setting { request: request.facts, what: What::LegalHold(on) };
+        let asking = Request { facts: &facts, ..*request };
+        let (bucket, record) = self.version_of(&asking, name, Action::PutObjectLegalHold).await?;
         check_object_lock(&bucket)?;
-        let record = self.version_of(&bucket, name)?;
         Ok(self.update(request, &bucket, name.key, &record, RecordUpdate::LegalHold(on), None).await?)
     }
 

@@ -7,7 +7,7 @@ use crate::bucket::SettingError;
 use crate::digest::ETag;
 use crate::index::{CommitError, IndexError, Stale};
 use crate::kms::KmsError;
-use crate::objects::BodyError;
+use crate::objects::{BodyError, CustomerKeyError};
 use crate::residency::Refusal;
 use crate::seal::SealError;
 use crate::types::{Country, Timestamp, VersionId};
@@ -40,6 +40,9 @@ pub enum ObjectError {
     /// The bucket's settings do not let the caller do this.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// The same to a caller of another account, who is not told why.
+    #[error("access denied")]
+    NotAllowed,
     /// The bucket is not the account's that the request expects it to be.
     #[error("the bucket belongs to another account than the request expects")]
     WrongOwner,
@@ -108,6 +111,9 @@ pub enum ObjectError {
         /// What is wrong with it and what would be right.
         message: String,
     },
+    /// The client's key does not fit, or is missing.
+    #[error(transparent)]
+    CustomerKey(CustomerKeyError),
     /// A copy of an object onto itself that changes nothing.
     #[error("copying an object to itself must change its metadata, tags or encryption")]
     CopyToItself,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::record_keys::{Target, new_record_id};
-use super::{Body, Description, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
+use super::{Body, CustomerKeys, Description, Length, MemoryBudget, Objects, ObjectsParts, Piece, PutRequest, Request};
 use crate::{
     access::NoContext,
     audit::{Actor, Event, Kind},
@@ -124,7 +124,14 @@ impl World {
     }
 
     pub(in crate::objects) fn request(&self) -> Request<'_> {
-        Request { id: &self.id, auth: &self.auth, now: Timestamp::default(), facts: &NoContext, expected_owner: None }
+        Request {
+            id: &self.id,
+            auth: &self.auth,
+            now: Timestamp::default(),
+            facts: &NoContext,
+            keys: CustomerKeys::none(),
+            expected_owner: None,
+        }
     }
 
     /// Puts other policies in force, as a reload does.
@@ -184,7 +191,7 @@ pub(in crate::objects) fn put(name: &str, subject: &str, length: usize) -> PutRe
         bucket: bucket(),
         key: key(name),
         description: described(subject),
-        length: length as u64,
+        length: Length::Exact(length as u64),
         content_md5: None,
         checksum: None,
         condition: WriteCondition::None,

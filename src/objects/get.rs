@@ -9,6 +9,8 @@ use crate::digest::Checksum;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
 use crate::objects::authorize::On;
 use crate::objects::commit::residence;
+use crate::objects::customer::{Unlocked, checksum_of_part};
+use crate::objects::expire::expiration;
 use crate::objects::{Found, GetRequest, ObjectError, Objects, ReadBody, ReadCondition, Request, VersionName};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
@@ -21,25 +23,36 @@ impl Objects {
     /// # Errors
     /// See [`Objects::get`].
     pub async fn head(&self, request: &Request<'_>, get: GetRequest) -> Result<Found, ObjectError> {
+        self.unlock(request, get).await.map(|(found, _)| found)
+    }
+
+    /// What the index says of a record to who brings its key, and what leads to its bytes.
+    async fn unlock(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, Unlocked), ObjectError> {
         let name = VersionName { bucket: &get.bucket, key: &get.key, version: get.version };
         let action = name.action(Action::GetObject, Action::GetObjectVersion);
-        let (bucket, record) = self.find(request, name, &get.condition, action).await?;
+        let (bucket, mut record) = self.find(request, name, &Default::default(), action).await?;
+        let parts = self.part_table(&record)?;
+        let part = get.part.map(|number| part_range(&record, parts.as_deref(), number)).transpose()?;
+        let unlocked = Unlocked::record(&record, request.keys.object.as_ref())?;
+        get.condition.check(&record.summary)?;
+        unlocked.show(&mut record);
         tracing::trace!(bucket = %bucket.name, record = %record.summary.id, "found");
         let size = record.summary.size;
-        let parts = self.part_table(&record)?;
-        let range = match (get.part, get.range) {
-            (Some(number), _) => Some(part_range(&record, parts.as_deref(), number)?),
+        let range = match (part, get.range) {
+            (Some(part), _) => Some(part),
             (None, Some(range)) => Some(range.resolve(size).ok_or(ObjectError::InvalidRange { size })?),
             (None, None) => None,
         };
-        Ok(Found {
+        let found = Found {
             length: range.as_ref().map_or(size, |range| range.end - range.start),
             parts: parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap_or(u32::MAX)),
-            checksum: checksum_of(&record, parts.as_deref(), &get),
+            checksum: checksum_of(&record, parts.as_deref(), &get, &unlocked),
             residence: residence(&record),
+            expiration: if get.version.is_none() { expiration(&bucket, &get.key, &record) } else { None },
             range,
             record,
-        })
+        };
+        Ok((found, unlocked))
     }
 
     /// A record and its bytes. The first segment has been verified when this returns.
@@ -48,14 +61,14 @@ impl Objects {
     /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it.
     pub async fn get(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, ReadBody), ObjectError> {
         for _ in 0..ATTEMPTS {
-            let found = self.head(request, get.clone()).await?;
+            let (found, unlocked) = self.unlock(request, get.clone()).await?;
             // A pin holds what is still there when it is taken: the row is read again under it.
             let _pin = self.index.pin(found.record.summary.id);
             if !self.is_still_there(&get.bucket, &get.key, get.version, &found.record)? {
                 continue;
             }
             let range = found.range.clone().unwrap_or(0..found.record.summary.size);
-            let body = self.open_record(&found.record, range).await?;
+            let body = self.open_record(&found.record, range, &unlocked).await?;
             return Ok((found, body));
         }
         Err(ObjectError::Overloaded)
@@ -86,11 +99,14 @@ impl Objects {
         action: Action,
     ) -> Result<(Arc<Bucket>, Record), ObjectError> {
         let VersionName { bucket, key, version } = name;
-        let bucket = self.authorize(request, bucket, action, On::Object(key, version)).await?;
+        let bucket = self.reach(request, bucket, action, On::Object(key, version)).await?;
         let found = match version {
             Some(version) => self.index.version(&bucket, key, version)?,
             None => self.newest(&bucket, key)?,
         };
+        // What is decided about is what is served.
+        self.authorize_in(request, &bucket, action, On::Found(key, version, found.as_ref())).await?;
+        self.check_expected_owner(request, &bucket).await?;
         match found {
             Some(Version::Record(record)) => {
                 condition.check(&record.summary)?;
@@ -112,19 +128,21 @@ impl Objects {
         }
     }
 
-    /// The version that a change of its description names.
-    pub(super) fn version_of(&self, bucket: &Bucket, name: VersionName<'_>) -> Result<Record, ObjectError> {
-        let found = match name.version {
-            Some(version) => self.index.version(bucket, name.key, version)?,
-            None => self.newest(bucket, name.key)?,
-        };
-        match (found, name.version) {
-            (Some(Version::Record(record)), _) => Ok(*record),
-            (Some(Version::Marker(marker)), _) => {
-                Err(ObjectError::DeleteMarker { marker: marker.version, modified: marker.modified })
+    /// The version that a change of its description names, if the caller may do `action` to it.
+    pub(super) async fn version_of(
+        &self,
+        request: &Request<'_>,
+        name: VersionName<'_>,
+        action: Action,
+    ) -> Result<(Arc<Bucket>, Record), ObjectError> {
+        match self.find(request, name, &Default::default(), action).await {
+            Err(ObjectError::Deleted { .. }) => {
+                let bucket = self.bucket(name.bucket)?;
+                let marker = self.newest(&bucket, name.key)?.ok_or(ObjectError::NoSuchKey)?;
+                let summary = marker.summary();
+                Err(ObjectError::DeleteMarker { marker: summary.version, modified: summary.modified })
             }
-            (None, Some(_)) => Err(ObjectError::NoSuchVersion),
-            (None, None) => Err(ObjectError::NoSuchKey),
+            other => other,
         }
     }
 
@@ -145,9 +163,12 @@ impl Objects {
 }
 
 /// The checksum of the bytes that a read asks for.
-fn checksum_of(record: &Record, parts: Option<&[PartEntry]>, get: &GetRequest) -> Option<Checksum> {
+fn checksum_of(record: &Record, parts: Option<&[PartEntry]>, get: &GetRequest, unlocked: &Unlocked) -> Option<Checksum> {
     match (get.part, parts) {
-        (Some(number), Some(parts)) => parts.get(usize::try_from(number).ok()?.checked_sub(1)?)?.checksum,
+        (Some(number), Some(parts)) => {
+            let part = parts.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+            checksum_of_part(unlocked.inner(), part)
+        }
         _ => record.detail.checksum.filter(|_| get.range.is_none()),
     }
 }

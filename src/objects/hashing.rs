@@ -41,13 +41,15 @@ enum Place {
 pub(super) struct Hashers {
     md5: Md5,
     checksum: Option<ChecksumHasher>,
+    size: u64,
 }
 
-/// Hashes of a whole body.
+/// Hashes of a whole body, and how many bytes it has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hashes {
     pub(super) md5: [u8; 16],
     pub(super) checksum: Option<Checksum>,
+    pub(super) size: u64,
 }
 
 impl Hashes {
@@ -62,16 +64,17 @@ impl Hashers {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(piece);
         }
+        self.size += piece.len() as u64;
     }
 
     fn finish(self) -> Hashes {
-        Hashes { md5: self.md5.finish(), checksum: self.checksum.map(ChecksumHasher::finish) }
+        Hashes { md5: self.md5.finish(), checksum: self.checksum.map(ChecksumHasher::finish), size: self.size }
     }
 }
 
 impl Hashing {
     pub(super) fn new(length: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
-        let hashers = Box::new(Hashers { md5: Md5::new(), checksum: checksum.map(ChecksumHasher::new) });
+        let hashers = Box::new(Hashers { md5: Md5::new(), checksum: checksum.map(ChecksumHasher::new), size: 0 });
         Self { inline: length <= INLINE, hashers: Place::Here(hashers), batch: Vec::new(), weight: 0 }
     }
 

@@ -15,8 +15,8 @@ use crate::index::IntentGuard;
 use crate::objects::hashing::{Hashes, Hashing};
 use crate::objects::record_keys::Target;
 use crate::objects::standing::Standing;
-use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, MemoryBudget, ObjectError, Piece};
-use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, SealedBlob};
+use crate::objects::{Body, BodyError, ExpectedChecksum, Lease, Length, MemoryBudget, ObjectError, Piece};
+use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentSealer, InnerCipher, InnerKey, SealedBlob};
 use crate::types::{AttemptId, RecordId};
 
 /// Extents of one request that may be on their way to the sites while another one fills.
@@ -33,9 +33,11 @@ pub(super) struct Ingest<'a> {
     pub(super) record: RecordId,
     pub(super) part: u32,
     pub(super) attempt: AttemptId,
-    pub(super) length: u64,
+    pub(super) length: Length,
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
+    /// The layer of the client's key, put on the bytes before they are sealed.
+    pub(super) inner: Option<&'a InnerKey>,
 }
 
 /// A body that fits one extent, sealed for every copy but not yet stored: its manifest is still to go into the same blob.
@@ -55,7 +57,7 @@ impl Ingest<'_> {
     /// Reads a body of at most one extent to its end.
     pub(super) async fn whole(&self, body: Body) -> Result<WholeBody, ObjectError> {
         let mut reader = Reader::new(self, body);
-        let (sealers, lease) = self.fill(&mut reader, 0, self.length).await?;
+        let (sealers, lease) = self.fill(&mut reader, 0, self.length.most()).await?;
         let hashes = reader.finish().await?;
         Ok(WholeBody { id: self.extent(0), hashes, sealers, lease })
     }
@@ -71,8 +73,11 @@ impl Ingest<'_> {
         let mut reader = Reader::new(self, body);
         let mut stores: JoinSet<Result<Vec<Receipt>, ObjectError>> = JoinSet::new();
         let mut receipts = Vec::new();
-        let mut remaining = self.length;
+        let mut remaining = self.length.most();
         for extent in 0.. {
+            if reader.is_over().await? {
+                break;
+            }
             let length = remaining.min(EXTENT_SIZE as u64);
             let (sealers, lease) = self.fill(&mut reader, extent, length).await?;
             remaining -= length;
@@ -100,7 +105,7 @@ impl Ingest<'_> {
         Ok((hashes, receipts))
     }
 
-    /// Reads the next `length` bytes into one extent for every target.
+    /// Reads the next `length` bytes into one extent for every target, or fewer where the body may end before.
     async fn fill(&self, reader: &mut Reader, extent: u32, length: u64) -> Result<(Vec<ExtentSealer>, Lease), ObjectError> {
         let copies = self.targets.len().max(1) as u64;
         let mut sealers = sealers(self.targets, self.extent(extent), 0)?;
@@ -119,7 +124,7 @@ impl Ingest<'_> {
                 sealer.reserve(usize::try_from(room).unwrap_or(EXTENT_SIZE));
                 sealer.push(&piece)?;
             }
-            if taken >= length {
+            if taken >= length || reader.ended {
                 break;
             }
             piece = reader.next(length - taken).await?;
@@ -198,15 +203,24 @@ fn joined(done: Option<Result<Result<Vec<Receipt>, ObjectError>, JoinError>>) ->
     }
 }
 
-/// Hands out the bytes of a body in pieces no longer than asked for, hashing what it hands out.
+/// Hands out the bytes of a body in pieces no longer than asked for, as they are to be sealed, and hashes them on the way.
 struct Reader {
     body: Body,
     rest: Bytes,
     hashing: Hashing,
     content_md5: Option<[u8; 16]>,
     expected: Option<Checksum>,
-    length: u64,
+    inner: Option<InnerLayer>,
+    length: Length,
     taken: u64,
+    /// Whether the body is over, which was not known to be so long.
+    ended: bool,
+}
+
+/// The layer of a client's key, and the hashes of what lies under it.
+struct InnerLayer {
+    cipher: InnerCipher,
+    hashing: Hashing,
 }
 
 impl Reader {
@@ -214,42 +228,67 @@ impl Reader {
         Self {
             body,
             rest: Bytes::new(),
-            hashing: Hashing::new(ingest.length, ingest.checksum.map(|checksum| checksum.algorithm)),
+            hashing: Hashing::new(ingest.length.most(), ingest.checksum.map(|checksum| checksum.algorithm)),
             content_md5: ingest.content_md5,
             expected: ingest.checksum.and_then(|checksum| checksum.value),
+            inner: ingest.inner.map(|key| InnerLayer {
+                cipher: key.cipher(ingest.part, ingest.attempt, 0),
+                hashing: Hashing::new(ingest.length.most(), None),
+            }),
             length: ingest.length,
             taken: 0,
+            ended: false,
         }
     }
 
-    /// The next piece of the body, of 1 to `most` bytes. The end of the body is an error here: the caller knows how long it is.
+    /// The next piece of the body, of 1 to `most` bytes; of none when a body has ended that may.
     async fn next(&mut self, most: u64) -> Result<Bytes, ObjectError> {
-        while self.rest.is_empty() {
-            match self.body.next().await {
-                Some(Ok(Piece::Data(piece))) => self.rest = piece,
-                Some(Ok(Piece::Expect(checksum))) => self.expected = Some(checksum),
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err(BodyError::Length { expected: self.length, got: self.taken }.into()),
-            }
-        }
+        self.ready().await?;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let piece = self.rest.split_to(self.rest.len().min(most));
         self.taken += piece.len() as u64;
         self.hashing.update(&piece).await?;
+        let Some(inner) = &mut self.inner else { return Ok(piece) };
+        let piece = inner.cipher.apply(piece);
+        inner.hashing.update(&piece).await?;
         Ok(piece)
+    }
+
+    /// Waits for bytes or the end. The end is an error where the caller knows how long the body is and asks for more.
+    async fn ready(&mut self) -> Result<(), ObjectError> {
+        while self.rest.is_empty() && !self.ended {
+            match (self.body.next().await, self.length) {
+                (Some(Ok(Piece::Data(piece))), _) => self.rest = piece,
+                (Some(Ok(Piece::Expect(checksum))), _) => self.expected = Some(checksum),
+                (Some(Err(error)), _) => return Err(error.into()),
+                (None, Length::AtMost(_)) => self.ended = true,
+                (None, Length::Exact(expected)) => return Err(BodyError::Length { expected, got: self.taken }.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a body that may end here does.
+    async fn is_over(&mut self) -> Result<bool, ObjectError> {
+        if let Length::AtMost(_) = self.length {
+            self.ready().await?;
+        }
+        Ok(self.ended)
     }
 
     /// Reads what follows the bytes (a trailer, and the protocol's own checks) and compares every hash the client gave.
     async fn finish(mut self) -> Result<Hashes, ObjectError> {
         let mut extra = self.rest.len() as u64;
-        while let Some(item) = self.body.next().await {
+        while !self.ended
+            && let Some(item) = self.body.next().await
+        {
             match item? {
                 Piece::Data(piece) => extra += piece.len() as u64,
                 Piece::Expect(checksum) => self.expected = Some(checksum),
             }
         }
         if extra > 0 {
-            return Err(BodyError::Length { expected: self.length, got: self.taken + extra }.into());
+            return Err(BodyError::Length { expected: self.length.most(), got: self.taken + extra }.into());
         }
         let hashes = self.hashing.finish().await?;
         if self.content_md5.is_some_and(|md5| md5 != hashes.md5) {
@@ -260,7 +299,11 @@ impl Reader {
         {
             return Err(ObjectError::BadDigest("checksum"));
         }
-        Ok(hashes)
+        // The MD5 that is kept and shown is that of the bytes under the client's key, which says nothing of the plaintext.
+        match self.inner {
+            Some(inner) => Ok(Hashes { md5: inner.hashing.finish().await?.md5, ..hashes }),
+            None => Ok(hashes),
+        }
     }
 }
 
@@ -281,9 +324,10 @@ mod tests {
             record: targets[0].key.record(),
             part: 0,
             attempt: new_attempt_id(),
-            length: length as u64,
+            length: Length::Exact(length as u64),
             content_md5: None,
             checksum: None,
+            inner: None,
         }
     }
 
@@ -300,6 +344,27 @@ mod tests {
             let ingest = ingest(memory, &targets, length);
             assert!(Box::pin(ingest.whole(body(length))).await.is_ok(), "{length} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_may_be_shorter_than_it_could_be() {
+        let world = World::new(256 << 20).await;
+        let (memory, targets) = (&world.objects.memory, world.targets("amna").await);
+        let (bucket, key) = (world.objects.bucket(&fixture::bucket()).unwrap(), fixture::key("k"));
+        for (length, slack) in
+            [(0, 9), (1, 0), (FULL - 5, 5), (FULL, 0), (FULL, 1), (FULL + 1, 0), (2 * FULL, 70_000), (2 * FULL + 1, 9)]
+        {
+            let most = Length::AtMost((length + slack) as u64);
+            let ingest = Ingest { length: most, ..ingest(memory, &targets, 0) };
+            if fits_one_extent(most.most()) {
+                assert_eq!(ingest.whole(body(length)).await.unwrap().hashes.size, length as u64);
+            }
+            let mut standing = Standing::of_copy((&world.objects, &bucket, &key), world.placement("amna"));
+            let (hashes, receipts) = ingest.extents(body(length), &mut standing, None).await.unwrap();
+            assert_eq!((hashes.size, receipts.len()), (length as u64, length.div_ceil(FULL)), "{length} of {most:?}");
+        }
+        let short = Ingest { length: Length::AtMost(9), ..ingest(memory, &targets, 0) };
+        assert!(matches!(short.whole(body(10)).await, Err(ObjectError::Body(BodyError::Length { expected: 9, got: 10 }))));
     }
 
     #[tokio::test]

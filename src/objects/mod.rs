@@ -17,9 +17,11 @@ mod budget;
 mod commit;
 mod conditions;
 mod copy;
+mod customer;
 mod delete;
 mod describe;
 mod error;
+mod expire;
 mod facts;
 #[cfg(test)]
 mod fixture;
@@ -42,7 +44,7 @@ mod settings;
 mod standing;
 mod subjects;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod versions;
 
 use std::sync::Arc;
@@ -57,11 +59,13 @@ use crate::policy::PolicySet;
 use crate::residency::Residency;
 
 pub use acl::AclRequest;
-pub use body::{Body, BodyError, Piece};
+pub use body::{Body, BodyError, Length, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
+pub use customer::CustomerKeyError;
 pub use describe::{ObjectAttributes, VersionName};
 pub use error::ObjectError;
+pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
 pub use list::ListRequest;
@@ -70,6 +74,8 @@ pub use multipart::{PartsPage, PartsRequest};
 pub use read::{ReadBody, ReadError};
 pub use request::*;
 pub use versions::VersionsRequest;
+
+pub use crate::seal::CustomerKey;
 
 /// What the use cases work with. `app` builds it.
 pub struct ObjectsParts {

@@ -8,13 +8,15 @@ use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteConditi
 use crate::objects::acl::Belonging;
 use crate::objects::authorize::On;
 use crate::objects::commit::NewRecord;
+use crate::objects::customer::{kept_of_object, new_layer};
 use crate::objects::hashing::Hashes;
 use crate::objects::ingest::{Ingest, fits_one_extent, store_manifest};
 use crate::objects::limits::{check_length, check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
 use crate::objects::standing::Standing;
-use crate::objects::{Body, Description, ExpectedChecksum, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
+use crate::objects::{Body, Description, ExpectedChecksum, Length, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
 use crate::residency::{Placement, Signals, SourceFacts};
+use crate::seal::{CustomerSeal, InnerKey};
 use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, Ticket, VersionId};
 
 /// A body on its way to becoming a record.
@@ -22,7 +24,7 @@ pub(super) struct NewObject<'a> {
     pub(super) bucket: &'a Bucket,
     pub(super) key: &'a ObjectKey,
     pub(super) description: Description,
-    pub(super) length: u64,
+    pub(super) length: Length,
     pub(super) content_md5: Option<[u8; 16]>,
     pub(super) checksum: Option<ExpectedChecksum>,
     pub(super) condition: WriteCondition,
@@ -38,10 +40,11 @@ impl Objects {
     /// leaves nothing visible.
     pub async fn put(&self, request: &Request<'_>, put: PutRequest, body: Body) -> Result<Stored, ObjectError> {
         let bucket = self.writable_bucket(request, &put.bucket, &put.key).await?;
-        check_length(put.length)?;
+        check_length(put.length.most())?;
         self.check_described(request, &bucket, &put.key, &put.description).await?;
         let lock = self.lock_of_new(&bucket, put.description.lock)?;
         let belonging = self.belonging_of_new(request, &bucket, &put.key, &put.acl).await?;
+        self.check_may_compare(request, &bucket, &put.key, &put.condition).await?;
         let object = NewObject {
             bucket: &bucket,
             key: &put.key,
@@ -56,8 +59,24 @@ impl Objects {
         self.store_object(request, object, &[], body).await
     }
 
-    /// Refuses tags and locks that a policy does not let the caller set. AWS asks for an allowance of each; a denial is enough here, as
-    /// whoever may write an object may say what it is.
+    /// Refuses a caller that compares entity tags of an object which it may not read: the answer would tell what it holds.
+    pub(super) async fn check_may_compare(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        condition: &WriteCondition,
+    ) -> Result<(), ObjectError> {
+        match condition {
+            WriteCondition::None | WriteCondition::IfAbsent => Ok(()),
+            WriteCondition::IfPresent | WriteCondition::IfMatch(_) | WriteCondition::IfNoneMatch(_) => {
+                self.authorize_in(request, bucket, Action::GetObject, On::Object(key, None)).await
+            }
+        }
+    }
+
+    /// Refuses locks that the caller may not set, and tags that a policy does not let it set. AWS asks for an allowance of tags, too; a
+    /// denial is enough here, as whoever may write an object may say what it is. A lock is more: nobody can take it back.
     pub(super) async fn check_described(
         &self,
         request: &Request<'_>,
@@ -70,10 +89,10 @@ impl Objects {
             self.check_not_denied(request, bucket, Action::PutObjectTagging, on).await?;
         }
         if description.lock.retention.is_some() {
-            self.check_not_denied(request, bucket, Action::PutObjectRetention, on).await?;
+            self.authorize_in(request, bucket, Action::PutObjectRetention, on).await?;
         }
         if description.lock.legal_hold.is_some() {
-            self.check_not_denied(request, bucket, Action::PutObjectLegalHold, on).await?;
+            self.authorize_in(request, bucket, Action::PutObjectLegalHold, on).await?;
         }
         Ok(())
     }
@@ -117,6 +136,8 @@ impl Objects {
 
         let record = new_record_id();
         let attempt = new_attempt_id();
+        let layer = new_layer(request.keys, record);
+        let inner = layer.as_ref().map(|(_, inner)| inner);
         let targets = self.new_targets(Some(request.id), standing.placement(), &bucket.name, record).await?;
         let mut intent = self.index.intent(Intent {
             record,
@@ -134,28 +155,31 @@ impl Objects {
             length: object.length,
             content_md5: object.content_md5,
             checksum: object.checksum,
+            inner,
         };
-        let new = if fits_one_extent(object.length) {
+        let (new, checksum) = if fits_one_extent(object.length.most()) {
             let whole = ingest.whole(body).await?;
             standing.check().await?;
-            let row = self.new_row(&object, standing.placement(), record, whole.hashes, Layout::Whole { attempt })?;
+            let (hashes, layout) = (whole.hashes, Layout::Whole { attempt });
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             let stored = whole.store(&targets, &manifest, Some(&mut intent)).await?;
-            NewRecord::new(row, &targets, attempt, stored)
+            (NewRecord::new(row, &targets, attempt, stored), hashes.checksum)
         } else {
             let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
             standing.check().await?;
-            let row = self.new_row(&object, standing.placement(), record, hashes, Layout::Extents { attempt })?;
+            let layout = Layout::Extents { attempt };
+            let row = self.new_row(&object, standing.placement(), (record, layer.as_ref()), hashes, layout)?;
             let manifest = Manifest::new(&bucket.name, bucket.id, key, &row, &[]).encode()?;
             fail::fail_point!("objects::before-manifest", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let stored = store_manifest(&targets, record, attempt, &manifest, Some(&mut intent)).await?;
-            NewRecord::new(row, &targets, attempt, stored).with(receipts)
+            (NewRecord::new(row, &targets, attempt, stored).with(receipts), hashes.checksum)
         };
         let event = self.event(request, object.kind, &bucket.name, Some(key));
         let stored = self.commit_record(request, bucket, key, standing.placement(), new, object.condition, event).await?;
         drop(intent);
         drop(reservation);
-        Ok(stored)
+        Ok(Stored { checksum, ..stored })
     }
 
     /// The decision for a new record, taken before its body is read. A refusal is recorded.
@@ -182,7 +206,7 @@ impl Objects {
         &self,
         object: &NewObject<'_>,
         placement: &Placement,
-        id: RecordId,
+        (id, layer): (RecordId, Option<&(CustomerSeal, InnerKey)>),
         hashes: Hashes,
         layout: Layout,
     ) -> Result<Record, ObjectError> {
@@ -193,7 +217,7 @@ impl Objects {
             version: new_version(object.bucket, ticket),
             ticket,
             modified: self.clock.now(),
-            size: object.length,
+            size: hashes.size,
             etag: hashes.etag(),
             checksum_algorithm: checksum.map(|checksum| (checksum.algorithm(), checksum.kind())),
             owner: object.belonging.owner.clone(),
@@ -203,8 +227,9 @@ impl Objects {
             content: object.description.content.clone(),
             metadata: object.description.metadata.clone(),
             tags: object.description.tags.clone(),
-            checksum,
+            checksum: kept_of_object(layer.map(|(_, inner)| inner), &summary, checksum),
             lock: object.description.lock,
+            customer: layer.map(|(seal, _)| *seal),
             acl: object.belonging.acl.clone(),
             placement: placement.record().clone(),
             copies: Vec::new(),

@@ -18,9 +18,10 @@ use tokio::task::JoinHandle;
 
 use crate::backend::{BackendError, BlobRead, Site};
 use crate::index::{CopyRow, CopyState, Layout, PartEntry, Pin as ReaderPin, Record};
+use crate::objects::customer::Unlocked;
 use crate::objects::{MemoryBudget, ObjectError, Objects, ReadLease};
 use crate::residency::Availability;
-use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, ReadPlan, RecordKey, SealError};
+use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, InnerCipher, ReadPlan, RecordKey, SealError};
 use crate::types::Country;
 
 /// Reads of up to this many bytes are verified whole before the caller answers.
@@ -67,17 +68,25 @@ struct Source {
     site: Arc<Site>,
     country: Country,
     key: RecordKey,
+    unlocked: Unlocked,
 }
 
 /// One extent being read: the site's answer and what opens it.
 struct Opening {
     read: BlobRead,
     opener: ExtentOpener,
+    /// Takes off the layer of the client's key.
+    inner: Option<InnerCipher>,
 }
 
 impl Objects {
-    /// Opens `range` of a record. On return the first segment has been fetched and verified.
-    pub(super) async fn open_record(&self, record: &Record, range: Range<u64>) -> Result<ReadBody, ObjectError> {
+    /// Opens `range` of a record, down to where `unlocked` leads. On return the first segment has been fetched and verified.
+    pub(super) async fn open_record(
+        &self,
+        record: &Record,
+        range: Range<u64>,
+        unlocked: &Unlocked,
+    ) -> Result<ReadBody, ObjectError> {
         let pin = self.index.pin(record.summary.id);
         let mut copies: Vec<&CopyRow> =
             record.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
@@ -85,7 +94,7 @@ impl Objects {
         let lease = Arc::new(self.read_memory(record, &range).await?);
         let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
         for copy in copies {
-            match self.open_copy(record, copy, range.clone()).await {
+            match self.open_copy(record, copy, range.clone(), unlocked).await {
                 Ok(reading) => return Ok(reading.into_stream(pin, lease)),
                 Err(error) => {
                     tracing::warn!(site = %copy.site, record = %record.summary.id, error = %error, "a copy cannot be read");
@@ -103,7 +112,13 @@ impl Objects {
         if wanted <= SHORT { self.memory.short_read(bytes).await } else { self.memory.stream(bytes).await }
     }
 
-    async fn open_copy(&self, record: &Record, copy: &CopyRow, range: Range<u64>) -> Result<Reading, ObjectError> {
+    async fn open_copy(
+        &self,
+        record: &Record,
+        copy: &CopyRow,
+        range: Range<u64>,
+        unlocked: &Unlocked,
+    ) -> Result<Reading, ObjectError> {
         let unavailable = ObjectError::SiteUnavailable { country: copy.country };
         let site = Arc::clone(self.sites.get(&copy.site).ok_or(unavailable)?);
         let key = self.record_key(copy, record.summary.id).await?;
@@ -112,7 +127,7 @@ impl Objects {
             _ => None,
         };
         let steps = steps(record, copy, parts.as_deref().unwrap_or_default(), range);
-        let source = Source { site, country: copy.country, key };
+        let source = Source { site, country: copy.country, key, unlocked: unlocked.clone() };
         let memory = self.memory.clone();
         let mut reading = Reading { source, steps, memory, next: None, current: None, ready: VecDeque::new() };
         reading.first().await.map_err(|error| match error {
@@ -219,7 +234,11 @@ impl Reading {
                 Some(piece) => {
                     let mut opened = Vec::new();
                     opening.opener.push(piece?, &mut opened)?;
-                    self.ready.extend(opened);
+                    let inner = &mut opening.inner;
+                    self.ready.extend(opened.into_iter().map(|bytes| match inner {
+                        Some(inner) => inner.apply(bytes),
+                        None => bytes,
+                    }));
                 }
                 None => {
                     if let Some(done) = self.current.take() {
@@ -303,7 +322,9 @@ impl Source {
         let read = self.site.read(&name, Some(plan.blob_range.clone())).await?;
         plan.check_total(read.total_len)?;
         let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan)?;
-        Ok(Opening { read, opener })
+        let offset = u64::from(step.id.extent) * EXTENT_SIZE as u64 + plan.plain_range().start;
+        let inner = self.unlocked.inner().map(|key| key.cipher(step.id.part, step.id.attempt, offset));
+        Ok(Opening { read, opener, inner })
     }
 }
 

@@ -55,8 +55,12 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         tracing::info!(request = %request.id, bucket = %bucket, code, "refused");
         metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
-        let caller = (request.auth.principal().id.clone(), code);
-        let Some(suppressed) = self.0.refusals.callers.admit(caller, self.clock.now()) else { return Ok(()) };
+        let admitted = if request.auth.is_anonymous() {
+            self.0.refusals.strangers.admit(code, self.clock.now())
+        } else {
+            self.0.refusals.callers.admit((request.auth.principal().id.clone(), code), self.clock.now())
+        };
+        let Some(suppressed) = admitted else { return Ok(()) };
         self.record(Event { suppressed, ..self.event(request, kind, bucket, key).refused(code) }).await
     }
 

@@ -17,10 +17,11 @@ use crate::audit::{Actor, Event, Kind};
 use crate::backend::Receipt;
 use crate::index::{AddCopyChange, Bucket, Change, CommitError, CopyRow, FoundRecord, Layout, PartEntry};
 use crate::objects::copy::body_of;
+use crate::objects::customer::Unlocked;
 use crate::objects::ingest::{Ingest, store_manifest};
 use crate::objects::record_keys::{Target, new_attempt_id};
 use crate::objects::standing::Standing;
-use crate::objects::{Manifest, ObjectError, Objects};
+use crate::objects::{Length, Manifest, ObjectError, Objects};
 use crate::residency::{Availability, Placement, PlannedCopy, Refusal};
 use crate::types::{AttemptId, ObjectKey, RecordId, SiteId};
 
@@ -274,16 +275,18 @@ impl Objects {
         let parts = self.parts_of(found)?;
         let manifest = Manifest::new(&bucket.name, bucket.id, &found.key, record, &parts).encode()?;
         let mut receipts: Vec<Receipt> = Vec::new();
+        // A layer of the client's key stays on: the copy needs no key, and has the bytes that its entity tag was taken of.
+        let stored = Unlocked::as_stored();
         let head_len = match record.detail.layout {
             Layout::Whole { attempt } => {
-                let body = body_of(self.open_record(record, 0..record.summary.size).await?);
+                let body = body_of(self.open_record(record, 0..record.summary.size, &stored).await?);
                 let whole = self.run(targets, found, 0, attempt, record.summary.size).whole(body).await?;
                 self.same_bytes(found, whole.hashes.etag() == record.summary.etag)?;
                 standing.check().await?;
                 keep(whole.store(targets, &manifest, None).await?, &mut receipts)
             }
             Layout::Extents { attempt: of_body } => {
-                let body = body_of(self.open_record(record, 0..record.summary.size).await?);
+                let body = body_of(self.open_record(record, 0..record.summary.size, &stored).await?);
                 let run = self.run(targets, found, 0, of_body, record.summary.size);
                 let (hashes, stored) = run.extents(body, standing, None).await?;
                 receipts.extend(stored);
@@ -294,7 +297,7 @@ impl Objects {
             Layout::Parts { .. } => {
                 let mut start = 0;
                 for part in &parts {
-                    let body = body_of(self.open_record(record, start..start + part.size).await?);
+                    let body = body_of(self.open_record(record, start..start + part.size, &stored).await?);
                     let run = self.run(targets, found, part.number, part.attempt, part.size);
                     let (hashes, stored) = run.extents(body, standing, None).await?;
                     receipts.extend(stored);
@@ -322,9 +325,10 @@ impl Objects {
             record: found.record.summary.id,
             part,
             attempt,
-            length,
+            length: Length::Exact(length),
             content_md5: None,
             checksum: None,
+            inner: None,
         }
     }
 

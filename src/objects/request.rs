@@ -8,7 +8,8 @@ use crate::authn::Authenticated;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag};
 use crate::index::{Record, WriteCondition};
-use crate::objects::AclRequest;
+use crate::objects::{AclRequest, Length, VersionName};
+use crate::seal::CustomerKey;
 use crate::types::{BucketName, Country, InstrumentId, ObjectKey, RequestId, SiteId, Timestamp, UploadId, VersionId};
 
 /// Who asks, and under which request id the answer will be logged.
@@ -24,6 +25,25 @@ pub struct Request<'a> {
     pub facts: &'a dyn access::Context,
     /// `x-amz-expected-bucket-owner`: the account that must own the bucket.
     pub expected_owner: Option<&'a str>,
+    /// The keys that the caller brings.
+    pub keys: &'a CustomerKeys,
+}
+
+/// Keys of the client's own that a request brings (SSE-C). They go with the request.
+#[derive(Debug, Default)]
+pub struct CustomerKeys {
+    /// For the object that is read or written.
+    pub object: Option<CustomerKey>,
+    /// For the object that a copy reads.
+    pub copy_source: Option<CustomerKey>,
+}
+
+impl CustomerKeys {
+    /// Those of a request that brings none.
+    pub fn none() -> &'static Self {
+        static NONE: CustomerKeys = CustomerKeys { object: None, copy_source: None };
+        &NONE
+    }
 }
 
 /// A checksum that a client wants computed and kept.
@@ -59,7 +79,7 @@ pub struct PutRequest {
     /// Headers, metadata, tags.
     pub description: Description,
     /// Bytes of the object: the decoded length.
-    pub length: u64,
+    pub length: Length,
     /// Content-MD5, when given.
     pub content_md5: Option<[u8; 16]>,
     /// The checksum to verify and keep.
@@ -94,8 +114,12 @@ pub struct Stored {
     pub size: u64,
     /// When it was committed.
     pub modified: Timestamp,
+    /// Whether it is under a key of the client.
+    pub customer: bool,
     /// Where it lives.
     pub residence: Residence,
+    /// When a lifecycle rule lets it go, as `x-amz-expiration` says it.
+    pub expiration: Option<String>,
 }
 
 /// A range as a client writes it (RFC 9110 section 14.1.2).
@@ -176,6 +200,8 @@ pub struct Found {
     pub checksum: Option<Checksum>,
     /// Where it lives.
     pub residence: Residence,
+    /// When a lifecycle rule lets it go, as `x-amz-expiration` says it. Only of a current version.
+    pub expiration: Option<String>,
 }
 
 /// One object of a DeleteObjects.
@@ -229,6 +255,13 @@ pub struct CopySource {
     pub condition: ReadCondition,
     /// `x-amz-source-expected-bucket-owner`: the account that must own its bucket.
     pub expected_owner: Option<String>,
+}
+
+impl CopySource {
+    /// The version that it is.
+    pub fn name(&self) -> VersionName<'_> {
+        VersionName { bucket: &self.bucket, key: &self.key, version: self.version }
+    }
 }
 
 /// A CopyObject.

@@ -3,6 +3,7 @@
 mod collecting;
 mod committing;
 mod copies;
+mod customer_keys;
 mod queued;
 mod subject_keys;
 mod uploads;
@@ -34,15 +35,15 @@ use crate::{
     types::{Attributes, BucketName, KeyId, ObjectKey, RequestId, SiteId, Timestamp},
 };
 
-const PK_ONLY: &str = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\nkeys = [\"PK\"]\n";
+pub(crate) const PK_ONLY: &str = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\nkeys = [\"PK\"]\n";
 const PK_FIRST: &str = "[require]\ncopies = \"first\"\ncountries = [\"PK\"]\n";
 const SITES: [&str; 3] = ["pk-khi", "pk-lhe", "sg-sin"];
 
 /// A gateway, and everything that it keeps when it is started anew.
-struct World {
-    objects: Objects,
+pub(crate) struct World {
+    pub(crate) objects: Objects,
     policies: Arc<ArcSwap<PolicySet>>,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     auth: Authenticated,
     request: RequestId,
     kept: Kept,
@@ -96,11 +97,11 @@ fn site(name: &str) -> SiteId {
     SiteId::new(name).unwrap()
 }
 
-fn bucket() -> BucketName {
+pub(crate) fn bucket() -> BucketName {
     BucketName::new("media").unwrap()
 }
 
-fn key(text: &str) -> ObjectKey {
+pub(crate) fn key(text: &str) -> ObjectKey {
     ObjectKey::new(text).unwrap()
 }
 
@@ -114,7 +115,7 @@ fn body(bytes: &[u8]) -> Body {
 
 impl World {
     /// A gateway with the bucket `media` and three sites, whose only principal speaks for people in Pakistan.
-    async fn new(require: &str) -> Self {
+    pub(crate) async fn new(require: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_800_000_000)));
         let keys = ["pk", "sg"].map(|id| (KeyId::new(id).unwrap(), id.to_uppercase().parse().unwrap()));
@@ -177,8 +178,15 @@ impl World {
         Self::start(kept, clock, policies.load_full()).await
     }
 
-    fn asks(&self) -> Request<'_> {
-        Request { id: &self.request, auth: &self.auth, now: self.clock.now(), facts: &NoContext, expected_owner: None }
+    pub(crate) fn asks(&self) -> Request<'_> {
+        Request {
+            id: &self.request,
+            auth: &self.auth,
+            now: self.clock.now(),
+            facts: &NoContext,
+            keys: CustomerKeys::none(),
+            expected_owner: None,
+        }
     }
 
     fn backend(&self, site: &str) -> &MemoryBackend {
@@ -203,7 +211,7 @@ impl World {
             bucket: bucket(),
             key: key(at),
             description: Description::default(),
-            length,
+            length: Length::Exact(length),
             content_md5: None,
             checksum: None,
             condition: WriteCondition::None,
@@ -219,17 +227,17 @@ impl World {
         self.try_put_body(at, bytes.len() as u64, body(bytes)).await
     }
 
-    async fn put(&self, at: &str, bytes: &[u8]) -> Record {
+    pub(crate) async fn put(&self, at: &str, bytes: &[u8]) -> Record {
         self.try_put(at, bytes).await.unwrap();
         self.record(at).unwrap()
     }
 
-    fn record(&self, at: &str) -> Option<Record> {
+    pub(crate) fn record(&self, at: &str) -> Option<Record> {
         let bucket = self.objects.bucket(&bucket()).unwrap();
         self.objects.index.current(&bucket, &key(at)).unwrap()
     }
 
-    async fn read(&self, at: &str) -> Result<Vec<u8>, ObjectError> {
+    pub(crate) async fn read(&self, at: &str) -> Result<Vec<u8>, ObjectError> {
         let condition = ReadCondition::default();
         let get = GetRequest { bucket: bucket(), key: key(at), version: None, range: None, part: None, condition };
         let (_, body) = self.objects.get(&self.asks(), get).await?;
@@ -248,7 +256,7 @@ impl World {
         kinds
     }
     /// How many entries of the ledger are of `kind`.
-    fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         self.ledger().iter().filter(|entry| *entry == kind).count()
     }
 }

@@ -9,7 +9,7 @@ use super::xml::XmlWriter;
 use crate::access::{InvalidAcl, MalformedPolicy};
 use crate::authn::AuthnError;
 use crate::bucket::SettingError;
-use crate::objects::{BodyError, ObjectError};
+use crate::objects::{BodyError, CustomerKeyError, ObjectError};
 use crate::residency::Refusal;
 use crate::types::{RequestId, VersionId};
 
@@ -76,6 +76,7 @@ codes! {
     IllegalLocationConstraint "IllegalLocationConstraintException" 400 "The location constraint is not this gateway's region.",
     IllegalVersioning "IllegalVersioningConfigurationException" 400 "The versioning configuration is not valid.",
     IncompleteBody "IncompleteBody" 400 "The body has fewer bytes than the request declared.",
+    IncorrectNumberOfFiles "IncorrectNumberOfFilesInPostRequest" 400 "A form needs a field `file`, its last.",
     InternalError "InternalError" 500 "The gateway met an internal error; its log has the request id.",
     InvalidAccessKeyId "InvalidAccessKeyId" 403 "The access key id is not known here.",
     InvalidArgument "InvalidArgument" 400 "An argument is invalid.",
@@ -87,6 +88,7 @@ codes! {
     InvalidObjectState "InvalidObjectState" 403 "The operation does not apply to the object's state.",
     InvalidPart "InvalidPart" 400 "A part was not uploaded, or with another entity tag or checksum.",
     InvalidPartOrder "InvalidPartOrder" 400 "The parts must be listed in ascending order of their numbers.",
+    InvalidPolicyDocument "InvalidPolicyDocument" 400 "The form's policy is not valid.",
     InvalidRange "InvalidRange" 416 "The range lies outside the object.",
     InvalidRequest "InvalidRequest" 400 "The request is not valid.",
     InvalidRetentionPeriod "InvalidRetentionPeriod" 400 "The retention period must be a positive number of days or years.",
@@ -97,9 +99,11 @@ codes! {
     KeyTooLongError "KeyTooLongError" 400 "A key has at most 1024 bytes of UTF-8.",
     MalformedAcl "MalformedACLError" 400 "The ACL is not well-formed or not what this operation expects.",
     MalformedPolicy "MalformedPolicy" 400 "The policy is not well-formed or not one of this bucket.",
+    MalformedPostRequest "MalformedPOSTRequest" 400 "The body is not well-formed multipart/form-data.",
     MalformedTrailer "MalformedTrailerError" 400 "The body's trailer is malformed.",
     MalformedXml "MalformedXML" 400 "The XML is not well-formed or not what this operation expects.",
     MaxMessageLengthExceeded "MaxMessageLengthExceeded" 400 "The request's document is too large.",
+    MaxPostPreDataLengthExceeded "MaxPostPreDataLengthExceededError" 400 "The fields before the file are too large.",
     MetadataTooLarge "MetadataTooLarge" 400 "User metadata has at most 2 KiB.",
     MethodNotAllowed "MethodNotAllowed" 405 "The method is not allowed on this resource.",
     MissingContentLength "MissingContentLength" 411 "The request needs a Content-Length.",
@@ -109,6 +113,7 @@ codes! {
     NoSuchBucketPolicy "NoSuchBucketPolicy" 404 "The bucket has no policy.",
     NoSuchCors "NoSuchCORSConfiguration" 404 "The bucket has no CORS configuration.",
     NoSuchKey "NoSuchKey" 404 "The key does not exist.",
+    NoSuchLifecycle "NoSuchLifecycleConfiguration" 404 "The bucket has no lifecycle configuration.",
     NoSuchObjectLockConfiguration "NoSuchObjectLockConfiguration" 404 "The object has no such object lock configuration.",
     NoSuchPublicAccessBlock "NoSuchPublicAccessBlockConfiguration" 404 "The bucket has no public access block.",
     NoSuchTagSet "NoSuchTagSet" 404 "The bucket has no tags.",
@@ -119,6 +124,7 @@ codes! {
     ObjectLockConfigurationNotFound "ObjectLockConfigurationNotFoundError" 404 "The bucket has no object lock configuration.",
     OwnershipControlsNotFound "OwnershipControlsNotFoundError" 404 "The bucket has no ownership controls.",
     PreconditionFailed "PreconditionFailed" 412 "A condition of the request does not hold.",
+    RequestIsNotMultiPartContent "RequestIsNotMultiPartContent" 400 "A form must be multipart/form-data with a boundary.",
     RequestTimeTooSkewed "RequestTimeTooSkewed" 403 "The request's time differs too much from the gateway's.",
     RequestTimeout "RequestTimeout" 400 "The body was not read within the timeout.",
     ResidencyConflict "ResidencyConflict" 403 "The policies in force leave no country for this record.",
@@ -237,7 +243,7 @@ impl From<ObjectError> for S3Error {
             E::NoSuchUpload => Self::new(Code::NoSuchUpload),
             E::BucketExists => Self::new(Code::BucketAlreadyExists),
             E::BucketNotEmpty => Self::new(Code::BucketNotEmpty),
-            E::Forbidden(_) | E::Denied(_) | E::WrongOwner => Self::with(Code::AccessDenied, sentence(&error)),
+            E::Forbidden(_) | E::Denied(_) | E::NotAllowed | E::WrongOwner => Self::with(Code::AccessDenied, sentence(&error)),
             E::Residency(refusal) => refusal.into(),
             E::PreconditionFailed { condition } => Self::new(Code::PreconditionFailed).detail("Condition", condition),
             E::NotModified { etag, modified } => not_modified(&etag, modified),
@@ -257,6 +263,8 @@ impl From<ObjectError> for S3Error {
             E::BadDigest(_) => Self::with(Code::BadDigest, sentence(&error)),
             E::Body(body) => body.into(),
             E::InvalidArgument { name, message } => Self::with(Code::InvalidArgument, message).detail("ArgumentName", name),
+            E::CustomerKey(CustomerKeyError::NotTheObjects) => Self::with(Code::AccessDenied, sentence(&error)),
+            E::CustomerKey(_) => Self::with(Code::InvalidRequest, sentence(&error)),
             E::CopyToItself => Self::with(Code::InvalidRequest, sentence(&error)),
             E::NoSuchPart { number } => Self::with(Code::InvalidPart, sentence(&error)).detail("PartNumber", number.to_string()),
             E::InvalidTag { .. } => Self::with(Code::InvalidTag, sentence(&error)),
@@ -327,8 +335,18 @@ impl From<BodyError> for S3Error {
             BodyError::Trailer(_) => Code::MalformedTrailer,
             BodyError::TooSlow => Code::RequestTimeout,
             BodyError::Source => Code::ServiceUnavailable,
+            BodyError::Form(_) => Code::MalformedPostRequest,
+            BodyError::TooLarge { .. } => Code::EntityTooLarge,
+            BodyError::TooSmall { .. } => Code::EntityTooSmall,
         };
-        Self::with(code, sentence(&error))
+        let refused = Self::with(code, sentence(&error));
+        match error {
+            BodyError::TooLarge { max } => refused.detail("MaxSizeAllowed", max.to_string()),
+            BodyError::TooSmall { size, min } => {
+                refused.detail("ProposedSize", size.to_string()).detail("MinSizeAllowed", min.to_string())
+            }
+            _ => refused,
+        }
     }
 }
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::headers::{tags, text};
-use super::percent;
+use super::ops::path_of_copy_source;
 use super::query::Query;
 use crate::access::{Context, Key, Value};
 use crate::authn::Mechanism;
@@ -22,12 +22,17 @@ pub struct Client {
     pub address: Option<IpAddr>,
     /// Whether it is encrypted.
     pub tls: bool,
+    /// How, as policies write it: `1.2` or `1.3`.
+    pub tls_version: Option<&'static str>,
 }
 
 /// The facts of one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestFacts<'a> {
+    pub(super) method: &'a Method,
     pub(super) headers: &'a HeaderMap,
+    /// Whether the operation makes an object. Beginning an upload and adding parts to it do not; completing it does.
+    pub(super) creates_object: bool,
     pub(super) query: &'a Query<'a>,
     pub(super) client: Client,
     pub(super) region: &'a str,
@@ -54,9 +59,18 @@ impl RequestFacts<'_> {
         self.tags().into_iter().find(|(key, _)| key == wanted).map_or(Value::Absent, |(_, value)| value.into())
     }
 
+    /// Bucket and key, however they were spelled.
     fn copy_source(&self) -> Value<'_> {
-        let source = text(self.headers, "x-amz-copy-source").ok().flatten().and_then(percent::decode);
-        source.map_or(Value::Absent, |source| source.strip_prefix('/').unwrap_or(&source).to_owned().into())
+        let source = text(self.headers, "x-amz-copy-source").ok().flatten();
+        source.and_then(path_of_copy_source).map_or(Value::Absent, Value::from)
+    }
+
+    /// What the signature says of the body: of a presigned URL, and without a signature, what S3 takes it to say.
+    fn content_sha256(&self) -> Value<'_> {
+        match text(self.headers, "x-amz-content-sha256").ok().flatten() {
+            Some(value) => value.into(),
+            None => self.query.get("X-Amz-Content-Sha256").unwrap_or("UNSIGNED-PAYLOAD").into(),
+        }
     }
 
     fn remaining_retention_days(&self) -> Value<'_> {
@@ -85,7 +99,8 @@ impl Context for RequestFacts<'_> {
             Key::UserAgent => self.header("user-agent"),
             Key::RequestedRegion => self.region.into(),
             Key::Prefix => self.parameter("prefix"),
-            Key::Delimiter => self.parameter("delimiter"),
+            // An empty one is no delimiter.
+            Key::Delimiter => Value::maybe(self.query.get_filled("delimiter")),
             Key::MaxKeys => self.parameter("max-keys"),
             Key::VersionId => self.parameter("versionId"),
             Key::Acl => self.header("x-amz-acl"),
@@ -99,13 +114,18 @@ impl Context for RequestFacts<'_> {
             Key::ServerSideEncryption => self.header("x-amz-server-side-encryption"),
             Key::KmsKeyId => self.header("x-amz-server-side-encryption-aws-kms-key-id"),
             Key::CustomerAlgorithm => self.header("x-amz-server-side-encryption-customer-algorithm"),
-            Key::ContentSha256 => self.header("x-amz-content-sha256"),
+            Key::ContentSha256 => self.content_sha256(),
             Key::StorageClass => self.header("x-amz-storage-class"),
             Key::WebsiteRedirectLocation => self.header("x-amz-website-redirect-location"),
             Key::ObjectOwnership => self.header("x-amz-object-ownership"),
             Key::IfMatch => self.header("if-match"),
-            Key::IfNoneMatch => self.header("if-none-match"),
-            Key::ObjectCreationOperation => (!self.query.contains("uploadId") && !self.query.contains("uploads")).into(),
+            // S3 knows `*` alone: a policy that wants this header wants nothing to be overwritten.
+            Key::IfNoneMatch => match text(self.headers, "if-none-match") {
+                Ok(Some("*")) => "*".into(),
+                _ if matches!(self.method, &Method::GET | &Method::HEAD) => self.header("if-none-match"),
+                _ => Value::Absent,
+            },
+            Key::ObjectCreationOperation => self.creates_object.into(),
             Key::RequestObjectTagKeys => match self.tags() {
                 tags if tags.is_empty() => Value::Absent,
                 tags => Value::Many(tags.into_iter().map(|(key, _)| Cow::Owned(key)).collect()),
@@ -115,12 +135,18 @@ impl Context for RequestFacts<'_> {
             Key::LockRetainUntilDate => self.header("x-amz-object-lock-retain-until-date"),
             Key::LockRemainingRetentionDays => self.remaining_retention_days(),
             Key::LockLegalHold => self.header("x-amz-object-lock-legal-hold"),
-            Key::SignatureVersion if self.mechanism != Mechanism::Absent => "AWS4-HMAC-SHA256".into(),
+            Key::SignatureVersion => match self.mechanism {
+                Mechanism::Absent => Value::Absent,
+                Mechanism::FormVersion2 => "AWS".into(),
+                Mechanism::Header | Mechanism::Presigned | Mechanism::Form => "AWS4-HMAC-SHA256".into(),
+            },
             Key::AuthType => match self.mechanism {
                 Mechanism::Header => "REST-HEADER".into(),
                 Mechanism::Presigned => "REST-QUERY-STRING".into(),
+                Mechanism::Form | Mechanism::FormVersion2 => "POST".into(),
                 Mechanism::Absent => Value::Absent,
             },
+            Key::TlsVersion => Value::maybe(self.client.tls_version),
             Key::SignatureAge => self.age_of_signature(),
             _ => Value::Absent,
         }
@@ -136,11 +162,22 @@ mod tests {
     fn said(headers: &[(&'static str, &'static str)], query: &str, key: Key) -> String {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect();
         let query = Query::parse(Some(query)).unwrap();
-        let client = Client { address: Some("::ffff:10.0.0.7".parse().unwrap()), tls: true };
+        let client = Client { address: Some("::ffff:10.0.0.7".parse().unwrap()), tls: true, tls_version: Some("1.3") };
         let now = Timestamp::from_seconds(86_400);
         let signed = Some(Timestamp::from_seconds(86_399));
         let mechanism = Mechanism::Presigned;
-        let facts = RequestFacts { headers: &headers, query: &query, client, region: "khi", mechanism, signed, now };
+        let creates_object = !query.contains("uploads");
+        let facts = RequestFacts {
+            method: &Method::PUT,
+            creates_object,
+            headers: &headers,
+            query: &query,
+            client,
+            region: "khi",
+            mechanism,
+            signed,
+            now,
+        };
         match facts.value(&key) {
             Value::Absent => "-".to_owned(),
             Value::One(value) => value.into_owned(),
@@ -161,6 +198,12 @@ mod tests {
             (&[("x-amz-copy-source", "/media/a%20b")], "", Key::CopySource, "media/a b"),
             (&[("x-amz-object-lock-retain-until-date", "1970-01-03T00:00:01Z")], "", Key::LockRemainingRetentionDays, "2"),
             (&[], "uploads", Key::ObjectCreationOperation, "false"),
+            (&[("x-amz-copy-source", "media/a%20b?versionId=null")], "", Key::CopySource, "media/a b"),
+            (&[("if-none-match", "*")], "", Key::IfNoneMatch, "*"),
+            (&[("if-none-match", "\"tag\"")], "", Key::IfNoneMatch, "-"),
+            (&[], "delimiter=", Key::Delimiter, "-"),
+            (&[], "", Key::ContentSha256, "UNSIGNED-PAYLOAD"),
+            (&[], "", Key::TlsVersion, "1.3"),
             (&[], "", Key::AuthType, "REST-QUERY-STRING"),
             (&[], "", Key::SignatureAge, "1000"),
             (&[], "", Key::SourceVpc, "-"),

@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 
-use super::{conditions, headers, query::Query, ranges, router, target::Target, xml};
+use super::{conditions, form, headers, query::Query, ranges, router, target::Target, xml};
 use crate::authn::HostRules;
 
 /// Reads everything that the head of a request says.
@@ -14,8 +14,14 @@ pub fn read_request(parts: &Parts, hosts: &HostRules) {
     let _ = (ranges::range(headers), ranges::copy_source_range(headers));
     let _ = (conditions::of_read(headers), conditions::of_write(headers), conditions::of_copy_source(headers));
     let _ = (headers::content_md5(headers), headers::expected_checksum(headers), headers::trailing_algorithm(headers));
+    let _ = headers::take_customer_keys(&mut headers.clone(), true);
     let _ = (headers::check_object_features(headers), headers::acl(headers, &crate::authn::Principals::default()));
     let _ = headers::description(headers);
+}
+
+/// Takes a form apart, in pieces of `cut` bytes.
+pub fn read_form(boundary: &str, form: &[u8], cut: usize) {
+    form::decode(boundary, form, cut);
 }
 
 /// Reads an XML document as every operation that takes one does.

@@ -13,6 +13,7 @@ mod cors;
 mod documents;
 mod errors;
 mod facts;
+mod form;
 #[cfg(feature = "test-util")]
 pub mod fuzzing;
 mod headers;

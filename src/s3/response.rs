@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
@@ -11,7 +12,7 @@ use super::admission::Place;
 use super::xml::XmlWriter;
 use crate::bucket::Lock;
 use crate::digest::{Checksum, ETag};
-use crate::objects::{ReadBody, ReadError, Residence};
+use crate::objects::{CustomerKeys, ReadBody, ReadError, Residence};
 use crate::types::RequestId;
 
 /// A response's body: nothing, a document, or an object as it is read.
@@ -152,9 +153,23 @@ pub(super) fn set_checksum(headers: &mut HeaderMap, checksum: &Checksum) {
     set(headers, "x-amz-checksum-type", &checksum.kind().to_string());
 }
 
-/// The encryption that S3 clients know by name. Every object is sealed with AES-256; this says so in S3's words.
-pub(super) fn set_encryption(headers: &mut HeaderMap) {
-    headers.insert(HeaderName::from_static("x-amz-server-side-encryption"), HeaderValue::from_static("AES256"));
+/// The encryption of an object in S3's words: every object is sealed with AES-256, and those for which the request brought a key are
+/// under that key besides.
+pub(super) fn set_encryption(headers: &mut HeaderMap, keys: &CustomerKeys) {
+    match &keys.object {
+        None => set(headers, "x-amz-server-side-encryption", "AES256"),
+        Some(key) => {
+            set(headers, "x-amz-server-side-encryption-customer-algorithm", "AES256");
+            set(headers, "x-amz-server-side-encryption-customer-key-md5", &STANDARD.encode(key.md5()));
+        }
+    }
+}
+
+/// When a lifecycle rule lets the object go.
+pub(super) fn set_expiration(headers: &mut HeaderMap, expiration: Option<&str>) {
+    if let Some(expiration) = expiration {
+        set(headers, "x-amz-expiration", expiration);
+    }
 }
 
 /// What keeps a version from being deleted.

@@ -69,6 +69,7 @@ fn read_everything(method: &Method, uri: &str, host: &str, headers: HeaderMap) {
     let _ = (ranges::range(headers), ranges::copy_source_range(headers));
     let _ = (conditions::of_read(headers), conditions::of_write(headers), conditions::of_copy_source(headers));
     let _ = (headers::content_md5(headers), headers::expected_checksum(headers), headers::trailing_algorithm(headers));
+    let _ = headers::take_customer_keys(&mut headers.clone(), true);
     let _ = (headers::check_object_features(headers), headers::acl(headers, &crate::authn::Principals::default()));
     if let Ok(description) = headers::description(headers) {
         for value in description.content.values().chain(description.metadata.values()) {

@@ -14,7 +14,7 @@ use super::body::{RequestBody, SharedBody};
 use super::cors;
 use super::errors::{Code, S3Error};
 use super::facts::{Client, RequestFacts};
-use super::headers::{add_hoisted, text};
+use super::headers::{add_hoisted, take_customer_keys, text};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
@@ -41,6 +41,8 @@ pub struct S3Parts {
     pub external_url: Option<String>,
     /// Which bodies may come that no signature covers.
     pub unsigned_payload: UnsignedPayload,
+    /// Whether keys of the client's own may come without TLS to this gateway.
+    pub customer_keys_over_http: bool,
     /// What a bucket is created with unless the request says otherwise.
     pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
@@ -157,18 +159,40 @@ impl S3Service {
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
+        let takes_keys = client.tls || self.0.customer_keys_over_http;
+        let (keys, refused) = match take_customer_keys(&mut parts.headers, takes_keys) {
+            Ok(keys) => (keys, None),
+            Err(error) => (Default::default(), Some(error)),
+        };
         let headers = &parts.headers;
         let region = self.0.authenticator.region();
-        let facts = RequestFacts { headers, query: &query, client, region, mechanism, signed, now };
+        let creates_object = matches!(
+            operation,
+            Operation::PutObject | Operation::PostObject | Operation::CopyObject | Operation::CompleteMultipartUpload
+        );
+        let facts = RequestFacts {
+            method: &parts.method,
+            creates_object,
+            headers,
+            query: &query,
+            client,
+            region,
+            mechanism,
+            signed,
+            now,
+        };
         let context = Context {
             objects: &self.0.objects,
             request: objects::Request {
                 id,
                 auth: &authenticated,
                 now,
+                keys: &keys,
                 facts: &facts,
                 expected_owner: text(headers, "x-amz-expected-bucket-owner")?,
             },
+            facts,
+            takes_keys,
             parts,
             query: &query,
             target,
@@ -177,6 +201,14 @@ impl S3Service {
             authenticator: &self.0.authenticator,
             new_buckets: &self.0.new_buckets,
         };
+        if let Some(error) = refused {
+            return Err(ops::refused(operation, &context, error).await);
+        }
+        // Who sends a form stands in it.
+        let unknown = matches!(operation, Operation::CreateBucket | Operation::PostObject);
+        if let Some(bucket) = seen.bucket.as_ref().filter(|_| !unknown) {
+            context.objects.check_stranger(&context.request, bucket).await?;
+        }
         ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
     }
 

@@ -8,6 +8,7 @@
 //! cannot reach a backend, and nothing can reach one that was not placed there.
 
 mod blob;
+mod customer;
 mod error;
 mod head;
 mod id;
@@ -23,6 +24,7 @@ mod target;
 mod tests;
 
 pub use blob::SealedBlob;
+pub use customer::{CustomerKey, CustomerSeal, InnerCipher, InnerKey, Masked};
 pub use error::SealError;
 pub use head::{BlobKind, HEAD_LEN, Head, MAX_HEAD_LEN, PREFIX_LEN, blob_kind, head_len, parse_head};
 pub use id::{BlobName, ExtentId, InvalidBlobName};

@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::CertificateDer;
+use rustls::{ProtocolVersion, pki_types::CertificateDer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -92,8 +92,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The client's certificate, checked against the client authorities; none without TLS or without such authorities.
     pub certificate: Option<CertificateDer<'static>>,
-    /// Whether the connection is encrypted.
-    pub tls: bool,
+    /// The version of TLS, `1.2` or `1.3`, when the connection is encrypted.
+    pub tls: Option<&'static str>,
 }
 
 /// How the drain ended.
@@ -242,7 +242,7 @@ where
     }
     let stream = Patient::new(stream, context.limits.write_timeout);
     let Some(tls) = context.tls.take() else {
-        return http1(stream, Peer { address, certificate: None, tls: false }, seat, context, service).await;
+        return http1(stream, Peer { address, certificate: None, tls: None }, seat, context, service).await;
     };
     let standing = seat.standing();
     let handshake = timeout(context.limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
@@ -256,7 +256,11 @@ where
         Ok(Ok(stream)) => {
             let certificate =
                 stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|first| first.clone().into_owned());
-            http1(stream, Peer { address, certificate, tls: true }, seat, context, service).await;
+            let version = match stream.get_ref().1.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "1.3",
+            };
+            http1(stream, Peer { address, certificate, tls: Some(version) }, seat, context, service).await;
         }
         Ok(Err(error)) => {
             count_error(listener, "tls");

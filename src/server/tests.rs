@@ -46,7 +46,7 @@ async fn start(tls: Option<Tls>, limits: Limits) -> Running {
                 may_end.notified().await;
             }
             assert_ne!(request.uri().path(), "/panic");
-            let text = format!("tls={} certificate={}", peer.tls, peer.certificate.is_some());
+            let text = format!("tls={} certificate={}", peer.tls.is_some(), peer.certificate.is_some());
             let mut answer = Response::new(Full::new(Bytes::from(text)));
             if request.uri().path() == "/refused" {
                 answer.headers_mut().insert("connection", http::HeaderValue::from_static("close"));

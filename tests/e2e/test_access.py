@@ -1,5 +1,6 @@
 """Who may do what: accounts, prefixes, bucket policies, ACLs and the public access block, as boto3 meets them."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -199,3 +200,137 @@ def test_refusals_are_in_the_ledger(gateway):
     assert code(anonymous(gateway).get_object, Bucket="media-policy", Key=KEY) == "AccessDenied"
     refused = [entry for entry in gateway.ledger()[before:] if "AccessDenied" in json.dumps(entry)]
     assert len(refused) == 2
+
+
+def test_who_writes_does_not_give_access_away(make_gateway):
+    secret = make_gateway(start=False).folder / "secret"
+    writer = PRINCIPAL.format(id="writer", account="domicile", key="WRITER", secret=secret, buckets='["*"]', prefixes="[]")
+    gateway = make_gateway(extra=writer.replace('["read", "write", "list"]', '["write"]'))
+    filled(gateway, "media")
+    writer = gateway.client("WRITER", SECRET_KEY)
+    name = {"Bucket": "media"}
+    for call, more in [
+        (writer.delete_public_access_block, {}),
+        (writer.put_bucket_policy, {"Policy": statement("media", "s3:GetObject")}),
+        (writer.put_bucket_ownership_controls, {"OwnershipControls": {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}}),
+        (writer.put_bucket_acl, {"ACL": "public-read"}),
+        (writer.put_object_acl, {"Key": KEY, "ACL": "public-read"}),
+        # Nor does it learn what it cannot read.
+        (writer.put_object, {"Key": KEY, "Body": b"x", "IfMatch": "00000000000000000000000000000000"}),
+        (writer.delete_object, {"Key": KEY, "IfMatch": "00000000000000000000000000000000"}),
+    ]:
+        assert code(call, **name, **more) == "AccessDenied"
+    assert writer.list_buckets()["Buckets"] == []
+    writer.put_object(**name, Key="users/ayesha/b", Body=b"b", Metadata={"domicile-residence": "PK"})
+
+
+def test_another_account_never_gets_at_the_policy(gateway):
+    s3, clinic = filled(gateway, "media-hold"), gateway.client("CLINIC", SECRET_KEY)
+    name = {"Bucket": "media-hold"}
+    account = {"AWS": "arn:aws:iam::clinic:root"}
+    s3.put_bucket_policy(**name, Policy=statement("media-hold", "s3:*", principal=account))
+    assert clinic.get_object(**name, Key=KEY)["Body"].read() == b"salaam"
+    for call, more in [
+        (clinic.get_bucket_policy, {}),
+        (clinic.put_bucket_policy, {"Policy": statement("media-hold", "s3:*", effect="Deny")}),
+        (clinic.delete_bucket_policy, {}),
+    ]:
+        assert code(call, **name, **more) == "AccessDenied"
+
+
+def test_conditions_ask_about_what_is_done_not_what_headers_say(gateway):
+    s3, name = gateway.client(), {"Bucket": "media-conditions"}
+    s3.create_bucket(**name, ObjectLockEnabledForBucket=True)
+    record = {"Key": KEY, "Metadata": {"domicile-residence": "PK"}}
+    first = s3.put_object(**name, **record, Body=b"first", Tagging="class=secret")["VersionId"]
+
+    def deny(actions, **condition):
+        s3.put_bucket_policy(**name, Policy=statement("media-conditions", actions, effect="Deny", **condition))
+
+    # Retention and legal hold stand in documents.
+    deny("s3:PutObjectRetention", NumericGreaterThan={"s3:object-lock-remaining-retention-days": "10"})
+    long = {"Mode": "GOVERNANCE", "RetainUntilDate": "2090-01-01T00:00:00Z"}
+    assert code(s3.put_object_retention, **name, Key=KEY, Retention=long) == "AccessDenied"
+    deny("s3:PutObjectLegalHold", StringEquals={"s3:object-lock-legal-hold": "ON"})
+    assert code(s3.put_object_legal_hold, **name, Key=KEY, LegalHold={"Status": "ON"}) == "AccessDenied"
+    s3.put_object_legal_hold(**name, Key=KEY, LegalHold={"Status": "OFF"})
+
+    # A version is a version, also as a copy's source or one of many to delete.
+    deny(["s3:GetObjectVersion", "s3:DeleteObjectVersion"], StringEquals={"s3:VersionId": first})
+    source = {**name, "Key": KEY, "VersionId": first}
+    assert code(s3.copy_object, **name, Key="users/ayesha/copy", CopySource=source) == "AccessDenied"
+    refused = s3.delete_objects(**name, Delete={"Objects": [{"Key": KEY, "VersionId": first}]})
+    assert [error["Code"] for error in refused["Errors"]] == ["AccessDenied"]
+
+    # Tags that a copy keeps are not those of its headers.
+    deny("s3:PutObject", StringNotEquals={"s3:RequestObjectTag/class": "open"})
+    source = {**name, "Key": KEY}
+    kept = {"TaggingDirective": "COPY", "Tagging": "class=open"}
+    assert code(s3.copy_object, **name, Key="users/ayesha/copy", CopySource=source, **kept) == "AccessDenied"
+
+    # However the source is spelled.
+    copied = {"StringEquals": {"s3:x-amz-copy-source": f"media-conditions/{KEY}"}}
+    deny("s3:PutObject", **copied)
+    for spelled in (source, f"/media-conditions/{KEY}?versionId={first}"):
+        assert code(s3.copy_object, **name, Key="users/ayesha/copy", CopySource=spelled) == "AccessDenied"
+
+    # A policy against overwriting is not satisfied by any tag, and completing an upload writes an object.
+    only_new = {"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}
+    deny("s3:PutObject", **only_new)
+    assert code(s3.put_object, **name, **record, Body=b"x", IfNoneMatch="00000000000000000000000000000000") == "AccessDenied"
+    upload = s3.create_multipart_upload(**name, **record)["UploadId"]
+    part = s3.upload_part(**name, Key=KEY, UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    assert code(s3.complete_multipart_upload, **name, Key=KEY, UploadId=upload, MultipartUpload=parts) == "AccessDenied"
+
+    # What no signature covers is unsigned, whether a header says so or not.
+    deny("s3:PutObject", StringEquals={"s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+    presigner = gateway.client(signature_version="s3v4")
+    url = presigner.generate_presigned_url("put_object", Params={**name, "Key": KEY})
+    with pytest.raises(urllib.error.HTTPError) as unsigned:
+        urllib.request.urlopen(urllib.request.Request(url, data=b"x", method="PUT"))
+    assert unsigned.value.code == 403
+
+
+def test_strangers_lock_nothing_and_hold_no_memory(gateway):
+    s3, clinic = gateway.client(), gateway.client("CLINIC", SECRET_KEY)
+    name = {"Bucket": "media-strangers"}
+    s3.create_bucket(**name, ObjectLockEnabledForBucket=True)
+    account = {"AWS": "arn:aws:iam::clinic:root"}
+    s3.put_bucket_policy(**name, Policy=statement("media-strangers", "s3:PutObject", principal=account))
+    record = {"Key": KEY, "Body": b"x", "Metadata": {"domicile-residence": "PK"}}
+    assert code(clinic.put_object, **name, **record, ObjectLockLegalHoldStatus="ON") == "AccessDenied"
+    clinic.put_object(**name, **record)
+    # Nobody in particular is refused before the body.
+    s3.create_bucket(Bucket="media-closed")
+    for bucket, wanted in [("media-closed", 403), ("nothere", 404)]:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.s3_port, timeout=10)
+        connection.putrequest("POST", f"/{bucket}?delete")
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders(b"<Delete>")
+        assert connection.getresponse().status == wanted
+        connection.close()
+
+
+def test_policies_that_take_long_to_ask_are_refused(gateway):
+    s3, name = filled(gateway, "media-costly"), {"Bucket": "media-costly"}
+    agent = {"StringLike": {"aws:UserAgent": "*" + "?" * 1000 + "x*"}}
+    assert code(s3.put_bucket_policy, **name, Policy=statement("media-costly", "s3:GetObject", "Deny", **agent)) == "MalformedPolicy"
+    # A value that is too long to be compared is denied.
+    agent = {"StringLike": {"aws:UserAgent": "robot*"}}
+    s3.put_bucket_policy(**name, Policy=statement("media-costly", "s3:GetObject", "Deny", **agent))
+    assert s3.get_object(**name, Key=KEY)["Body"].read() == b"salaam"
+    assert code(gateway.client(user_agent="a" * 5000).get_object, **name, Key=KEY) == "AccessDenied"
+
+
+def test_nothing_that_a_stranger_can_say_makes_a_policy_private(gateway):
+    s3, name = filled(gateway, "media-said"), {"Bucket": "media-said"}
+    for said in [
+        {"StringEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "k"}},
+        {"StringLike": {"aws:UserAgent": "robot"}},
+        {"StringEquals": {"s3:prefix": ""}},
+    ]:
+        assert code(s3.put_bucket_policy, **name, Policy=statement("media-said", "s3:*", **said)) == "AccessDenied"
+    for account in ({"aws:PrincipalAccount": "anonymous"}, {"aws:userid": "anonymous"}):
+        s3.put_bucket_policy(**name, Policy=statement("media-said", "s3:*", StringEquals=account))
+        assert code(anonymous(gateway).get_object, **name, Key=KEY) == "AccessDenied"

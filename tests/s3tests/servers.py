@@ -13,6 +13,8 @@ import time
 WANTED = {
     "default-object-ownership": '[s3]\ndefault-object-ownership = "ObjectWriter"',
     "default-public-access-block": "[s3]\ndefault-public-access-block = false",
+    "post-signature-v2": "[s3]\npost-signature-v2 = true",
+    "customer-keys-over-http": "[s3]\ncustomer-keys-over-http = true",
     "account": '[[principal]]\naccount = "{account}"',
     "email": '[[account]]\nid = "{account}"\nemail = "{account}@example.com"',
 }

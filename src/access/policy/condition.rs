@@ -10,13 +10,16 @@ use super::{
     ip::Network,
     json::Json,
     operator::{Operator, Quantifier, Test},
-    read::check_variables,
+    read::check_pattern,
     statement::Effect,
 };
 use crate::{
     access::{Key, facts::Facts, wildcard::Pattern},
     types::Timestamp,
 };
+
+/// The longest value of a request that is compared, in bytes: keys and tags are shorter, headers may not be.
+const LONGEST_VALUE: usize = 2048;
 
 /// A condition. Several values are alternatives; under a negated operator none of them may match.
 #[derive(Debug)]
@@ -79,6 +82,10 @@ impl Condition {
         if test == Test::Null {
             return self.operands.iter().any(|operand| matches!(operand, Operand::Bool(absent) if *absent == values.is_empty()));
         }
+        // What would take long to compare is taken for whatever lets nobody in.
+        if values.iter().any(|value| value.len() > LONGEST_VALUE) {
+            return effect == Effect::Deny;
+        }
         if values.is_empty() {
             return if_exists || quantifier.map_or(negated, |quantifier| quantifier == Quantifier::All);
         }
@@ -124,7 +131,7 @@ impl Operand {
             MalformedPolicy::at(place, format!("invalid value: `{text}` is not {wanted}"))
         };
         let open = |_| wrong("a value: its policy variable is not closed");
-        let checked = |pattern: Pattern| check_variables(&pattern, place).map(|()| pattern);
+        let checked = |pattern: Pattern| check_pattern(&pattern, place).map(|()| pattern);
         Ok(match test {
             Test::Text | Test::TextIgnoringCase => Self::Text(checked(Pattern::read_exact(text, variables).map_err(open)?)?),
             Test::TextLike => Self::Text(checked(Pattern::read(text, variables).map_err(open)?)?),

@@ -37,7 +37,6 @@ fn restricts(condition: &Condition) -> bool {
         | Key::SourceAccount
         | Key::SourceOrgId
         | Key::Userid
-        | Key::KmsKeyId
         | Key::DataAccessPointAccount
         | Key::PrincipalOrgId
         | Key::PrincipalOrgPaths

@@ -103,7 +103,7 @@ fn resources(members: &[(String, Json)], place: &str, variables: bool) -> Result
         let named = text.strip_prefix(ARN).filter(|rest| !rest.is_empty());
         let named = named.ok_or_else(|| wrong("is not of the form `arn:aws:s3:::bucket` or `arn:aws:s3:::bucket/key`"))?;
         let pattern = Pattern::read(named, variables).map_err(|_| wrong("has a policy variable that is not closed"))?;
-        check_variables(&pattern, &at)?;
+        check_pattern(&pattern, &at)?;
         patterns.push(pattern);
     }
     Ok(Resources { patterns, negated })
@@ -124,8 +124,11 @@ fn conditions(block: &Json, place: &str, variables: bool) -> Result<Vec<Conditio
     Ok(conditions)
 }
 
-/// Every variable has to be a key that there is.
-pub(super) fn check_variables(pattern: &Pattern, place: &str) -> Result<(), MalformedPolicy> {
+/// Every variable has to be a key that there is, and matching must not take long.
+pub(super) fn check_pattern(pattern: &Pattern, place: &str) -> Result<(), MalformedPolicy> {
+    if pattern.is_costly() {
+        return Err(MalformedPolicy::at(place, "a value has at most 1152 bytes, of which at most 64 are `?`"));
+    }
     match pattern.variables().find(|name| Key::parse(name).is_none()) {
         Some(name) => {
             let name: String = name.chars().take(128).collect();

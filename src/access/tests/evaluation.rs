@@ -71,6 +71,17 @@ fn resources_are_matched_by_bucket_and_key() {
 }
 
 #[test]
+fn only_the_owners_account_gets_at_the_policy() {
+    let all = r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::media"}"#;
+    let bucket = Bucket { policy: Some(policies(&[all])), ..Bucket::new() };
+    for action in [Action::GetBucketPolicy, Action::PutBucketPolicy, Action::DeleteBucketPolicy] {
+        assert_eq!(bucket.ask(&caller("main", "a"), action, None, &nothing()), Verdict::Allow, "{action}");
+        assert_eq!(bucket.ask(&caller("alt", "b"), action, None, &nothing()), NOT_GRANTED, "{action}");
+        assert_eq!(bucket.ask(&Caller::Anonymous, action, None, &nothing()), NOT_GRANTED, "{action}");
+    }
+}
+
+#[test]
 fn a_denial_outweighs_everything_but_the_owners_hold_on_the_policy() {
     let deny = r#"{"Sid": "closed", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::media", "arn:aws:s3:::media/*"]}"#;
     let bucket = Bucket { policy: Some(policies(&[OPEN_READ, deny])), ..Bucket::new() };
@@ -79,7 +90,8 @@ fn a_denial_outweighs_everything_but_the_owners_hold_on_the_policy() {
         let kept = matches!(action, Action::GetBucketPolicy | Action::PutBucketPolicy | Action::DeleteBucketPolicy);
         let own = bucket.ask(&caller("main", "a"), *action, None, &nothing());
         assert_eq!(own, if kept { Verdict::Allow } else { expected.clone() }, "{action}");
-        assert_eq!(bucket.ask(&caller("alt", "b"), *action, None, &nothing()), expected, "{action}");
+        let others = bucket.ask(&caller("alt", "b"), *action, None, &nothing());
+        assert_eq!(others, if kept { NOT_GRANTED } else { expected.clone() }, "{action}");
     }
     // test_bucket_policy_acl: it outweighs an ACL too.
     let mut bucket = Bucket::with(

@@ -91,9 +91,49 @@ impl Lifecycle {
         Ok(Self { rules })
     }
 
+    /// Whether a rule in force asks for the tags of what it is for.
+    pub fn asks_tags(&self) -> bool {
+        self.in_force().any(|rule| matches!(&rule.scope, Scope::Filter(filter) if !filter.tags.is_empty()))
+    }
+
+    /// Whether a rule in force lets versions or delete markers go.
+    pub fn expires_versions(&self) -> bool {
+        self.in_force().any(|rule| rule.expiration.is_some() || rule.noncurrent.is_some())
+    }
+
+    /// Whether a rule in force aborts uploads.
+    pub fn aborts_uploads(&self) -> bool {
+        self.in_force().any(|rule| rule.abort_uploads_after.is_some())
+    }
+
+    /// What every key begins with that a rule in force is for.
+    pub fn common_prefix(&self) -> &str {
+        let mut prefixes = self.in_force().map(|rule| rule.scope.prefix());
+        let first = prefixes.next().unwrap_or_default();
+        prefixes.fold(first, |common, prefix| {
+            let same = common.char_indices().zip(prefix.chars()).find(|((_, a), b)| a != b);
+            let end = same.map_or(common.len().min(prefix.len()), |((at, _), _)| at);
+            common.get(..end).unwrap_or_default()
+        })
+    }
+
+    fn in_force(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.enabled)
+    }
+
     /// The rules.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+}
+
+impl Scope {
+    /// What keys begin with.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::Prefix(prefix) => prefix,
+            Self::Filter(filter) => filter.prefix.as_deref().unwrap_or_default(),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ impl Reader<'_> {
                 .optional("unsigned-payload")
                 .and_then(|item| item.one_of(&[("allow", UnsignedPayload::Allow), ("tls-only", UnsignedPayload::TlsOnly)]))
                 .unwrap_or_default(),
+            post_signature_v2: table.bool("post-signature-v2").unwrap_or(false),
+            customer_keys_over_http: table.bool("customer-keys-over-http").unwrap_or_default(),
             new_buckets: new_buckets(table),
             tls: self.tls(table),
         }

@@ -7,7 +7,9 @@ use crate::index::{
     Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
     Version, WriteCondition,
 };
+use crate::objects::acl::check_public;
 use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
+use crate::objects::customer::{CustomerKeyError, checksum_of_part, kept_of_object, layer_if_given};
 use crate::objects::ingest::store_manifest;
 use crate::objects::limits::{MAX_OBJECT, MIN_PART};
 use crate::objects::multipart::OpenUpload;
@@ -15,6 +17,7 @@ use crate::objects::put::new_version;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::{CompletePart, CompleteRequest, Manifest, ObjectError, Objects, Request, Stored};
 use crate::residency::Refusal;
+use crate::seal::InnerKey;
 
 impl Objects {
     /// Makes an object of the parts. Completing again with the same parts, as a client does that missed the answer, gives the same
@@ -52,10 +55,16 @@ impl Objects {
             WriteCondition::None => None,
             _ => Some(self.index.reserve(open.bucket.id, &complete.key).map_err(|_| ObjectError::ConditionalConflict)?),
         };
+        self.check_may_compare(request, &open.bucket, &complete.key, &complete.condition).await?;
         self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
+        // The bucket may have been closed since the upload began.
+        if let Some(acl) = &open.upload.acl {
+            check_public(&open.bucket, acl).map_err(ObjectError::from)?;
+        }
 
-        let parts = self.chosen_parts(&open.upload, &complete.parts).await?;
-        let row = self.completed_row(&open, complete, &parts)?;
+        let inner = layer_if_given(&open.upload, request.keys).map_err(ObjectError::from)?;
+        let parts = self.chosen_parts(&open.upload, inner.as_ref(), &complete.parts).await?;
+        let (row, checksum) = self.completed_row(&open, inner.as_ref(), complete, &parts)?;
         let manifest = Manifest::new(&open.bucket.name, open.bucket.id, &complete.key, &row, &parts).encode()?;
         let attempt = new_attempt_id();
         let mut intent = self.index.intent(Intent {
@@ -66,7 +75,7 @@ impl Objects {
         });
         let receipts = store_manifest(&open.targets, open.upload.record, attempt, &manifest, Some(&mut intent)).await?;
         let new = NewRecord::new(row, &open.targets, attempt, receipts);
-        let answer = stored(&new.row);
+        let answer = Stored { checksum, ..stored(&open.bucket, &complete.key, &new.row) };
         let event = new.row.summary.describe(self.event(request, kind, &open.bucket.name, Some(&complete.key)));
         let put = PutChange {
             bucket: open.bucket.id,
@@ -92,21 +101,31 @@ impl Objects {
     async fn completed_before(&self, request: &Request<'_>, complete: &CompleteRequest) -> Result<Option<Stored>, ObjectError> {
         let (bucket, upload) =
             self.find_upload(request, Action::PutObject, &complete.bucket, &complete.key, complete.upload).await?;
-        let UploadState::Completed(completed) = upload.state else { return Ok(None) };
+        let UploadState::Completed(completed) = &upload.state else { return Ok(None) };
+        let inner = layer_if_given(&upload, request.keys)?;
         let found = self.index.version(&bucket, &complete.key, completed.version)?;
         match found.and_then(Version::into_record) {
             Some(record) if record.summary.id == upload.record && completed.parts_digest == asked_parts(&complete.parts) => {
                 // What was read may not be synced yet; an entry of its own is not answered before it is.
                 let event = self.event(request, Kind::CompleteUpload, &bucket.name, Some(&complete.key));
                 self.index.commit(Change::Note, record.summary.describe(event)).await?;
-                Ok(Some(Stored { residence: residence(&record), ..stored(&record) }))
+                if record.detail.customer.is_some() && record.detail.checksum.is_some() && inner.is_none() {
+                    return Err(CustomerKeyError::UploadNeedsKey.into());
+                }
+                let checksum = kept_of_object(inner.as_ref(), &record.summary, record.detail.checksum);
+                Ok(Some(Stored { residence: residence(&record), checksum, ..stored(&bucket, &complete.key, &record) }))
             }
             _ => Err(ObjectError::NoSuchUpload),
         }
     }
 
     /// The stored parts that the request names, after every check on them.
-    async fn chosen_parts(&self, upload: &Upload, asked: &[CompletePart]) -> Result<Vec<PartEntry>, ObjectError> {
+    async fn chosen_parts(
+        &self,
+        upload: &Upload,
+        inner: Option<&InnerKey>,
+        asked: &[CompletePart],
+    ) -> Result<Vec<PartEntry>, ObjectError> {
         if asked.is_empty() {
             return Err(ObjectError::InvalidArgument {
                 name: "CompleteMultipartUpload",
@@ -126,8 +145,11 @@ impl Objects {
                 .map(|at| have[at].entry)
                 .filter(|part| part.etag.to_string() == asked_part.etag)
                 .ok_or(ObjectError::InvalidPart { number })?;
+            if upload.customer.is_some() && inner.is_none() && part.checksum.is_some() {
+                return Err(CustomerKeyError::UploadNeedsKey.into());
+            }
             if let Some(given) = &asked_part.checksum
-                && part.checksum.is_none_or(|stored| stored.as_bytes() != given.as_bytes())
+                && checksum_of_part(inner, &part).is_none_or(|stored| stored.as_bytes() != given.as_bytes())
             {
                 return Err(ObjectError::InvalidPart { number });
             }
@@ -139,7 +161,14 @@ impl Objects {
         Ok(chosen)
     }
 
-    fn completed_row(&self, open: &OpenUpload, complete: &CompleteRequest, parts: &[PartEntry]) -> Result<Record, ObjectError> {
+    /// The object's row, and its checksum as it is answered.
+    fn completed_row(
+        &self,
+        open: &OpenUpload,
+        inner: Option<&InnerKey>,
+        complete: &CompleteRequest,
+        parts: &[PartEntry],
+    ) -> Result<(Record, Option<Checksum>), ObjectError> {
         let size = parts.iter().map(|part| part.size).sum();
         if size > MAX_OBJECT {
             return Err(ObjectError::EntityTooLarge { size, max: MAX_OBJECT });
@@ -150,7 +179,7 @@ impl Objects {
                 message: format!("the parts have {size} bytes together"),
             });
         }
-        let checksum = object_checksum(&open.upload, parts)?;
+        let checksum = object_checksum(&open.upload, inner, parts)?;
         if let (Some(given), Some(computed)) = (&complete.checksum, &checksum)
             && given.as_bytes() != computed.as_bytes()
         {
@@ -173,22 +202,23 @@ impl Objects {
             content: open.upload.content.clone(),
             metadata: open.upload.metadata.clone(),
             tags: open.upload.tags.clone(),
-            checksum,
+            checksum: kept_of_object(inner, &summary, checksum),
             lock: open.upload.lock,
+            customer: open.upload.customer,
             acl: open.upload.acl.clone(),
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
         };
-        Ok(Record { summary, detail })
+        Ok((Record { summary, detail }, checksum))
     }
 }
 
 /// The object's checksum as S3 makes it of its parts': a checksum of checksums, or the one that the whole would have.
-fn object_checksum(upload: &Upload, parts: &[PartEntry]) -> Result<Option<Checksum>, ObjectError> {
+fn object_checksum(upload: &Upload, inner: Option<&InnerKey>, parts: &[PartEntry]) -> Result<Option<Checksum>, ObjectError> {
     let Some((algorithm, kind)) = upload.checksum else { return Ok(None) };
     let checksums: Option<Vec<(Checksum, u64)>> =
-        parts.iter().map(|part| part.checksum.map(|checksum| (checksum, part.size))).collect();
+        parts.iter().map(|part| checksum_of_part(inner, part).map(|checksum| (checksum, part.size))).collect();
     let Some(checksums) = checksums else { return Ok(None) };
     match kind {
         ChecksumKind::Composite => {

@@ -4,6 +4,7 @@ use crate::audit::Kind;
 use crate::digest;
 use crate::index::{Change, Upload, UploadState};
 use crate::objects::commit::Decided;
+use crate::objects::customer::new_layer;
 use crate::objects::limits::{check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_record_id};
 use crate::objects::{CreateUpload, ObjectError, Objects, Request, Residence};
@@ -40,6 +41,7 @@ impl Objects {
             tags: create.description.tags,
             checksum: create.checksum,
             lock,
+            customer: new_layer(request.keys, record).map(|(seal, _)| seal),
             placement: placement.record().clone(),
             copies: targets.iter().map(Target::pending_row).collect(),
             state: UploadState::Open,

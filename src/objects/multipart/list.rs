@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::access::Action;
 use crate::index::{Bucket, Part, Upload, UploadsPage, UploadsQuery};
 use crate::objects::authorize::On;
+use crate::objects::customer::{checksum_of_part, layer_if_given};
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::{BucketName, ObjectKey, UploadId};
 
@@ -45,7 +46,12 @@ impl Objects {
         if !matches!(upload.state, crate::index::UploadState::Open) {
             return Err(ObjectError::NoSuchUpload);
         }
-        let (parts, truncated) = self.index.upload_parts(list.upload, list.after, list.limit).await?;
+        let inner = layer_if_given(&upload, request.keys)?;
+        let (mut parts, truncated) = self.index.upload_parts(list.upload, list.after, list.limit).await?;
+        for part in &mut parts {
+            part.entry.checksum =
+                checksum_of_part(inner.as_ref(), &part.entry).filter(|_| upload.customer.is_some() == inner.is_some());
+        }
         Ok(PartsPage { upload, parts, truncated })
     }
 

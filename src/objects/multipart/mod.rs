@@ -41,12 +41,12 @@ impl Objects {
     ) -> Result<(Arc<Bucket>, Upload), ObjectError> {
         // Whether there is such an upload is told to those alone who may write here or whose it is.
         let scope = Scope::Keys(key.as_str());
-        self.check_boundary(request, Kind::Refused, bucket, action, scope).await?;
+        self.check_boundary(request, Kind::Refused, (bucket, Some(key)), action, scope).await?;
         let bucket = self.bucket(bucket)?;
-        self.check_expected_owner(request, &bucket).await?;
         match self.index.upload(bucket.id, key, &id)? {
             Some(upload) => {
                 self.authorize_in(request, &bucket, action, On::Upload(&upload)).await?;
+                self.check_expected_owner(request, &bucket).await?;
                 Ok((bucket, upload))
             }
             None => {

@@ -3,12 +3,13 @@
 use crate::audit::Kind;
 use crate::index::{Change, Intent, Part, PartEntry, PutPartChange};
 use crate::objects::commit::Decided;
+use crate::objects::customer::{checksum_of_part, layer_of_upload};
 use crate::objects::ingest::Ingest;
 use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::OpenUpload;
 use crate::objects::record_keys::new_attempt_id;
 use crate::objects::standing::Standing;
-use crate::objects::{Body, ExpectedChecksum, ObjectError, Objects, PartRequest, Request, StoredPart};
+use crate::objects::{Body, ExpectedChecksum, Length, ObjectError, Objects, PartRequest, Request, StoredPart};
 use crate::residency::{Origin, SourceFacts};
 
 /// The bytes of a part and what the client says of them.
@@ -50,6 +51,7 @@ impl Objects {
         new: NewPart,
         body: Body,
     ) -> Result<StoredPart, ObjectError> {
+        let inner = layer_of_upload(&open.upload, request.keys)?;
         let algorithm = open.upload.checksum.map(|(algorithm, _)| algorithm);
         let checksum = new.checksum.or(algorithm.map(|algorithm| ExpectedChecksum { algorithm, value: None }));
         if let (Some(wanted), Some(given)) = (algorithm, checksum)
@@ -74,15 +76,18 @@ impl Objects {
             record: open.upload.record,
             part: new.number,
             attempt,
-            length: new.length,
+            length: Length::Exact(new.length),
             content_md5: new.content_md5,
             checksum,
+            inner: inner.as_ref(),
         };
         let place = (self, &*open.bucket, &open.upload.key);
         let decision = (open.placement.clone(), &*new.sources);
         let mut standing = Standing::of_request(*request, Kind::UploadPart, place, decision, None);
         let (hashes, receipts) = ingest.extents(body, &mut standing, Some(&mut intent)).await?;
-        let entry = PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
+        let mut entry =
+            PartEntry { number: new.number, attempt, size: new.length, etag: hashes.etag(), checksum: hashes.checksum };
+        entry.checksum = checksum_of_part(inner.as_ref(), &entry);
         let part = Part { entry, modified: self.clock.now() };
         let event = self.event(request, Kind::UploadPart, &open.bucket.name, Some(&open.upload.key));
         let put = PutPartChange {
@@ -106,6 +111,6 @@ impl Objects {
         })
         .await?;
         drop(intent);
-        Ok(StoredPart { etag: entry.etag, checksum: entry.checksum, modified: part.modified })
+        Ok(StoredPart { etag: entry.etag, checksum: hashes.checksum, modified: part.modified })
     }
 }

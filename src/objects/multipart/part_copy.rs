@@ -1,7 +1,7 @@
 //! UploadPartCopy: refused unless the upload's placement satisfies what the source's own data requires.
 
 use crate::audit::Kind;
-use crate::objects::copy::body_of;
+use crate::objects::copy::{Source, body_of};
 use crate::objects::limits::{check_length, check_part_number};
 use crate::objects::multipart::part::NewPart;
 use crate::objects::{ByteRange, ObjectError, Objects, PartCopyRequest, Request, StoredPart};
@@ -15,7 +15,7 @@ impl Objects {
     pub async fn upload_part_copy(&self, request: &Request<'_>, copy: PartCopyRequest) -> Result<StoredPart, ObjectError> {
         check_part_number(copy.number)?;
         let open = self.resume_upload(request, Kind::UploadPart, &copy.bucket, &copy.key, copy.upload).await?;
-        let (record, facts, _pin) = self.copy_source(request, &copy.source).await?;
+        let Source { record, facts, pin: _pin, unlocked } = self.copy_source(request, &copy.source).await?;
         let sources = vec![facts];
         let origins = match self.residency.satisfies(open.placement.record(), &sources) {
             Ok(origins) => origins,
@@ -35,7 +35,7 @@ impl Objects {
         };
         let length = range.end - range.start;
         check_length(length)?;
-        let body = body_of(self.open_record(&record, range).await?);
+        let body = body_of(self.open_record(&record, range, &unlocked).await?);
         let new = NewPart { number: copy.number, length, content_md5: None, checksum: None, sources, origins };
         self.store_part(request, &open, new, body).await
     }

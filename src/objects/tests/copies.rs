@@ -1,6 +1,7 @@
 //! What a copy reads stays until it is read.
 
 use super::*;
+use crate::objects::copy::Source;
 
 async fn collected(mut body: Body) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -23,8 +24,8 @@ async fn the_source_of_a_copy_outlives_its_replacement_until_it_is_read() {
         condition: ReadCondition::default(),
         expected_owner: None,
     };
-    let (record, _, pin) = world.objects.copy_source(&world.asks(), &source).await.unwrap();
-    let body = world.objects.lazy_body(record, pin);
+    let Source { record, pin, unlocked, .. } = world.objects.copy_source(&world.asks(), &source).await.unwrap();
+    let body = world.objects.lazy_body(record, pin, unlocked);
 
     world.put("ali/source", b"replaced meanwhile").await;
     world.clock.advance(1);

@@ -3,6 +3,7 @@
 mod acl;
 mod checksums;
 mod content;
+mod customer;
 mod features;
 mod hoisted;
 mod lock;
@@ -17,6 +18,7 @@ pub(super) use checksums::{
     trailing_algorithm,
 };
 pub(super) use content::content_headers;
+pub(super) use customer::take_customer_keys;
 pub(super) use features::{check_object_features, check_read_features};
 pub(super) use hoisted::add_hoisted;
 pub(super) use lock::{bypass_governance, lock};

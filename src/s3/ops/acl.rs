@@ -20,11 +20,13 @@ pub(super) async fn get_of_bucket(context: &Context<'_>) -> Result<Response<Resp
 
 pub(super) async fn put_of_bucket(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let (name, action) = (context.bucket()?, Action::PutBucketAcl);
+    // Before anybody is asked for permission: the body may take its time.
+    let sent = body.document(context.headers(), MAX_SETTING).await?;
     let bucket = context.objects.configured_bucket(&context.request, name, action).await?;
     if !bucket.settings.ownership().acls_enabled() {
         return Err(SettingError::AclsOff.into());
     }
-    let acl = match asked(context, body, &bucket.owner).await? {
+    let acl = match asked(context, &sent, &bucket.owner)? {
         Asked::Whole(acl) => acl,
         Asked::Short(short) => short.for_bucket(&bucket.owner)?.ok_or_else(nothing)?,
     };
@@ -41,9 +43,10 @@ pub(super) async fn get_of_object(context: &Context<'_>) -> Result<Response<Resp
 
 pub(super) async fn put_of_object(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let name = version_name(context)?;
+    let sent = body.document(context.headers(), MAX_SETTING).await?;
     let (bucket, record) = context.objects.object_for_acl(&context.request, name).await?;
     let owner = &record.summary.owner;
-    let acl = match asked(context, body, owner).await? {
+    let acl = match asked(context, &sent, owner)? {
         Asked::Whole(acl) => acl,
         Asked::Short(short) => short.for_object(owner, &bucket.owner)?.ok_or_else(nothing)?,
     };
@@ -61,11 +64,11 @@ enum Asked {
     Whole(Acl),
 }
 
-async fn asked(context: &Context<'_>, body: RequestBody, owner: &AccountId) -> Result<Asked, S3Error> {
-    let (short, document) = (context.acl()?, body.document(context.headers(), MAX_SETTING).await?);
+fn asked(context: &Context<'_>, document: &[u8], owner: &AccountId) -> Result<Asked, S3Error> {
+    let short = context.acl()?;
     match (short, document.is_empty()) {
         (AclRequest::Unsaid, true) => Err(nothing()),
-        (AclRequest::Unsaid, false) => Ok(Asked::Whole(acl::parse(&document, owner, &**context.principals())?)),
+        (AclRequest::Unsaid, false) => Ok(Asked::Whole(acl::parse(document, owner, &**context.principals())?)),
         (short, true) => Ok(Asked::Short(short)),
         (_, false) => Err(S3Error::with(Code::InvalidRequest, "An ACL comes either in headers or in a document, not in both.")),
     }

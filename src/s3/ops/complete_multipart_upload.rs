@@ -43,7 +43,10 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     }
     let mut response = document(xml);
     version_header(response.headers_mut(), &stored.version);
-    set_encryption(response.headers_mut());
+    // Without a key there is nothing to say of the encryption with one.
+    if !stored.customer || context.request.keys.object.is_some() {
+        set_encryption(response.headers_mut(), context.request.keys);
+    }
     set_residence(response.headers_mut(), &stored.residence);
     Ok(response)
 }

@@ -3,10 +3,10 @@
 use http::Response;
 
 use super::Context;
-use super::upload::{checksum_elements, version_header};
+use super::upload::{check_features, checksum_elements, version_header};
 use crate::objects::{CopyRequest, CopySource};
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::{algorithm_of_copy, check_object_features, content_headers, lock, tags, text, user_metadata};
+use crate::s3::headers::{algorithm_of_copy, content_headers, lock, tags, text, user_metadata};
 use crate::s3::response::{ResponseBody, document, set, set_encryption, set_residence};
 use crate::s3::target::{bucket_name, object_key};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
@@ -15,7 +15,7 @@ use crate::s3::{conditions, percent};
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let headers = context.headers();
-    check_object_features(headers)?;
+    check_features(context).await?;
     let source = copy_source(context)?;
     let source_version = source.version;
     let replace = match text(headers, "x-amz-metadata-directive")? {
@@ -52,7 +52,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     if let Some(version) = source_version {
         set(headers, "x-amz-copy-source-version-id", &version.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     set_residence(headers, &stored.residence);
     Ok(response)
 }
@@ -66,6 +66,12 @@ pub(super) fn copy_source(context: &Context<'_>) -> Result<CopySource, S3Error> 
     Ok(source)
 }
 
+/// `bucket/key` of a copy source, without its version.
+pub(in crate::s3) fn path_of_copy_source(value: &str) -> Option<String> {
+    let path = percent::decode(value.rsplit_once("?versionId=").map_or(value, |(path, _)| path))?;
+    Some(path.strip_prefix('/').unwrap_or(&path).to_owned())
+}
+
 /// `[/]bucket/key[?versionId=id]`, percent-encoded as a whole or by segment. The `?` counts only while it is not encoded, so that a
 /// key may contain one.
 fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
@@ -74,12 +80,11 @@ fn parse_copy_source(value: &str) -> Result<CopySource, S3Error> {
     if value.starts_with("arn:") {
         return Err(S3Error::not_implemented("A copy source named by an access point"));
     }
-    let (path, version) = match value.rsplit_once("?versionId=") {
-        Some((path, version)) => (path, Some(version.parse().map_err(|_| S3Error::new(Code::NoSuchVersion))?)),
-        None => (value, None),
+    let version = match value.rsplit_once("?versionId=") {
+        Some((_, version)) => Some(version.parse().map_err(|_| S3Error::new(Code::NoSuchVersion))?),
+        None => None,
     };
-    let path = percent::decode(path).ok_or_else(|| invalid("The copy source must be percent-encoded UTF-8."))?;
-    let path = path.strip_prefix('/').unwrap_or(&path);
+    let path = path_of_copy_source(value).ok_or_else(|| invalid("The copy source must be percent-encoded UTF-8."))?;
     let (bucket, key) = path.split_once('/').ok_or_else(|| invalid("The copy source must be of the form /bucket/key."))?;
     Ok(CopySource {
         bucket: bucket_name(bucket)?,

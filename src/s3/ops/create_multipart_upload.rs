@@ -3,16 +3,17 @@
 use http::Response;
 
 use super::Context;
+use super::upload::check_features;
 use crate::objects::CreateUpload;
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::headers::{algorithm_of_upload, check_object_features, description, kind_of_upload, text};
+use crate::s3::headers::{algorithm_of_upload, description, kind_of_upload, text};
 use crate::s3::response::{ResponseBody, document, set, set_encryption, set_residence};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
 
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let headers = context.headers();
-    check_object_features(headers)?;
+    check_features(context).await?;
     let checksum = match algorithm_of_upload(headers)? {
         Some(algorithm) => Some((algorithm, kind_of_upload(headers, algorithm)?)),
         None if text(headers, "x-amz-checksum-type")?.is_some() => {
@@ -36,7 +37,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         set(headers, "x-amz-checksum-algorithm", algorithm.as_str());
         set(headers, "x-amz-checksum-type", &kind.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     set_residence(headers, &residence);
     Ok(response)
 }

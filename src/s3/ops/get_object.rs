@@ -4,11 +4,11 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::Context;
 use super::upload::version_header;
-use crate::objects::{Found, GetRequest, VersionName};
+use crate::objects::{CustomerKeys, Found, GetRequest, VersionName};
 use crate::s3::errors::{Code, S3Error};
 use crate::s3::headers::{check_read_features, encode_value, text};
 use crate::s3::query::Query;
-use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_lock, set_residence};
+use crate::s3::response::{ResponseBody, set, set_checksum, set_encryption, set_etag, set_expiration, set_lock, set_residence};
 use crate::s3::{conditions, ranges};
 use crate::types::VersionId;
 
@@ -25,7 +25,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (found, body) = context.objects.get(&context.request, read_request(context)?).await?;
     let mut response = Response::new(ResponseBody::stream(body, found.length, context.request.id.clone()));
-    describe(context.query, context.headers(), &mut response, &found)?;
+    describe(context.query, (context.headers(), context.request.keys), &mut response, &found)?;
     Ok(response)
 }
 
@@ -72,7 +72,7 @@ pub(super) fn version_name<'c>(context: &'c Context<'_>) -> Result<VersionName<'
 /// Status and headers of an answer about an object.
 pub(super) fn describe(
     query: &Query<'_>,
-    request: &HeaderMap,
+    (request, keys): (&HeaderMap, &CustomerKeys),
     response: &mut Response<ResponseBody>,
     found: &Found,
 ) -> Result<(), S3Error> {
@@ -117,8 +117,9 @@ pub(super) fn describe(
         }
     }
     set_lock(headers, &record.detail.lock);
-    set_encryption(headers);
+    set_encryption(headers, keys);
     set_residence(headers, &found.residence);
+    set_expiration(headers, found.expiration.as_deref());
     override_headers(query, headers);
     Ok(())
 }
@@ -181,6 +182,7 @@ mod tests {
             tags: vec![("a".to_owned(), "b".to_owned())],
             checksum: Some(Checksum::parse(ChecksumAlgorithm::Crc32, "y/Q5Jg==").unwrap()),
             lock: Default::default(),
+            customer: None,
             acl: None,
             placement,
             copies: Vec::new(),
@@ -188,12 +190,20 @@ mod tests {
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
         let checksum = detail.checksum;
-        Found { record: Record { summary, detail }, range: None, length: 10, parts: Some(3), checksum, residence }
+        Found {
+            record: Record { summary, detail },
+            range: None,
+            length: 10,
+            parts: Some(3),
+            checksum,
+            residence,
+            expiration: None,
+        }
     }
 
     fn described(query: &str, request: &HeaderMap, found: &Found) -> Response<ResponseBody> {
         let mut response = crate::s3::response::ok();
-        describe(&Query::parse(Some(query)).unwrap(), request, &mut response, found).unwrap();
+        describe(&Query::parse(Some(query)).unwrap(), (request, CustomerKeys::none()), &mut response, found).unwrap();
         response
     }
 

@@ -5,6 +5,7 @@ use http::Response;
 use super::Context;
 use super::get_object::version_name;
 use super::upload::{checksum_elements, checksum_value, version_header};
+use crate::digest::Checksum;
 use crate::index::PartEntry;
 use crate::s3::conditions;
 use crate::s3::errors::{Code, S3Error};
@@ -43,7 +44,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         xml.element("Checksum", |xml| checksum_elements(xml, checksum));
     }
     if let Some(parts) = found.parts.as_deref().filter(|_| wanted.parts) {
-        xml.element("ObjectParts", |xml| write_parts(xml, parts, after, limit));
+        xml.element("ObjectParts", |xml| write_parts(xml, parts, (after, limit), |part| found.checksum_of(part)));
     }
     if wanted.storage_class {
         xml.text("StorageClass", "STANDARD");
@@ -57,7 +58,12 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     Ok(response)
 }
 
-fn write_parts(xml: &mut XmlWriter, parts: &[PartEntry], after: usize, limit: usize) {
+fn write_parts(
+    xml: &mut XmlWriter,
+    parts: &[PartEntry],
+    (after, limit): (usize, usize),
+    checksum_of: impl Fn(&PartEntry) -> Option<Checksum>,
+) {
     let is_behind = |part: &&PartEntry| usize::try_from(part.number).is_ok_and(|number| number > after);
     let mut rest = parts.iter().filter(is_behind);
     let page: Vec<_> = rest.by_ref().take(limit).collect();
@@ -72,8 +78,8 @@ fn write_parts(xml: &mut XmlWriter, parts: &[PartEntry], after: usize, limit: us
         xml.element("Part", |xml| {
             xml.plain("PartNumber", part.number);
             xml.plain("Size", part.size);
-            if let Some(checksum) = &part.checksum {
-                checksum_value(xml, checksum);
+            if let Some(checksum) = checksum_of(part) {
+                checksum_value(xml, &checksum);
             }
         });
     }
@@ -134,7 +140,7 @@ mod tests {
         let parts = [2, 3, 7].map(part);
         let written = |after, limit| {
             let mut xml = XmlWriter::document("P", None);
-            write_parts(&mut xml, &parts, after, limit);
+            write_parts(&mut xml, &parts, (after, limit), |part| part.checksum);
             String::from_utf8(xml.finish().to_vec()).unwrap()
         };
         let first = written(0, 2);

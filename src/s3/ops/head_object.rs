@@ -10,6 +10,6 @@ use crate::s3::response::{ResponseBody, ok};
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let found = context.objects.head(&context.request, read_request(context)?).await?;
     let mut response = ok();
-    describe(context.query, context.headers(), &mut response, &found)?;
+    describe(context.query, (context.headers(), context.request.keys), &mut response, &found)?;
     Ok(response)
 }

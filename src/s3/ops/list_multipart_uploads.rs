@@ -44,7 +44,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
         xml.element("Upload", |xml| {
             xml.text("Key", &encoding.apply(upload.key.as_str()));
             xml.plain("UploadId", upload.id);
-            owner(xml, "Initiator", upload.owner.as_str());
+            owner(xml, "Initiator", upload.initiator.as_str());
             owner(xml, "Owner", upload.owner.as_str());
             xml.text("StorageClass", "STANDARD");
             xml.text("Initiated", &upload.initiated.to_rfc3339());

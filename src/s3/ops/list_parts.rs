@@ -21,7 +21,7 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     xml.text("Bucket", bucket.as_str());
     xml.text("Key", key.as_str());
     xml.plain("UploadId", upload);
-    owner(&mut xml, "Initiator", page.upload.owner.as_str());
+    owner(&mut xml, "Initiator", page.upload.initiator.as_str());
     owner(&mut xml, "Owner", page.upload.owner.as_str());
     xml.text("StorageClass", "STANDARD");
     xml.plain("PartNumberMarker", after);

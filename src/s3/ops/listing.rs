@@ -62,7 +62,7 @@ pub(super) fn page_size(query: &Query<'_>, name: &'static str, default: usize) -
     Ok(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(default).min(default))
 }
 
-/// `Owner` or `Initiator`. The principal's id is both its id and its name.
+/// `Owner` or `Initiator`. The account is both its id and its name.
 pub(super) fn owner(xml: &mut XmlWriter, element: &str, id: &str) {
     xml.element(element, |xml| {
         xml.text("ID", id);

@@ -4,6 +4,7 @@ mod abort_multipart_upload;
 mod acl;
 mod bucket_cors;
 mod bucket_encryption;
+mod bucket_lifecycle;
 mod bucket_policy;
 mod bucket_tagging;
 mod complete_multipart_upload;
@@ -27,12 +28,15 @@ mod list_parts;
 mod listing;
 mod object_lock;
 mod object_tagging;
+mod post_object;
 mod public_access;
 mod put_object;
 mod upload;
 mod upload_part;
 mod upload_part_copy;
 mod versioning;
+
+pub(super) use copy_object::path_of_copy_source;
 
 use std::sync::Arc;
 
@@ -42,6 +46,7 @@ use http::{HeaderMap, Response, request::Parts};
 use super::address::Address;
 use super::body::RequestBody;
 use super::errors::S3Error;
+use super::facts::RequestFacts;
 use super::headers;
 use super::operation::Operation;
 use super::query::Query;
@@ -59,6 +64,10 @@ const MAX_SETTING: usize = 64 * 1024;
 pub(super) struct Context<'a> {
     pub(super) objects: &'a Objects,
     pub(super) request: Request<'a>,
+    /// What the request says; `request` has the same.
+    pub(super) facts: RequestFacts<'a>,
+    /// Whether keys of the client's own may come the way the request came.
+    pub(super) takes_keys: bool,
     pub(super) parts: &'a Parts,
     pub(super) query: &'a Query<'a>,
     pub(super) target: Target,
@@ -94,6 +103,17 @@ impl Context<'_> {
     }
 }
 
+/// The answer to a request whose headers cannot be obeyed.
+pub(super) async fn refused(operation: Operation, context: &Context<'_>, error: S3Error) -> S3Error {
+    use Operation as Op;
+    match operation {
+        Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy => {
+            upload::refused_write(context, error).await
+        }
+        _ => error,
+    }
+}
+
 /// Runs one operation.
 pub(super) async fn run(
     operation: Operation,
@@ -113,6 +133,7 @@ pub(super) async fn run(
         Op::DeleteBucketOwnershipControls => public_access::delete_ownership(context).await,
         Op::DeleteBucketPolicy => bucket_policy::delete(context).await,
         Op::DeletePublicAccessBlock => public_access::delete_block(context).await,
+        Op::DeleteBucketLifecycle => bucket_lifecycle::delete(context).await,
         Op::DeleteBucketTagging => bucket_tagging::delete(context).await,
         Op::DeleteObject => delete_object::handle(context).await,
         Op::DeleteObjectTagging => object_tagging::delete(context).await,
@@ -130,6 +151,7 @@ pub(super) async fn run(
         Op::PutBucketPolicy => bucket_policy::put(context, body).await,
         Op::PutObjectAcl => acl::put_of_object(context, body).await,
         Op::PutPublicAccessBlock => public_access::put_block(context, body).await,
+        Op::GetBucketLifecycleConfiguration => bucket_lifecycle::get(context).await,
         Op::GetBucketTagging => bucket_tagging::get(context).await,
         Op::GetBucketLocation => get_bucket_location::handle(context).await,
         Op::GetBucketVersioning => versioning::get(context).await,
@@ -148,8 +170,10 @@ pub(super) async fn run(
         Op::ListObjectsV2 => list_objects_v2::handle(context).await,
         Op::ListObjectVersions => list_object_versions::handle(context).await,
         Op::ListParts => list_parts::handle(context).await,
+        Op::PostObject => post_object::handle(context, body).await,
         Op::PutBucketCors => bucket_cors::put(context, body).await,
         Op::PutBucketEncryption => bucket_encryption::put(context, body).await,
+        Op::PutBucketLifecycleConfiguration => bucket_lifecycle::put(context, body).await,
         Op::PutBucketTagging => bucket_tagging::put(context, body).await,
         Op::PutObjectLegalHold => object_lock::put_legal_hold(context, body).await,
         Op::PutObjectLockConfiguration => object_lock::put_configuration(context, body).await,

@@ -4,9 +4,10 @@ use http::HeaderMap;
 
 use super::Context;
 use crate::digest::Checksum;
-use crate::objects::Stored;
+use crate::objects::{CustomerKeys, Stored};
 use crate::s3::errors::{Code, S3Error};
-use crate::s3::response::{set, set_encryption, set_etag, set_residence};
+use crate::s3::headers::check_object_features;
+use crate::s3::response::{set, set_encryption, set_etag, set_expiration, set_residence};
 use crate::s3::xml::XmlWriter;
 use crate::types::{UploadId, VersionId};
 
@@ -24,12 +25,31 @@ pub(super) fn part_number(context: &Context<'_>) -> Result<u32, S3Error> {
     })
 }
 
+/// Refuses what the headers of a write ask for that cannot be.
+pub(super) async fn check_features(context: &Context<'_>) -> Result<(), S3Error> {
+    match check_object_features(context.headers()) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused_write(context, error).await),
+    }
+}
+
+/// The answer to a write whose headers cannot be obeyed. As in S3, who may not write is told that first: a bucket policy may deny
+/// just such headers.
+pub(super) async fn refused_write(context: &Context<'_>, error: S3Error) -> S3Error {
+    let Ok((bucket, key)) = context.object() else { return error };
+    match context.objects.check_writable(&context.request, bucket, key).await {
+        Ok(()) => error,
+        Err(denied) => denied.into(),
+    }
+}
+
 /// The headers of an answer about an object that was written.
-pub(super) fn stored_headers(headers: &mut HeaderMap, stored: &Stored) {
+pub(super) fn stored_headers(headers: &mut HeaderMap, stored: &Stored, keys: &CustomerKeys) {
     set_etag(headers, &stored.etag);
     version_header(headers, &stored.version);
-    set_encryption(headers);
+    set_encryption(headers, keys);
     set_residence(headers, &stored.residence);
+    set_expiration(headers, stored.expiration.as_deref());
 }
 
 /// `x-amz-version-id`, which buckets without versioning do not have.

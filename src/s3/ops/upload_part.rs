@@ -3,17 +3,17 @@
 use http::Response;
 
 use super::Context;
-use super::upload::{part_number, upload_id};
+use super::upload::{check_features, part_number, upload_id};
 use crate::objects::PartRequest;
 use crate::s3::body::RequestBody;
 use crate::s3::errors::S3Error;
-use crate::s3::headers::{check_object_features, content_md5, expected_checksum};
+use crate::s3::headers::{content_md5, expected_checksum};
 use crate::s3::response::{ResponseBody, ok, set, set_encryption, set_etag};
 
 pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
     let headers = context.headers();
-    check_object_features(headers)?;
+    check_features(context).await?;
     let (upload, number) = (upload_id(context)?, part_number(context)?);
     let (content_md5, checksum) = (content_md5(headers)?, expected_checksum(headers)?);
     let (length, body) = body.upload(headers)?;
@@ -25,6 +25,6 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     if let Some(checksum) = &stored.checksum {
         set(headers, checksum.algorithm().header_name(), &checksum.to_string());
     }
-    set_encryption(headers);
+    set_encryption(headers, context.request.keys);
     Ok(response)
 }

@@ -4,17 +4,16 @@ use http::Response;
 
 use super::Context;
 use super::copy_object::copy_source;
-use super::upload::{checksum_value, part_number, upload_id};
+use super::upload::{check_features, checksum_value, part_number, upload_id};
 use crate::objects::PartCopyRequest;
 use crate::s3::errors::S3Error;
-use crate::s3::headers::check_object_features;
 use crate::s3::ranges;
 use crate::s3::response::{ResponseBody, document, set, set_encryption};
 use crate::s3::xml::{NAMESPACE, XmlWriter};
 
 pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBody>, S3Error> {
     let (bucket, key) = context.object()?;
-    check_object_features(context.headers())?;
+    check_features(context).await?;
     let source = copy_source(context)?;
     let source_version = source.version;
     let copy = PartCopyRequest {
@@ -36,6 +35,6 @@ pub(super) async fn handle(context: &Context<'_>) -> Result<Response<ResponseBod
     if let Some(version) = source_version {
         set(response.headers_mut(), "x-amz-copy-source-version-id", &version.to_string());
     }
-    set_encryption(response.headers_mut());
+    set_encryption(response.headers_mut(), context.request.keys);
     Ok(response)
 }

@@ -1,0 +1,228 @@
+//! One walk over all that may be due.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::standing::{Standing, Walk};
+use crate::bucket::{Candidate, Lifecycle};
+use crate::index::{Bucket, UploadsQuery, Version, VersionItem, VersionsQuery};
+use crate::objects::{Expiring, ObjectError, Objects};
+use crate::telemetry::metric;
+use crate::types::{ObjectKey, Timestamp};
+
+/// Versions or uploads of one page.
+const PAGE: usize = 1000;
+/// Changes that wait for the committer together.
+const TOGETHER: usize = 16;
+
+/// How much went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Current versions: removed, or behind a delete marker now.
+    pub current: u64,
+    /// Noncurrent versions and delete markers.
+    pub noncurrent: u64,
+    /// Delete markers that were alone.
+    pub markers: u64,
+    /// Uploads.
+    pub uploads: u64,
+    /// What was due and stays: locked, or changed meanwhile.
+    pub kept: u64,
+}
+
+/// Something that is due.
+struct Due {
+    key: ObjectKey,
+    what: Expiring,
+    kind: Goes,
+}
+
+/// What goes, as the tally and the metric tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goes {
+    Current,
+    Noncurrent,
+    Marker,
+    Upload,
+}
+
+impl Goes {
+    pub(super) const ALL: [Self; 4] = [Self::Current, Self::Noncurrent, Self::Marker, Self::Upload];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Noncurrent => "noncurrent",
+            Self::Marker => "marker",
+            Self::Upload => "upload",
+        }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, goes: Goes) {
+        let count = match goes {
+            Goes::Current => &mut self.current,
+            Goes::Noncurrent => &mut self.noncurrent,
+            Goes::Marker => &mut self.markers,
+            Goes::Upload => &mut self.uploads,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+/// Walks over all buckets that have rules.
+pub(super) async fn all(objects: &Objects, day: Duration) -> Tally {
+    let mut tally = Tally::default();
+    let buckets = match objects.index.buckets() {
+        Ok(buckets) => buckets,
+        Err(error) => {
+            tracing::error!(%error, "lifecycle rules cannot be read");
+            return tally;
+        }
+    };
+    for bucket in buckets {
+        let Some(rules) = bucket.settings.lifecycle.clone() else { continue };
+        let sweep = Sweep { objects, bucket: Arc::clone(&bucket), rules, day };
+        if let Err(error) = sweep.run(&mut tally).await {
+            tracing::warn!(bucket = %bucket.name, %error, "lifecycle rules were not carried out whole");
+        }
+    }
+    tally
+}
+
+/// The walk over one bucket.
+struct Sweep<'a> {
+    objects: &'a Objects,
+    bucket: Arc<Bucket>,
+    rules: Lifecycle,
+    day: Duration,
+}
+
+impl Sweep<'_> {
+    async fn run(&self, tally: &mut Tally) -> Result<(), ObjectError> {
+        if self.rules.expires_versions() {
+            self.versions(tally).await?;
+        }
+        if self.rules.aborts_uploads() {
+            self.uploads(tally).await?;
+        }
+        Ok(())
+    }
+
+    async fn versions(&self, tally: &mut Tally) -> Result<(), ObjectError> {
+        let mut walk = Walk::default();
+        let mut marker = (None, None);
+        loop {
+            let began = Instant::now();
+            let query = VersionsQuery {
+                bucket: self.bucket.id,
+                prefix: self.rules.common_prefix().to_owned(),
+                delimiter: None,
+                key_marker: marker.0,
+                version_marker: marker.1,
+                limit: PAGE,
+            };
+            let page = self.objects.index.versions(query).await?;
+            let mut told: Vec<_> = page.versions.into_iter().flat_map(|item| walk.next(item)).collect();
+            if page.next.is_none() {
+                told.extend(std::mem::take(&mut walk).end());
+            }
+            let now = self.objects.clock.now();
+            let due: Vec<Due> = told
+                .iter()
+                .map(|(item, standing)| self.due(item, *standing, now))
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?;
+            self.let_go(due, tally).await?;
+            let Some((key, version)) = page.next else { return Ok(()) };
+            if !self.stands()? {
+                return Ok(());
+            }
+            marker = (Some(key), version);
+            tokio::time::sleep(began.elapsed()).await;
+        }
+    }
+
+    async fn uploads(&self, tally: &mut Tally) -> Result<(), ObjectError> {
+        let mut marker = (None, None);
+        loop {
+            let began = Instant::now();
+            let query = UploadsQuery {
+                bucket: self.bucket.id,
+                prefix: self.rules.common_prefix().to_owned(),
+                delimiter: None,
+                key_marker: marker.0,
+                id_marker: marker.1,
+                limit: PAGE,
+            };
+            let page = self.objects.index.uploads(query).await?;
+            let now = self.objects.clock.now();
+            let is_due = |upload: &crate::index::Upload| {
+                let candidate = Candidate::Upload { key: upload.key.as_str(), created: upload.initiated };
+                self.is_due(&candidate, now)
+            };
+            let due = page.uploads.into_iter().filter(is_due);
+            let due = due.map(|upload| Due { key: upload.key, what: Expiring::Upload(upload.id), kind: Goes::Upload }).collect();
+            self.let_go(due, tally).await?;
+            let Some((key, id)) = page.next else { return Ok(()) };
+            if !self.stands()? {
+                return Ok(());
+            }
+            marker = (Some(key), id);
+            tokio::time::sleep(began.elapsed()).await;
+        }
+    }
+
+    /// Whether the bucket is still there with the same rules: others are for the next walk.
+    fn stands(&self) -> Result<bool, ObjectError> {
+        let now = self.objects.index.bucket(&self.bucket.name)?;
+        Ok(now.is_some_and(|now| now.id == self.bucket.id && now.settings.lifecycle.as_ref() == Some(&self.rules)))
+    }
+
+    fn due(&self, item: &VersionItem, standing: Standing, now: Timestamp) -> Result<Option<Due>, ObjectError> {
+        let (key, summary) = (item.key.as_str(), &item.summary);
+        let candidate = |tags| match standing {
+            Standing::Current => Candidate::Current { key, size: summary.size, tags, written: summary.modified },
+            Standing::Noncurrent { since, newer } => Candidate::Noncurrent { key, size: summary.size, tags, since, newer },
+            Standing::LoneMarker => Candidate::LoneMarker { key, written: summary.modified },
+        };
+        let Ok(name) = ObjectKey::new(key) else { return Ok(None) };
+        let tags = if self.rules.asks_tags() && !summary.delete_marker { self.tags(&name, item)? } else { Vec::new() };
+        if !self.is_due(&candidate(&tags), now) {
+            return Ok(None);
+        }
+        let (what, kind) = match standing {
+            Standing::Current => (Expiring::Current(summary.id), Goes::Current),
+            Standing::Noncurrent { .. } => (Expiring::Version(summary.version, summary.id), Goes::Noncurrent),
+            Standing::LoneMarker => (Expiring::Version(summary.version, summary.id), Goes::Marker),
+        };
+        Ok(Some(Due { key: name, what, kind }))
+    }
+
+    fn is_due(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
+        self.rules.due(candidate, self.day).is_some_and(|due| due.at <= now)
+    }
+
+    fn tags(&self, key: &ObjectKey, item: &VersionItem) -> Result<Vec<(String, String)>, ObjectError> {
+        let found = self.objects.index.version(&self.bucket, key, item.summary.version)?;
+        Ok(found.and_then(Version::into_record).map(|record| record.detail.tags).unwrap_or_default())
+    }
+
+    async fn let_go(&self, due: Vec<Due>, tally: &mut Tally) -> Result<(), ObjectError> {
+        let mut done = stream::iter(due)
+            .map(|due| async move { (due.kind, self.objects.expire(&self.bucket, &due.key, due.what).await) })
+            .buffer_unordered(TOGETHER);
+        while let Some((kind, went)) = done.next().await {
+            if went? {
+                metrics::counter!(metric::LIFECYCLE_EXPIRED, "kind" => kind.label()).increment(1);
+                tally.count(kind);
+            } else {
+                tally.kept = tally.kept.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! What goes because its bucket's rules say so, not because somebody asked.
+
+use std::time::Duration;
+
+use crate::audit::{Actor, Event, Kind};
+use crate::bucket::Candidate;
+use crate::digest;
+use crate::index::{Bucket, Change, CommitError, DeleteChange, Record, WriteCondition};
+use crate::objects::{ObjectError, Objects};
+use crate::types::{ObjectKey, RecordId, UploadId, VersionId};
+
+/// A day, as answers count it.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Something that goes, named so exactly that nothing else can go in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiring {
+    /// The current version of a key, as long as it is this record: it goes, or gets a delete marker before it, as the bucket's
+    /// versioning has it then.
+    Current(RecordId),
+    /// This version, or delete marker, as long as it is this record.
+    Version(VersionId, RecordId),
+    /// An open upload.
+    Upload(UploadId),
+}
+
+/// The value of `x-amz-expiration` for the current version of a key.
+pub(super) fn expiration(bucket: &Bucket, key: &ObjectKey, record: &Record) -> Option<String> {
+    let rules = bucket.settings.lifecycle.as_ref()?;
+    let (summary, tags) = (&record.summary, &record.detail.tags);
+    let current = Candidate::Current { key: key.as_str(), size: summary.size, tags, written: summary.modified };
+    rules.due(&current, DAY).map(|due| due.expiration_header())
+}
+
+impl Objects {
+    /// Lets something go. `false` when it stays: locked, replaced or gone.
+    ///
+    /// # Errors
+    /// Only those of the index.
+    pub async fn expire(&self, bucket: &Bucket, key: &ObjectKey, what: Expiring) -> Result<bool, ObjectError> {
+        let change = match what {
+            Expiring::Current(record) => self.deletion(bucket, key, None, record)?,
+            Expiring::Version(version, record) => self.deletion(bucket, key, Some(version), record)?,
+            Expiring::Upload(upload) => Change::AbortUpload { bucket: bucket.id, key: key.clone(), upload },
+        };
+        let event = Event {
+            bucket: Some(self.pseudonyms.bucket(&bucket.name)),
+            key: Some(self.pseudonyms.key(&bucket.name, key)),
+            ..Event::new(Kind::Expired, Actor::System)
+        };
+        match self.index.commit(change, event).await {
+            Ok(committed) => {
+                let upload = matches!(what, Expiring::Upload(_));
+                Ok(upload || committed.replaced.is_some() || committed.marker.is_some())
+            }
+            Err(
+                CommitError::Locked
+                | CommitError::Conflict
+                | CommitError::NoSuchKey
+                | CommitError::NoSuchBucket
+                | CommitError::NoSuchUpload
+                | CommitError::UploadCompleted(_),
+            ) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    fn deletion(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        record: RecordId,
+    ) -> Result<Change, ObjectError> {
+        let ticket = self.index.ticket()?;
+        Ok(Change::Delete(Box::new(DeleteChange {
+            bucket: bucket.id,
+            key: key.clone(),
+            version,
+            record: Some(record),
+            owner: bucket.owner.clone(),
+            ticket,
+            marker: VersionId::new(ticket, digest::random()),
+            condition: WriteCondition::None,
+            bypass_governance: false,
+        })))
+    }
+}
