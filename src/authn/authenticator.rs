@@ -35,8 +35,8 @@ pub struct S3Authenticator {
     principals: Arc<ArcSwap<Principals>>,
     region: String,
     hosts: HostRules,
-    form_version_2: bool,
     sessions: Option<SessionKey>,
+    form_version_2: bool,
 }
 
 /// A request whose signature is right, or that has none.
@@ -113,7 +113,13 @@ impl UnsignedPayload {
 impl S3Authenticator {
     /// Checks against whatever `principals` holds at the time of a request. Requests must be signed for `region`.
     pub fn new(principals: Arc<ArcSwap<Principals>>, region: String, hosts: HostRules) -> Self {
-        Self { principals, region, hosts, form_version_2: false, sessions: None }
+        Self { principals, region, hosts, sessions: None, form_version_2: false }
+    }
+
+    /// Takes temporary credentials that were issued under `key`.
+    #[must_use]
+    pub fn with_sessions(self, key: SessionKey) -> Self {
+        Self { sessions: Some(key), ..self }
     }
 
     /// Whether forms may also be signed by Signature Version 2, whose HMAC is one of SHA-1.
@@ -124,12 +130,6 @@ impl S3Authenticator {
 
     pub(super) const fn takes_form_version_2(&self) -> bool {
         self.form_version_2
-    }
-
-    /// Takes temporary credentials that were issued under `key`.
-    #[must_use]
-    pub fn with_sessions(self, key: SessionKey) -> Self {
-        Self { sessions: Some(key), ..self }
     }
 
     /// The principals in force.
@@ -246,13 +246,7 @@ impl S3Authenticator {
         if !matches {
             return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
         }
-        if authenticated.has_ended(now) {
-            let access_key_id = access_key_id();
-            return Err(match signed.token {
-                Some(_) => AuthnError::ExpiredToken { access_key_id },
-                None => AuthnError::ExpiredAccessKey { access_key_id },
-            });
-        }
+        authenticated.check_end(signed.token, now)?;
 
         let payload = match kind {
             PayloadKind::Unsigned => Payload::Unsigned,

@@ -102,6 +102,12 @@ pub enum AuthnError {
     /// A session token that was not issued here, or for another access key, or where there can be none.
     #[error("the session token is malformed or does not belong to the access key")]
     InvalidToken,
+    /// The session is over.
+    #[error("the session token has expired; get a new one")]
+    ExpiredToken {
+        /// The access key id as sent.
+        access_key_id: String,
+    },
     /// A form lacks a field that its authentication needs.
     #[error("a form that is signed must contain a field `{field}`, before its file")]
     FormFieldMissing {
@@ -127,12 +133,6 @@ pub enum AuthnError {
         access_key_id: String,
         /// What is not allowed.
         reason: String,
-    },
-    /// The session is over.
-    #[error("the session token has expired; get a new one")]
-    ExpiredToken {
-        /// The access key id as sent.
-        access_key_id: String,
     },
     /// Not exactly one `Host`.
     #[error("the request needs exactly one `host` header")]

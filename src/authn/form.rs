@@ -40,12 +40,13 @@ impl S3Authenticator {
     /// Checks the fields of a form that was posted to `bucket`, at the time `now`; one without any signature comes from nobody.
     pub fn verify_form(&self, fields: &FormFields, bucket: &BucketName, now: Timestamp) -> Result<VerifiedForm, AuthnError> {
         let field = |name: &str| fields.get(name).map(String::as_str);
-        if field("x-amz-security-token").is_some() {
-            return Err(AuthnError::InvalidToken);
-        }
+        let token = field("x-amz-security-token");
         let version_4 = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"].map(field);
         let version_2 = ["awsaccesskeyid", "signature"].map(field);
         let (is_4, is_2) = (version_4.iter().any(Option::is_some), version_2.iter().any(Option::is_some));
+        if token.is_some() && !is_4 {
+            return Err(AuthnError::InvalidToken);
+        }
         let Some(policy) = field("policy") else {
             if is_4 || is_2 {
                 return Err(missing("policy"));
@@ -57,7 +58,7 @@ impl S3Authenticator {
             (true, true) => return Err(malformed("a form has the fields of one signature, not of both versions")),
             (false, true) => (self.check_version_2(policy, version_2, now)?, Mechanism::FormVersion2, None),
             (_, false) => {
-                let (authenticated, at) = self.check_version_4(policy, version_4, now)?;
+                let (authenticated, at) = self.check_version_4(policy, version_4, token, now)?;
                 (authenticated, Mechanism::Form, Some(at))
             }
         };
@@ -72,6 +73,7 @@ impl S3Authenticator {
         &self,
         policy: &str,
         [algorithm, credential, date, signature]: [Option<&str>; 4],
+        token: Option<&str>,
         now: Timestamp,
     ) -> Result<(Authenticated, Timestamp), AuthnError> {
         let signature = signature.ok_or_else(|| missing("x-amz-signature"))?;
@@ -91,11 +93,13 @@ impl S3Authenticator {
         if now > time.at.plus_millis(MAX_AGE_MILLIS) {
             return Err(violated("the form was signed more than seven days ago"));
         }
-        let principals = self.principals();
-        let entry = known(principals.entry(credential.access_key_id), credential.access_key_id)?;
-        let key = entry.signing_keys.get(&entry.access_key.secret, &credential.day, self.region());
+        let (authenticated, key) = self.find(credential.access_key_id, token, &credential.day)?;
         let matches = signature.parse::<Signature>().is_ok_and(|signature| verify(&key, policy.as_bytes(), &signature.0).is_ok());
-        Ok((accepted(entry, matches, now)?, time.at))
+        if !matches {
+            return Err(AuthnError::SignatureDoesNotMatch { access_key_id: access_key_id() });
+        }
+        authenticated.check_end(token, now)?;
+        Ok((authenticated, time.at))
     }
 
     fn check_version_2(

@@ -1,8 +1,8 @@
 //! Who asks: S3 credentials and API tokens.
 //!
 //! [`S3Authenticator`] checks an AWS Signature Version 4, in the `Authorization` header, presigned or in a form, and mints the
-//! [`Authenticated`] that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a part
-//! of them, for a time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
+//! [`Authenticated`] that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a
+//! part of them, for a time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
 //!
 //! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`] and nowhere else.
 

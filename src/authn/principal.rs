@@ -9,7 +9,7 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
+use super::{error::AuthnError, pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -188,7 +188,7 @@ pub enum Forbidden {
     Keys,
     /// Its `allow` does not name the action.
     #[error(
-        "the principal may not {0}; its `allow` in the configuration, or that of its session, says what it may, and to share takes all of it"
+        "the principal may not {0}; its `allow` in the configuration, or that of its session, says what it may; to share takes all"
     )]
     Action(&'static str),
 }
@@ -262,9 +262,16 @@ impl Authenticated {
         &self.access_key.id
     }
 
-    /// Whether the time of the access key, or of the session, is over.
-    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
-        self.access_key.not_after.is_some_and(|end| now > end)
+    /// Refuses an access key, or with a `token` a session, whose time is over.
+    pub(super) fn check_end(&self, token: Option<&str>, now: Timestamp) -> Result<(), AuthnError> {
+        if self.access_key.not_after.is_none_or(|end| now <= end) {
+            return Ok(());
+        }
+        let access_key_id = self.access_key.id.clone();
+        Err(match token {
+            Some(_) => AuthnError::ExpiredToken { access_key_id },
+            None => AuthnError::ExpiredAccessKey { access_key_id },
+        })
     }
 
     /// Whether who asks may name `bucket`, existing or not.

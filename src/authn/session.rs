@@ -259,7 +259,8 @@ mod tests {
 
         let (who, _) = find(&one.access_key.id, Some(&one.token)).unwrap();
         assert_eq!((who.principal().id.as_str(), who.access_key_id()), ("feed", one.access_key.id.as_str()));
-        assert!(!who.has_ended(Timestamp::from_seconds(60)) && who.has_ended(Timestamp::from_millis(60_001)));
+        assert_eq!(who.check_end(Some(&one.token), Timestamp::from_seconds(60)), Ok(()));
+        assert_eq!(who.check_end(Some(&one.token), Timestamp::from_millis(60_001)).unwrap_err().code(), "ExpiredToken");
         for (id, token) in [(&*one.access_key.id, &*two.token), ("AK", &one.token), (&one.access_key.id, ""), ("AK", "")] {
             assert_eq!(find(id, Some(token)).unwrap_err(), AuthnError::InvalidToken, "{id}");
         }

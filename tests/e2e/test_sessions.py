@@ -95,6 +95,27 @@ def test_a_session_and_its_urls_end_with_the_token(gateway):
     assert status == 400 and "<Code>ExpiredToken</Code>" in body
 
 
+def test_a_form_may_be_signed_by_a_session(gateway):
+    session = create(gateway)
+    key = "users/ayesha/form"
+    fields = {"x-amz-meta-domicile-residence": "PK"}
+    conditions = [{name: value} for name, value in fields.items()]
+    form = client(gateway, session).generate_presigned_post("media", key, Fields=fields, Conditions=conditions, ExpiresIn=60)
+    other = {**form["fields"], "x-amz-security-token": create(gateway)["session_token"]}
+
+    def post(values):
+        parts = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in values.items()]
+        parts.append('--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nhello\r\n--x--\r\n')
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        request = urllib.request.Request(form["url"], "".join(parts).encode(), headers, method="POST")
+        return fetch(request)
+
+    assert post(form["fields"])[0] == 204
+    assert gateway.client().get_object(Bucket="media", Key=key)["Body"].read() == b"hello"
+    status, body = post(other)
+    assert status == 400 and "<Code>InvalidToken</Code>" in body
+
+
 def test_no_part_of_the_credentials_can_be_changed(gateway):
     session, other = create(gateway), create(gateway)
 
