@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -49,8 +49,22 @@ pub(super) struct Admission {
 /// A request's place among those under way.
 pub(super) struct Place {
     all: Arc<Meter>,
-    caller: Option<Arc<Meter>>,
+    caller: OnceLock<Arc<Meter>>,
     under_way: metrics::Gauge,
+}
+
+/// A place whose request is to be counted on its caller, as soon as it is known who that is.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) admission: &'a Admission,
+    pub(super) place: &'a Place,
+}
+
+impl Turn<'_> {
+    /// Counts the request on `who`, whose limits may refuse it. To be called once.
+    pub(super) fn count_on(self, who: &Authenticated) -> Result<(), Throttled> {
+        self.admission.admit_at(self.place, who, Instant::now())
+    }
 }
 
 /// What is counted of one caller, or of all.
@@ -82,23 +96,18 @@ impl Admission {
             return Err(self.refuse(&self.all, "-", Throttled::Gateway));
         }
         self.under_way.increment(1.0);
-        Ok(Place { all: Arc::clone(&self.all), caller: None, under_way: self.under_way.clone() })
+        Ok(Place { all: Arc::clone(&self.all), caller: OnceLock::new(), under_way: self.under_way.clone() })
     }
 
-    /// Counts the request on `who`, now that it is known, whose limits may refuse it.
-    pub(super) fn admit(&self, place: &mut Place, who: &Authenticated) -> Result<(), Throttled> {
-        self.admit_at(place, who, Instant::now())
-    }
-
-    fn admit_at(&self, place: &mut Place, who: &Authenticated, now: Instant) -> Result<(), Throttled> {
+    fn admit_at(&self, place: &Place, who: &Authenticated, now: Instant) -> Result<(), Throttled> {
         let name = &who.principal().id;
         let quota = if who.is_anonymous() { self.anonymous } else { who.principal().quota };
         let meter = self.meter(name);
         if !meter.enter(quota.concurrent_requests.map(NonZeroU32::get)) {
             return Err(self.refuse(&meter, name.as_str(), Throttled::Concurrency));
         }
-        if let Some(before) = place.caller.replace(Arc::clone(&meter)) {
-            before.leave();
+        if let Err(again) = place.caller.set(Arc::clone(&meter)) {
+            again.leave();
         }
         match quota.requests_per_second {
             Some(rate) if !meter.pass(rate, self.nanos(now)) => Err(self.refuse(&meter, name.as_str(), Throttled::Rate)),
@@ -141,7 +150,7 @@ impl Admission {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(caller) = &self.caller {
+        if let Some(caller) = self.caller.get() {
             caller.leave();
         }
         self.all.leave();
@@ -221,8 +230,8 @@ mod tests {
 
     impl Admission {
         fn request(&self, who: &Authenticated, millis: u64) -> Result<Place, Throttled> {
-            let mut place = self.enter()?;
-            self.admit_at(&mut place, who, self.started + Duration::from_millis(millis))?;
+            let place = self.enter()?;
+            self.admit_at(&place, who, self.started + Duration::from_millis(millis))?;
             Ok(place)
         }
 

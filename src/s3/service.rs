@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::address::Address;
-use super::admission::{Admission, Place};
+use super::admission::{Admission, Place, Turn};
 use super::body::{RequestBody, SharedBody};
 use super::cors;
 use super::errors::{Code, S3Error};
@@ -105,7 +105,7 @@ impl S3Service {
         // The gateway has no time for the body of a request that it has no time for.
         let leave_body = place.is_err() || expects_continue(&parts);
         let (outcome, place) = match place {
-            Ok(mut place) => (self.answer(&id, &mut parts, client, body.clone(), &mut place, &mut seen).await, Some(place)),
+            Ok(place) => (self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await, Some(place)),
             Err(limit) => {
                 seen.throttled = true;
                 (Err(limit.into()), None)
@@ -138,7 +138,7 @@ impl S3Service {
         parts: &mut Parts,
         client: Client,
         body: SharedBody,
-        place: &mut Place,
+        place: &Place,
         seen: &mut Seen,
     ) -> Result<Response<ResponseBody>, S3Error> {
         if parts.method == Method::OPTIONS {
@@ -146,7 +146,10 @@ impl S3Service {
         }
         let now = self.0.clock.now();
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
-        self.0.admission.admit(place, &authenticated).inspect_err(|_| seen.throttled = true)?;
+        let turn = Turn { admission: &self.0.admission, place };
+        if mechanism != Mechanism::Absent {
+            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+        }
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
             add_hoisted(&Query::of_request(uri.query())?, headers)?;
@@ -156,6 +159,10 @@ impl S3Service {
         seen.bucket = target.bucket_name().cloned();
         let operation = router::route(&parts.method, target.scope(), &query, &parts.headers)?;
         seen.operation = Some(operation);
+        // Whose a form is, it says itself.
+        if mechanism == Mechanism::Absent && operation != Operation::PostObject {
+            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+        }
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
         }
@@ -199,6 +206,7 @@ impl S3Service {
             address: Address::of(self.0.external_url.as_deref(), client.tls, parts, self.0.authenticator.hosts()),
             region,
             authenticator: &self.0.authenticator,
+            turn,
             new_buckets: &self.0.new_buckets,
         };
         if let Some(error) = refused {

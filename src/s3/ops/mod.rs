@@ -44,6 +44,7 @@ use arc_swap::Guard;
 use http::{HeaderMap, Response, request::Parts};
 
 use super::address::Address;
+use super::admission::Turn;
 use super::body::RequestBody;
 use super::errors::S3Error;
 use super::facts::RequestFacts;
@@ -75,6 +76,8 @@ pub(super) struct Context<'a> {
     pub(super) address: Address<'a>,
     pub(super) region: &'a str,
     pub(super) authenticator: &'a S3Authenticator,
+    /// Counts the request on its caller, where only its body says who that is.
+    pub(super) turn: Turn<'a>,
     /// What a bucket is created with unless the request says otherwise.
     pub(super) new_buckets: &'a BucketSettings,
 }

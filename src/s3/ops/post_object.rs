@@ -57,10 +57,13 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     Ok(response)
 }
 
-/// Verifies the form's signature and policy; a refusal is recorded before it is answered.
+/// Verifies the form's signature and policy, and counts the request on who signed it; a refusal is recorded before it is answered.
 async fn verify(context: &Context<'_>, fields: &FormFields, bucket: &BucketName) -> Result<VerifiedForm, S3Error> {
     match context.authenticator.verify_form(fields, bucket, context.request.now) {
-        Ok(verified) => Ok(verified),
+        Ok(verified) => {
+            context.turn.count_on(&verified.authenticated)?;
+            Ok(verified)
+        }
         Err(error) => {
             let id = context.request.id;
             if let Err(failure) = context.objects.record_refused(id, error.code(), error.access_key_id()).await {
