@@ -1,7 +1,7 @@
 //! Listing a large bucket: whether a page costs the same wherever it is and however many keys there are.
 //!
 //! `cargo bench --bench listing -- [--keys N]`: a bucket of 10,000 keys and one of N (1,000,000) are listed from end to end in pages of
-//! 1,000 keys, and by common prefixes. The figures are the index's own; ratios near 1 mean that a page's cost does not depend on what is
+//! 1,000 keys, and by common prefixes; `DOMICILE_BENCH_CACHE` is the index's cache in MiB. The figures are the index's own; ratios near 1 mean that a page's cost does not depend on what is
 //! around it.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench may stop, and reports")]
 

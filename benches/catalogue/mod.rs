@@ -31,7 +31,9 @@ fn pk() -> (KeyId, Country, KeyOwner) {
 }
 
 pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
-    let engine = SledEngine::open(folder, SledEngine::DEFAULT_CACHE_BYTES).expect("opens");
+    let cache = std::env::var("DOMICILE_BENCH_CACHE").ok().and_then(|text| text.parse::<u64>().ok());
+    let cache = cache.map_or(SledEngine::DEFAULT_CACHE_BYTES, |mebibytes| mebibytes << 20);
+    let engine = SledEngine::open(folder, cache).expect("opens");
     let pseudonyms = Arc::new(Pseudonyms::new(SecretKey::random()));
     let keys = IndexKeys { index_key: SecretKey::random(), ledger_key: SecretKey::random(), pseudonyms };
     let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).expect("opens");

@@ -75,7 +75,7 @@ pub(super) fn index(
     let folder = index_folder(&config.data_dir);
     folders::private(&folder).map_err(|source| StartError::File { path: folder.clone(), source })?;
     let engine = match config.engine {
-        Engine::Sled => SledEngine::open(&folder, SledEngine::DEFAULT_CACHE_BYTES)?,
+        Engine::Sled { cache } => SledEngine::open(&folder, cache)?,
     };
     let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
     Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)

@@ -159,7 +159,10 @@ pub struct Tls {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// Embedded, one gateway.
-    Sled,
+    Sled {
+        /// Bytes of the index that are kept in memory. What does not fit is read from the disk again.
+        cache: u64,
+    },
 }
 
 /// `[keyring]`

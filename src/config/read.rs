@@ -90,6 +90,11 @@ impl Default for Log {
     }
 }
 
+impl Engine {
+    /// The cache when nothing else is said: 256 MiB.
+    pub const DEFAULT_CACHE: u64 = 256 << 20;
+}
+
 impl S3 {
     /// Where S3 is served when nothing else is said.
     pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9000));
@@ -156,7 +161,7 @@ impl Reader<'_> {
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
-        let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled);
+        let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
         let keyring =
             section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
 
@@ -341,9 +346,10 @@ fn lifecycle(table: &Table<'_>) -> Pace {
 fn engine(table: &Table<'_>) -> Option<Engine> {
     // Known, so that the message below is the only one.
     let _ = table.optional("url-env");
-    let item = table.optional("engine")?;
+    let cache = table.optional("cache").and_then(|item| bounded(item, 16 << 20, 1 << 40)).unwrap_or(Engine::DEFAULT_CACHE);
+    let Some(item) = table.optional("engine") else { return Some(Engine::Sled { cache }) };
     match item.one_of(&[("sled", true), ("postgres", false)])? {
-        true => Some(Engine::Sled),
+        true => Some(Engine::Sled { cache }),
         false => {
             item.error("the engine `postgres` is not built yet", Some("use `sled`".to_owned()));
             None
