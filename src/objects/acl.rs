@@ -122,24 +122,20 @@ impl Objects {
     /// The bucket and the version whose ACL the caller may replace.
     ///
     /// # Errors
-    /// Those of [`Objects::head`]; [`ObjectError::Setting`] where ACLs are off.
+    /// Those of [`Objects::head`].
     pub async fn object_for_acl(
         &self,
         request: &Request<'_>,
         name: VersionName<'_>,
     ) -> Result<(Arc<Bucket>, Record), ObjectError> {
         let action = name.action(Action::PutObjectAcl, Action::PutObjectVersionAcl);
-        let (bucket, record) = self.find(request, name, &Default::default(), action).await?;
-        if !bucket.settings.ownership().acls_enabled() {
-            return Err(SettingError::AclsOff.into());
-        }
-        Ok((bucket, record))
+        self.find(request, name, &Default::default(), action).await
     }
 
     /// Replaces the ACL of a version that [`Objects::object_for_acl`] gave.
     ///
     /// # Errors
-    /// [`ObjectError::Setting`] where the public access block refuses it.
+    /// [`ObjectError::Setting`] where the public access block refuses it, or where ACLs are off and it gives others anything.
     pub async fn set_object_acl(
         &self,
         request: &Request<'_>,
@@ -147,6 +143,10 @@ impl Objects {
         record: &Record,
         acl: Acl,
     ) -> Result<(), ObjectError> {
+        if !bucket.settings.ownership().acls_enabled() {
+            // What everything has there may be set: some clients set a copy's ACL to that of its source.
+            return if acl == Acl::private(bucket.owner.clone()) { Ok(()) } else { Err(SettingError::AclsOff.into()) };
+        }
         check_public(bucket, &acl)?;
         debug_assert_eq!(acl.owner, record.summary.owner);
         Ok(self.update(request, bucket, key, record, RecordUpdate::Acl(acl), None).await?)

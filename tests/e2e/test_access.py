@@ -175,7 +175,8 @@ def test_acls_are_off_until_the_bucket_turns_them_on(gateway):
     s3, clinic = filled(gateway, "media-acls"), gateway.client("CLINIC", SECRET_KEY)
     name = {"Bucket": "media-acls"}
     assert s3.get_bucket_ownership_controls(**name)["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    assert code(s3.put_object_acl, **name, Key=KEY, ACL="private") == "AccessControlListNotSupported"
+    s3.put_object_acl(**name, Key=KEY, ACL="private")
+    assert code(s3.put_object_acl, **name, Key=KEY, GrantRead='id="clinic"') == "AccessControlListNotSupported"
     assert code(s3.put_object, **name, Key=KEY, ACL="public-read") == "AccessControlListNotSupported"
     assert code(s3.create_bucket, Bucket="media-refused", ACL="public-read") == "InvalidBucketAclWithObjectOwnership"
     [grant] = s3.get_object_acl(**name, Key=KEY)["Grants"]

@@ -242,7 +242,9 @@ def test_more_idle_connections_than_there_may_be_keep_nobody_out(make_gateway):
                 # Those that came before become the ones to go.
                 time.sleep(0.3)
         began = time.monotonic()
-        assert outcomes(lambda: gateway.client().list_objects_v2(Bucket="media"), 8, workers=4) == {"ok": 8}
+        # As SDKs do it: who connects and then is slow to ask may be taken for idle itself.
+        client = gateway.client(retries={"max_attempts": 3})
+        assert outcomes(lambda: client.list_objects_v2(Bucket="media"), 8, workers=4) == {"ok": 8}
         assert time.monotonic() - began < 25
     finally:
         for one in idle:
