@@ -20,7 +20,7 @@ use domicile::{
     clock::SystemClock,
     index::{Change, Index, IndexKeys, SledEngine, StoredLedger},
     kms::{Pseudonyms, SecretKey},
-    types::{BucketName, PrincipalId},
+    types::{AccountId, BucketName},
 };
 use fail::FailScenario;
 
@@ -47,7 +47,7 @@ fn open(folder: &Path) -> Index {
 
 fn create(name: &str) -> (Change, Event) {
     let name = BucketName::new(name).unwrap();
-    let change = Change::CreateBucket { name, owner: PrincipalId::new("tests").unwrap(), region: None, settings: Box::default() };
+    let change = Change::CreateBucket { name, owner: AccountId::new("tests").unwrap(), region: None, settings: Box::default() };
     (change, Event::new(Kind::CreateBucket, Actor::System))
 }
 
