@@ -37,11 +37,10 @@ impl ObjectOwnership {
         !matches!(self, Self::BucketOwnerEnforced)
     }
 
-    /// Whether a write may carry this canned ACL: when ACLs are off, only those that give nobody anything. S3 itself takes just
-    /// `bucket-owner-full-control` then, but clients such as s3cmd send `private` with every copy. S3 code
+    /// Whether a write may carry this canned ACL: when ACLs are off, only the one that changes nothing. S3 code
     /// `AccessControlListNotSupported` otherwise.
     pub fn accepts_canned(self, acl: CannedAcl) -> bool {
-        self.acls_enabled() || matches!(acl, CannedAcl::BucketOwnerFullControl | CannedAcl::Private)
+        self.acls_enabled() || acl == CannedAcl::BucketOwnerFullControl
     }
 
     /// Who will own an object that `writer` writes with that canned ACL, if with any; `None` for an anonymous writer is the bucket's

