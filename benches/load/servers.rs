@@ -98,8 +98,8 @@ pub(crate) async fn seaweed(folder: &Path) -> io::Result<Option<Server>> {
     Ok(Some(server))
 }
 
-/// The gateway by `DOMICILE_BINARY` or from `target/release`, over SeaweedFS or over folders.
-pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>) -> io::Result<Server> {
+/// The gateway by `DOMICILE_BINARY` or from `target/release`, over SeaweedFS or over folders, with further tables of configuration.
+pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>, tables: &str) -> io::Result<Server> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = env::var_os("DOMICILE_BINARY").map_or_else(|| root.join("target/release/domicile"), PathBuf::from);
     let (access_key, secret_key) = ("LOADBENCHGATEWAYKEY1".to_owned(), "a-secret-for-benches-of-forty-characters".to_owned());
@@ -110,7 +110,7 @@ pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>) -> io::Resu
         "version = 1\ndata-dir = \"{home}/data\"\npolicies = \"{policies}\"\n[gateway]\ncountry = \"SG\"\n[limits]\nmemory = \"2GiB\"\n\
          [s3]\nlisten = \"127.0.0.1:{port}\"\nregion = \"us-east-1\"\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\
          [index]\nengine = \"sled\"\n[[principal]]\nid = \"load\"\naccess-key-id = \"{access_key}\"\nsecret-file = \"{home}/secret\"\n\
-         buckets = [\"*\"]\nallow = [\"read\", \"write\", \"list\"]\ncountry = \"SG\"\n",
+         buckets = [\"*\"]\nallow = [\"read\", \"write\", \"list\"]\ncountry = \"SG\"\n{tables}",
         home = folder.display(),
         policies = root.join("policies").display(),
     );

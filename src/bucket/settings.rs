@@ -154,7 +154,11 @@ impl BucketSettings {
         }
     }
 
-    fn check_acl(&self, acl: &Acl) -> Result<(), SettingError> {
+    /// Checks that ACLs count here and that the public access block lets this one be set, on the bucket or on an object in it.
+    ///
+    /// # Errors
+    /// [`SettingError::AclsOff`], [`SettingError::AccessDenied`].
+    pub fn check_acl(&self, acl: &Acl) -> Result<(), SettingError> {
         if !self.ownership().acls_enabled() {
             return Err(SettingError::AclsOff);
         }

@@ -94,7 +94,7 @@ impl Objects {
         self.check_not_denied(request, bucket, Action::PutObjectAcl, On::New(key, &owner)).await?;
         let acl = asked.for_object(&owner, &bucket.owner)?;
         if let Some(acl) = &acl {
-            check_public(bucket, acl)?;
+            self.check_acl(request, bucket, Some(key), acl).await?;
         }
         Ok(Belonging { owner, acl })
     }
@@ -151,16 +151,20 @@ impl Objects {
             let own = request.account() == Some(&bucket.owner);
             return if own && acl == Acl::private(bucket.owner.clone()) { Ok(()) } else { Err(SettingError::AclsOff.into()) };
         }
-        check_public(bucket, &acl)?;
+        self.check_acl(request, bucket, Some(key), &acl).await?;
         debug_assert_eq!(acl.owner, record.summary.owner);
         Ok(self.update(request, bucket, key, record, RecordUpdate::Acl(acl), None).await?)
     }
-}
-
-/// Refuses an ACL that the bucket's public access block does not let be set.
-pub(super) fn check_public(bucket: &Bucket, acl: &Acl) -> Result<(), SettingError> {
-    if bucket.settings.public_access().refuses_acl(acl) {
-        return Err(SettingError::AccessDenied("The bucket's public access block refuses public ACLs.".into()));
+    /// Refuses, and records the refusal of, an ACL that the bucket does not let be set.
+    async fn check_acl(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        key: Option<&ObjectKey>,
+        acl: &Acl,
+    ) -> Result<(), ObjectError> {
+        let Err(refused) = bucket.settings.check_acl(acl) else { return Ok(()) };
+        self.record_refusal(request, Kind::Refused, &bucket.name, key, refused.code()).await?;
+        Err(refused.into())
     }
-    Ok(())
 }

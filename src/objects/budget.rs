@@ -27,15 +27,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// **Reads.** A read takes all that it needs before its first byte, and what it can do without only while that is free: it never waits
 /// with memory in hand. Short reads have a quarter of their own, which long ones cannot fill. A copy takes the memory of its read
 /// before that of its write, and no write ever asks for a read's: so these do not wait for each other in a circle either.
+///
+/// **Documents.** A request that is a document, a list of keys to delete or a bucket's policy, is read whole. It takes its declared length
+/// from an eighth of the reads' share before its first byte, and asks for nothing more.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     open: Pool,
     reserve: Pool,
     streams: Pool,
     short: Pool,
+    documents: Pool,
 }
 
-/// Memory of a read; given back when dropped.
+/// Memory of a read or a document; given back when dropped.
 #[derive(Debug)]
 pub struct ReadLease {
     _permit: OwnedSemaphorePermit,
@@ -53,8 +57,14 @@ impl MemoryBudget {
     /// A budget of `bytes`, rounded down to whole units, at least one unit in each share.
     pub fn new(bytes: u64) -> Self {
         let (half, reads) = (bytes / 8 * 3, bytes / 4);
-        let short = reads / 4;
-        Self { open: Pool::new(half), reserve: Pool::new(half), streams: Pool::new(reads - short), short: Pool::new(short) }
+        let (short, documents) = (reads / 4, reads / 8);
+        Self {
+            open: Pool::new(half),
+            reserve: Pool::new(half),
+            streams: Pool::new(reads - short - documents),
+            short: Pool::new(short),
+            documents: Pool::new(documents),
+        }
     }
 
     /// Waits until `bytes` are free and takes them, as the first step of an extent. A request for more than the open half takes all of it.
@@ -104,14 +114,22 @@ impl MemoryBudget {
         Ok(ReadLease { _permit: self.short.wait(bytes).await? })
     }
 
-    /// Bytes that are held for writes, and for reads.
+    /// Waits for the memory of a document of `bytes`.
+    ///
+    /// # Errors
+    /// [`ObjectError::Overloaded`] after half a minute of waiting.
+    pub async fn document(&self, bytes: u64) -> Result<ReadLease, ObjectError> {
+        Ok(ReadLease { _permit: self.documents.wait(bytes).await? })
+    }
+
+    /// Bytes that are held for writes, and for reads and documents.
     pub fn used(&self) -> (u64, u64) {
-        (self.open.used() + self.reserve.used(), self.streams.used() + self.short.used())
+        (self.open.used() + self.reserve.used(), self.streams.used() + self.short.used() + self.documents.used())
     }
 
     /// Bytes that no request holds.
     pub fn free(&self) -> u64 {
-        self.open.free() + self.reserve.free() + self.streams.free() + self.short.free()
+        self.open.free() + self.reserve.free() + self.streams.free() + self.short.free() + self.documents.free()
     }
 }
 
@@ -197,9 +215,11 @@ mod tests {
         while let Some(lease) = budget.more_for_stream(1 << 20) {
             streams.push(lease);
         }
-        assert_eq!(streams.len(), 3);
+        assert_eq!(streams.len(), 2);
+        let _rest = budget.more_for_stream(512 << 10).unwrap();
         assert!(matches!(budget.stream(1 << 20).await, Err(ObjectError::Overloaded)));
         let _others = (budget.short_read(256 << 10).await.unwrap(), budget.take(6 << 20).await.unwrap());
+        let _document = budget.document(256 << 10).await.unwrap();
         let waiting = budget.stream(1 << 20);
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());

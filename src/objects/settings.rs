@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::access::Action;
 use crate::audit::Kind;
-use crate::bucket::{Cors, Setting};
-use crate::index::{Bucket, Change};
+use crate::bucket::{Cors, Setting, SettingError};
+use crate::index::{Bucket, Change, CommitError};
 use crate::objects::authorize::On;
 use crate::objects::{ObjectError, Objects, Request};
 use crate::types::BucketName;
@@ -46,7 +46,13 @@ impl Objects {
     ) -> Result<(), ObjectError> {
         let bucket = self.authorize(request, name, action, On::Bucket).await?;
         let change = Change::SetBucket { name: name.clone(), id: bucket.id, setting: Box::new(setting) };
-        self.index.commit(change, self.event(request, Kind::ConfigureBucket, name, None)).await?;
-        Ok(())
+        match self.index.commit(change, self.event(request, Kind::ConfigureBucket, name, None)).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Setting(refused @ SettingError::AccessDenied(_))) => {
+                self.record_refusal(request, Kind::ConfigureBucket, name, None, refused.code()).await?;
+                Err(refused.into())
+            }
+            Err(other) => Err(other.into()),
+        }
     }
 }

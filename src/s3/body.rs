@@ -15,7 +15,7 @@ use super::errors::{Code, S3Error};
 use super::headers;
 use crate::authn::Payload;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumHasher, Md5, Sha256, constant_time_eq};
-use crate::objects::{Body, BodyError, Piece};
+use crate::objects::{Body, BodyError, MemoryBudget, Piece, ReadLease};
 
 /// A body as the connection gives it.
 pub(super) type RawBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -105,6 +105,23 @@ pub(super) struct RequestBody {
     pub(super) payload: Payload,
     /// How long the client may pause.
     pub(super) patience: Duration,
+    /// What documents take their memory from.
+    pub(super) memory: MemoryBudget,
+}
+
+/// A document that was read whole, with the memory it takes.
+#[derive(Debug)]
+pub(super) struct Document {
+    bytes: BytesMut,
+    _memory: ReadLease,
+}
+
+impl std::ops::Deref for Document {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl RequestBody {
@@ -123,17 +140,19 @@ impl RequestBody {
 
     /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body and the
     /// signature promises none: a body that was stripped on the way fails like one that was changed.
-    pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Bytes, S3Error> {
+    pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Document, S3Error> {
         let absent = matches!(*self.shared.0.lock(), Slot::Done);
         let md5 = headers::content_md5(headers)?;
         let mut expected: Vec<Checksum> =
             headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
+        let memory = self.memory.clone();
         // Without a body there need not be a length.
         let (length, mut pieces) = if absent { (0, self.pieces(headers, 0)?) } else { self.upload(headers)? };
         let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
         if length > max as u64 {
             return Err(too_long());
         }
+        let memory = memory.document(length).await?;
         let mut document = BytesMut::new();
         while let Some(piece) = pieces.next().await {
             match piece? {
@@ -154,7 +173,7 @@ impl RequestBody {
                 return Err(S3Error::new(Code::BadDigest));
             }
         }
-        Ok(document.freeze())
+        Ok(Document { bytes: document, _memory: memory })
     }
 
     fn pieces(self, headers: &HeaderMap, length: u64) -> Result<Body, S3Error> {
@@ -338,7 +357,7 @@ mod tests {
 
     fn request(content: &'static str, payload: Payload) -> (SharedBody, RequestBody) {
         let shared = SharedBody::new(Full::new(Bytes::from_static(content.as_bytes())));
-        (shared.clone(), RequestBody { shared, payload, patience: PATIENCE })
+        (shared.clone(), RequestBody { shared, payload, patience: PATIENCE, memory: MemoryBudget::new(1 << 20) })
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -405,7 +424,7 @@ mod tests {
     async fn a_document_is_bounded_and_verified() {
         let sent = headers(&[("content-length", "5"), ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")]);
         let (_, body) = request("hello", Payload::Unsigned);
-        assert_eq!(body.document(&sent, 5).await.unwrap(), "hello");
+        assert_eq!(&*body.document(&sent, 5).await.unwrap(), b"hello");
         let (_, body) = request("hello", Payload::Unsigned);
         assert_eq!(body.document(&sent, 4).await.unwrap_err().code(), Code::MaxMessageLengthExceeded);
         let (_, body) = request("hellO", Payload::Unsigned);
@@ -415,8 +434,8 @@ mod tests {
     #[tokio::test]
     async fn a_document_that_was_stripped_is_refused() {
         let document = async |payload, sent: &[_]| request("", payload).1.document(&headers(sent), 5).await;
-        assert_eq!(document(Payload::Unsigned, &[]).await.unwrap(), "");
-        assert_eq!(document(Payload::Sha256(crate::digest::sha256(b"")), &[("content-length", "0")]).await.unwrap(), "");
+        assert!(document(Payload::Unsigned, &[]).await.unwrap().is_empty());
+        assert_eq!(document(Payload::Sha256(crate::digest::sha256(b"")), &[("content-length", "0")]).await.unwrap().len(), 0);
         let hello = Payload::Sha256(crate::digest::sha256(b"hello"));
         assert_eq!(document(hello, &[("content-length", "0")]).await.unwrap_err().code(), Code::ContentSha256Mismatch);
         assert_eq!(document(Payload::UnsignedTrailer, &[]).await.unwrap_err().code(), Code::IncompleteBody);
@@ -436,7 +455,8 @@ mod tests {
     async fn a_client_that_pauses_too_long_is_told_so() {
         let never = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
         let shared = SharedBody::new(StreamBody::new(never));
-        let body = RequestBody { shared: shared.clone(), payload: Payload::Unsigned, patience: PATIENCE };
+        let memory = MemoryBudget::new(1 << 20);
+        let body = RequestBody { shared: shared.clone(), payload: Payload::Unsigned, patience: PATIENCE, memory };
         let (_, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
         assert_eq!(read(pieces).await.unwrap_err(), BodyError::TooSlow);
         assert!(!shared.settle(false).await);

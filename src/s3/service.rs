@@ -217,7 +217,8 @@ impl S3Service {
         if let Some(bucket) = seen.bucket.as_ref().filter(|_| !unknown) {
             context.objects.check_stranger(&context.request, bucket).await?;
         }
-        ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience }).await
+        let memory = self.0.objects.memory.clone();
+        ops::run(operation, &context, RequestBody { shared: body, payload, patience: self.0.body_patience, memory }).await
     }
 
     /// Verifies the signature; a refusal is recorded before it is answered.

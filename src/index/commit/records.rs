@@ -10,8 +10,9 @@ use super::{
     plan::{Draft, Planned},
 };
 use crate::{
+    access::Acl,
     backend::Receipt,
-    bucket::Versioning,
+    bucket::{BucketSettings, Versioning},
     index::{
         AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Layout,
         PutChange, Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
@@ -39,6 +40,7 @@ impl Group<'_> {
         self.check_bucket(put.bucket)?;
         let detail = &put.record.detail;
         self.check_basis(put.basis, detail.placement.subject.as_ref())?;
+        detail.acl.as_ref().map_or(Ok(()), |acl| self.check_acl(put.bucket, acl))?;
         check_receipts(&put.record, &put.receipts)?;
         self.check_keys(&detail.copies)?;
         let mut versions = self.versions(put.bucket, &put.key)?;
@@ -224,7 +226,10 @@ impl Group<'_> {
         }
         match update {
             RecordUpdate::Tags(tags) => record.detail.tags = tags,
-            RecordUpdate::Acl(acl) => record.detail.acl = Some(acl),
+            RecordUpdate::Acl(acl) => {
+                self.check_acl(bucket, &acl)?;
+                record.detail.acl = Some(acl);
+            }
             RecordUpdate::Retention { retention, bypass_governance } => {
                 let allowed = record.detail.lock.may_change_to(retention, self.now, bypass_governance);
                 allowed.map_err(|_| CommitError::Locked)?;
@@ -269,9 +274,18 @@ impl Group<'_> {
         Ok(draft)
     }
 
+    fn settings(&self, bucket: BucketId) -> Option<&BucketSettings> {
+        let name = self.state.bucket_ids.get(&bucket)?;
+        self.state.buckets.get(name).map(|bucket| &bucket.settings)
+    }
+
     fn versioning(&self, bucket: BucketId) -> Versioning {
-        let name = self.state.bucket_ids.get(&bucket);
-        name.and_then(|name| self.state.buckets.get(name)).map_or(Versioning::Off, |bucket| bucket.settings.versioning)
+        self.settings(bucket).map_or(Versioning::Off, |settings| settings.versioning)
+    }
+
+    /// The bucket may have been closed since the ACL was let through.
+    fn check_acl(&self, bucket: BucketId, acl: &Acl) -> Result<(), CommitError> {
+        self.settings(bucket).map_or(Ok(()), |settings| settings.check_acl(acl)).map_err(CommitError::Setting)
     }
 
     /// The rows of a key that a put or a delete of the key has to look at.

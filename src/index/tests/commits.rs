@@ -1,6 +1,8 @@
 //! What a commit checks, and what is left when it is refused or fails.
 
 use super::*;
+use crate::access::{CannedAcl, ObjectOwnership, PublicAccessBlock};
+use crate::bucket::Setting;
 
 #[tokio::test]
 async fn conditions_order_and_receipts_are_checked() {
@@ -28,6 +30,35 @@ async fn conditions_order_and_receipts_are_checked() {
     let full = Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id };
     assert!(matches!(index.commit(full, event()).await, Err(CommitError::BucketNotEmpty)));
     check_whole(&index).await;
+}
+
+#[tokio::test]
+async fn an_acl_is_held_against_the_bucket_as_it_is_at_the_commit() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let public = CannedAcl::PublicRead.for_object(&bucket.owner, &bucket.owner);
+    let mut open = record(&index, 1, SITES[0], "s");
+    open.detail.acl = Some(public.clone());
+    let (id, ticket) = (open.summary.id, open.summary.ticket);
+    index.commit(put(&bucket, "k", open.clone()), event()).await.unwrap();
+    let publish = || {
+        let update = RecordUpdate::Acl(public.clone());
+        Change::Update(Box::new(UpdateChange { bucket: bucket.id, key: key("k"), record: id, ticket, update, basis: None }))
+    };
+    index.commit(publish(), event()).await.unwrap();
+    for (setting, code) in [
+        (Setting::PublicAccess(Some(PublicAccessBlock::ALL)), "AccessDenied"),
+        (Setting::Ownership(Some(ObjectOwnership::BucketOwnerEnforced)), "AccessControlListNotSupported"),
+    ] {
+        let close = Change::SetBucket { name: bucket.name.clone(), id: bucket.id, setting: Box::new(setting) };
+        index.commit(close, event()).await.unwrap();
+        let late = Record { summary: record(&index, 2, SITES[0], "s").summary, ..open.clone() };
+        for change in [publish(), put(&bucket, "other", late)] {
+            match index.commit(change, event()).await {
+                Err(CommitError::Setting(refused)) => assert_eq!(refused.code(), code),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]

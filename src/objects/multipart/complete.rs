@@ -1,13 +1,12 @@
 //! CompleteMultipartUpload: a part table, a manifest, and one commit that makes the parts an object.
 
-use crate::access::Action;
+use crate::access::{Acl, Action};
 use crate::audit::Kind;
 use crate::digest::{self, Checksum, ChecksumKind, ETag};
 use crate::index::{
     Change, CommitError, Detail, Intent, Layout, Part, PartEntry, PutChange, Record, Stale, Summary, Upload, UploadState,
     Version, WriteCondition,
 };
-use crate::objects::acl::check_public;
 use crate::objects::commit::{ATTEMPTS, Decided, NewRecord, NotCommitted, residence, stored};
 use crate::objects::customer::{CustomerKeyError, checksum_of_part, kept_of_object, layer_if_given};
 use crate::objects::ingest::store_manifest;
@@ -57,9 +56,8 @@ impl Objects {
         };
         self.check_may_compare(request, &open.bucket, &complete.key, &complete.condition).await?;
         self.check_condition(&open.bucket, &complete.key, &complete.condition)?;
-        // The bucket may have been closed since the upload began.
-        if let Some(acl) = &open.upload.acl {
-            check_public(&open.bucket, acl).map_err(ObjectError::from)?;
+        if let Some(acl) = acl_that_counts(&open) {
+            open.bucket.settings.check_acl(acl).map_err(ObjectError::from)?;
         }
 
         let inner = layer_if_given(&open.upload, request.keys).map_err(ObjectError::from)?;
@@ -205,7 +203,7 @@ impl Objects {
             checksum: kept_of_object(inner, &summary, checksum),
             lock: open.upload.lock,
             customer: open.upload.customer,
-            acl: open.upload.acl.clone(),
+            acl: acl_that_counts(open).cloned(),
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
@@ -238,4 +236,9 @@ fn asked_parts(asked: &[CompletePart]) -> [u8; 32] {
         hash.update(b"\0");
     }
     hash.finish()
+}
+
+/// The ACL that the upload was begun with, if ACLs still count in its bucket.
+fn acl_that_counts(open: &OpenUpload) -> Option<&Acl> {
+    open.upload.acl.as_ref().filter(|_| open.bucket.settings.ownership().acls_enabled())
 }
