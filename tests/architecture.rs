@@ -48,7 +48,10 @@ const MODULES: &[(&str, &str)] = &[
         "authn access bucket policy kms audit residency seal backend index objects relocation scrub recovery lifecycle erasure orders",
     ),
     ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server"),
-    ("app", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server config"),
+    (
+        "app",
+        "authn access bucket policy kms audit residency seal backend index objects relocation lifecycle s3 admin server config",
+    ),
     ("cli", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config app"),
     ("main", "app cli"),
 ];

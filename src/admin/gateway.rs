@@ -10,6 +10,8 @@ use super::views::{
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::index::RecordsQuery;
+use crate::policy::PolicyFile;
+use crate::relocation::Plan;
 use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
@@ -25,6 +27,8 @@ pub enum Query<'a> {
     Explain(&'a ExplainRequest),
     /// The policies in force.
     Policies,
+    /// What a policy set would move.
+    Plan,
     /// A subject's attributes.
     Subject(&'a SubjectId),
     /// The ledger's head.
@@ -51,6 +55,7 @@ impl Query<'_> {
             Self::Summary => "GET /v1/summary",
             Self::Explain(_) => "POST /v1/explain",
             Self::Policies => "GET /v1/policies",
+            Self::Plan => "POST /v1/policies/plan",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
@@ -105,6 +110,8 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// The policies in force.
     fn policies(&self) -> PoliciesView;
+    /// What would move under the policy set of these files, or under the one in force.
+    async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError>;
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 

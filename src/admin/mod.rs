@@ -11,6 +11,7 @@ mod gateway;
 mod handlers;
 mod limits;
 mod openapi;
+mod plans;
 mod problem;
 mod query;
 mod router;

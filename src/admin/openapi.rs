@@ -75,13 +75,14 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn request_body(route: &Route) -> Option<Value> {
     let (kind, schema) = match (route.method, route.path) {
         ("POST", "/v1/explain") => ("application/json", "Explain"),
+        ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
         ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
         _ => return None,
     };
     Some(json!({
-        "required": true,
+        "required": schema != "PlanBody",
         "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
     }))
 }
@@ -101,6 +102,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
+        (_, "/v1/policies/plan") => json!({ "$ref": "#/components/schemas/Plan" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
@@ -130,6 +132,15 @@ fn schemas() -> Value {
     let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
     let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("role", &string)]);
     let component = object(&[("name", &string), ("up", &json!({ "type": "boolean" })), ("detail", &string)]);
+    let tally = object(&[("objects", &number), ("bytes", &number)]);
+    let way = object(&[
+        ("from", &strings),
+        ("to", &strings),
+        ("instruments", &strings),
+        ("deadline", &json!({ "type": ["string", "null"] })),
+        ("records", &tally),
+    ]);
+    let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
     let bad_line = object(&[("line", &number), ("message", &string)]);
     json!({
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
@@ -151,6 +162,11 @@ fn schemas() -> Value {
         },
         "Policies": object(&[
             ("revision", &string), ("source", &string), ("warnings", &json!({ "type": "array", "items": { "type": "object" } })),
+        ]),
+        "PlanBody": { "type": "object", "additionalProperties": false, "properties": { "policies": words } },
+        "Plan": object(&[
+            ("revision", &string), ("records", &tally), ("moving", &tally), ("moves", &json!({ "type": "array", "items": way })),
+            ("refused", &tally), ("refusals", &json!({ "type": "array", "items": without_place })),
         ]),
         "SessionBody": {
             "type": "object", "required": ["principal", "seconds"], "additionalProperties": false,

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, plans, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -29,6 +29,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
+        .route("/v1/policies/plan", post(plans::plan))
         .route("/v1/policies/reload", post(handlers::reload_policies))
         .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/sessions", post(sessions::create))
@@ -43,7 +44,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/metrics", get(handlers::metrics))
         .route("/openapi.json", get(handlers::openapi))
         .route("/v1/proof", get(not_built))
-        .route("/v1/policies/plan", post(not_built))
         .route("/v1/subjects/{id}/erase", post(not_built))
         .route("/v1/relocations", get(not_built).post(not_built))
         .route("/v1/scrubs", get(not_built).post(not_built))

@@ -38,6 +38,8 @@ pub struct Route {
 const NO_BODY: usize = 4 << 10;
 /// One JSON document: a subject, a write to explain, a session.
 const DOCUMENT: usize = 64 << 10;
+/// The files of a policy folder.
+const POLICIES: usize = 8 << 20;
 /// Lines of an import. More than that goes in several.
 const IMPORT: usize = 32 << 20;
 
@@ -46,9 +48,13 @@ const TIME: Duration = Duration::from_secs(60);
 /// For an import, which itself stops earlier and says how far it came.
 const IMPORT_TIME: Duration = Duration::from_secs(110);
 
+/// For a walk through all records.
+const LONG: Duration = Duration::from_secs(110);
+
 const READ: Access = Access::Roles(&[Role::Auditor, Role::Operator, Role::Legal]);
 const READ_SUBJECTS: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal]);
 const POLICY: Access = Access::Roles(&[Role::PolicyAdmin, Role::Operator]);
+const PLAN: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator]);
 const OPERATE: Access = Access::Roles(&[Role::Operator]);
 
 const fn built(
@@ -78,7 +84,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
-    later("POST", "/v1/policies/plan", POLICY, "Which records a changed policy would move"),
+    taking(POLICIES, LONG, built("POST", "/v1/policies/plan", PLAN, &[], "Which records a changed policy would move")),
     built("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
     built(
         "POST",

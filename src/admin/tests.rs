@@ -82,6 +82,10 @@ impl Gateway for Fake {
         self.evaluate();
         view()
     }
+    async fn plan(&self, _: Option<Vec<crate::policy::PolicyFile>>) -> Result<crate::relocation::Plan, GatewayError> {
+        self.evaluate();
+        Ok(crate::relocation::Plan::for_test())
+    }
     async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         Ok(view())
     }

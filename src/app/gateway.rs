@@ -17,10 +17,11 @@ use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Tally, Version};
+use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Stock, Tally, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
-use crate::policy::{Available, Role};
+use crate::policy::{Available, PolicyFile, Role};
+use crate::relocation::{self, Plan};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
@@ -181,6 +182,18 @@ impl Gateway for AppGateway {
     fn policies(&self) -> PoliciesView {
         let set = self.objects.policies.load();
         PoliciesView { revision: set.revision(), source: policies::describe(&self.source), warnings: set.warnings().to_vec() }
+    }
+
+    async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError> {
+        let set = match files {
+            None => self.objects.policies.load_full(),
+            Some(files) => {
+                let available = self.available.clone();
+                let set = tokio::task::spawn_blocking(move || open::checked(&files, &available)).await.map_err(internal)?;
+                Arc::new(set.map_err(GatewayError::Policies)?)
+            }
+        };
+        Ok(relocation::plan(&self.objects, &set, Stock::default()).await?)
     }
 
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {

@@ -14,7 +14,7 @@ use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
 use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
-use crate::policy::{Available, PolicySet};
+use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId};
 
@@ -125,7 +125,12 @@ pub(super) fn available(config: &Config) -> Available {
 pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -> Result<PolicySet, Vec<Diagnostic>> {
     let files = policies::files(source)
         .map_err(|error| vec![Diagnostic::of_file(policies::describe(source), error.to_string(), None)])?;
-    let set = PolicySet::parse(&files)?;
+    checked(&files, available)
+}
+
+/// The set of these files, checked likewise.
+pub(super) fn checked(files: &[PolicyFile], available: &Available) -> Result<PolicySet, Vec<Diagnostic>> {
+    let set = PolicySet::parse(files)?;
     let (errors, warnings): (Vec<_>, Vec<_>) =
         set.check(available).into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     for warning in set.warnings().iter().chain(&warnings) {

@@ -24,7 +24,7 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             asked.limit = u64::try_from(limit).ok();
             event
         }
-        Query::Summary | Query::Policies | Query::LedgerHead | Query::Sites | Query::Keys => event,
+        Query::Summary | Query::Policies | Query::Plan | Query::LedgerHead | Query::Sites | Query::Keys => event,
     };
     Event { query: Some(Box::new(asked)), ..event }
 }

@@ -126,7 +126,7 @@ pub enum PolicyCommand {
     /// Ask a running gateway where a record would go and why.
     Explain(ExplainArgs),
     /// Show which records a changed policy would move.
-    Plan(RemoteArgs),
+    Plan(PlanArgs),
     /// Make a running gateway read its policies again.
     Reload(RemoteArgs),
 }
@@ -145,6 +145,17 @@ pub struct ExplainArgs {
     /// Tags of the request.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
     pub tags: Vec<(String, String)>,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// `policy plan`
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// The folder with the policies to plan for; by default those in force.
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

@@ -8,6 +8,7 @@ mod keys;
 mod ledger;
 mod locate;
 mod output;
+mod plan;
 mod policy;
 mod serve;
 mod session;
@@ -59,7 +60,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Test(folder)) => policy::test(folder, out),
         Command::Policy(PolicyCommand::Explain(args)) => policy::explain(args, out),
         Command::Policy(PolicyCommand::Reload(remote)) => policy::reload(remote, out),
-        Command::Policy(PolicyCommand::Plan(_)) => Err(Failure::NotBuilt("policy plan")),
+        Command::Policy(PolicyCommand::Plan(args)) => plan::run(args, out),
         Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),

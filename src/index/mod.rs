@@ -26,6 +26,7 @@ mod search;
 mod tests;
 mod uploads;
 mod versions;
+mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
@@ -46,3 +47,4 @@ pub use rows::{
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};
 pub use versions::{VersionItem, VersionsPage, VersionsQuery};
+pub use walk::{Place, Stock, StockPage};

@@ -155,7 +155,7 @@ impl Inner {
     }
 
     /// From a secondary row to its record; a row whose record has just been replaced leads nowhere.
-    fn follow(&self, tail: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
+    pub(super) fn follow(&self, tail: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
         let (id, key, ticket) = secondary_target(tail).ok_or(IndexError::Corrupt { kind: 'x' })?;
         let record = self.record(id, &key)?.filter(|record| record.summary.ticket == ticket);
         let record = match record {
@@ -165,7 +165,7 @@ impl Inner {
         Ok(record.map(|record| (id, key, record)))
     }
 
-    fn bucket_ids_name(
+    pub(super) fn bucket_ids_name(
         &self,
         buckets: &std::collections::BTreeMap<BucketName, std::sync::Arc<super::Bucket>>,
         id: BucketId,

@@ -73,12 +73,12 @@ impl KnownSites for Known {
 }
 
 /// Policies under which the data of subjects who reside in Pakistan are bound as `require` says.
-fn policies(require: &str) -> Arc<PolicySet> {
+pub(crate) fn policies(require: &str) -> Arc<PolicySet> {
     policies_with(require, &[])
 }
 
 /// The same with more instruments: their ids, and what they say from `[when]` on.
-fn policies_with(require: &str, more: &[(&str, &str)]) -> Arc<PolicySet> {
+pub(crate) fn policies_with(require: &str, more: &[(&str, &str)]) -> Arc<PolicySet> {
     let gateway = "version = 1\n[subject]\nfrom = [\"key:{subject}/**\"]\n\
                    [attributes.residence]\nfrom = [\"directory\", \"principal\"]\n\
                    [no-subject]\nbuckets = { \"static-*\" = [\"SG\"] }\n[default]\ncountries = [\"SG\"]\n";
@@ -204,6 +204,12 @@ impl World {
     async fn activate(&self, set: Arc<PolicySet>) {
         let change = Change::Policy { revision: set.revision() };
         self.objects.index.commit(change, Event::new(Kind::PolicyActivated, Actor::System)).await.unwrap();
+    }
+
+    /// Puts a set in force, in the index and the gateway.
+    pub(crate) async fn decide_by(&self, set: Arc<PolicySet>) {
+        self.activate(Arc::clone(&set)).await;
+        self.policies.store(set);
     }
 
     fn put_request(at: &str, length: u64) -> PutRequest {

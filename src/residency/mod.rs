@@ -9,6 +9,7 @@ mod explain;
 mod judge;
 mod place;
 mod placement;
+mod redecide;
 mod refusal;
 mod signals;
 #[cfg(test)]
@@ -20,5 +21,6 @@ pub use directory::{Directory, DirectoryEntry, DirectoryError};
 pub use explain::{ConsideredSite, Outcome, ResidencyExplanation};
 pub use place::Residency;
 pub use placement::{Basis, Origin, Placement, PlacementRecord, PlannedCopy};
+pub use redecide::Redecided;
 pub use refusal::Refusal;
 pub use signals::{PrincipalFacts, Signals, SourceFacts};

@@ -1,0 +1,156 @@
+//! What would have to move: every stored record decided anew, counted exactly, one page of the catalogue in memory at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::{
+    index::{FoundRecord, IndexError, Record, Stock, Tally},
+    objects::Objects,
+    policy::{PolicySet, Role},
+    residency::{PlannedCopy, Redecided},
+    types::{BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, SiteId, VersionId},
+};
+
+/// Rows of the catalogue looked at in one step.
+const PAGE: usize = 256;
+/// Records that are listed as refused; the rest is counted only.
+const MOST_LISTED: usize = 1000;
+
+/// What would have to move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The policy set that it is planned for.
+    pub revision: PolicyRevision,
+    /// The records that were looked at.
+    pub records: Tally,
+    /// Those that would move.
+    pub moving: Tally,
+    /// Those that would move, by where from, where to and who asks.
+    pub moves: Vec<Move>,
+    /// Those for which the set leaves no place, or cannot tell: they would stay where they are.
+    pub refused: Tally,
+    /// The first of them.
+    pub refusals: Vec<Refused>,
+}
+
+/// Records with the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Move {
+    /// The countries with a copy now.
+    pub from: Vec<Country>,
+    /// The countries with a copy then.
+    pub to: Vec<Country>,
+    /// The instruments that ask for it; none where it is the gateway's own default.
+    pub instruments: Vec<InstrumentId>,
+    /// The first day on which one of them wants it done, `YYYY-MM-DD`.
+    pub deadline: Option<String>,
+    /// The records.
+    pub records: Tally,
+}
+
+/// A record without a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its version.
+    pub version: VersionId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where from, where to, who asks.
+type Way = (Vec<Country>, Vec<Country>, Vec<InstrumentId>);
+
+/// Plans for `set`. Changes nothing, and nobody waits for it.
+///
+/// # Errors
+/// Only those of the index.
+pub async fn plan(objects: &Objects, set: &PolicySet, stock: Stock) -> Result<Plan, IndexError> {
+    let mut ways: BTreeMap<Way, Tally> = BTreeMap::new();
+    let (mut records, mut refused, mut refusals) = (Tally::default(), Tally::default(), Vec::new());
+    let mut after = None;
+    loop {
+        let page = objects.index.stock(stock.clone(), after, PAGE).await?;
+        for found in page.records {
+            let size = found.record.summary.size;
+            add(&mut records, size);
+            let placement = &found.record.detail.placement;
+            match objects.residency.redecide(set, placement, &found.bucket, &found.key) {
+                Ok(wanted) if moves(&found.record, &wanted.copies) => {
+                    add(ways.entry(way(&found.record, wanted)).or_default(), size)
+                }
+                Ok(_) => {}
+                Err(refusal) => {
+                    add(&mut refused, size);
+                    if refusals.len() < MOST_LISTED {
+                        refusals.push(Refused::new(found, refusal.to_string()));
+                    }
+                }
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        tokio::task::consume_budget().await;
+    }
+    let mut moving = Tally::default();
+    for tally in ways.values() {
+        moving.objects = moving.objects.saturating_add(tally.objects);
+        moving.bytes = moving.bytes.saturating_add(tally.bytes);
+    }
+    let moves = ways.into_iter().map(|((from, to, instruments), records)| {
+        let deadline = deadline(set, &instruments);
+        Move { from, to, instruments, deadline, records }
+    });
+    Ok(Plan { revision: set.revision(), records, moving, moves: moves.collect(), refused, refusals })
+}
+
+/// Whether a record has to get copies, or lose some, to be as `wanted`. A copy that only follows is not a move: it is planned, stored
+/// or not.
+fn moves(record: &Record, wanted: &[PlannedCopy]) -> bool {
+    type Place<'a> = (&'a SiteId, Country, &'a KeyId);
+    let detail = &record.detail;
+    let wants: BTreeSet<Place<'_>> = wanted.iter().map(|copy| (&copy.site, copy.country, &copy.key)).collect();
+    let stored: BTreeSet<Place<'_>> =
+        detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| (&copy.site, copy.country, &copy.key)).collect();
+    let queued: BTreeSet<Place<'_>> = record.queued().map(|copy| (&copy.site, copy.country, &copy.key)).collect();
+    let there: BTreeSet<Place<'_>> = stored.union(&queued).copied().collect();
+    let follows = |place: &Place<'_>| wanted.iter().any(|copy| copy.site == *place.0 && copy.role == Role::Queued);
+    wants != there || wants.iter().any(|place| !stored.contains(place) && !follows(place))
+}
+
+fn way(record: &Record, wanted: Redecided) -> Way {
+    let from: BTreeSet<Country> = record.detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| copy.country).collect();
+    let to: BTreeSet<Country> = wanted.copies.iter().map(|copy| copy.country).collect();
+    (from.into_iter().collect(), to.into_iter().collect(), wanted.instruments)
+}
+
+fn deadline(set: &PolicySet, instruments: &[InstrumentId]) -> Option<String> {
+    let asking = set.instruments().iter().filter(|instrument| instruments.contains(&instrument.id));
+    asking.filter_map(|instrument| instrument.backlog_deadline).min().map(|day| day.to_string())
+}
+
+fn add(tally: &mut Tally, size: u64) {
+    tally.objects = tally.objects.saturating_add(1);
+    tally.bytes = tally.bytes.saturating_add(size);
+}
+
+#[cfg(test)]
+impl Plan {
+    pub(crate) fn for_test() -> Self {
+        let none = Tally { objects: 0, bytes: 0 };
+        let revision = PolicyRevision::from_bytes([7; 32]);
+        Self { revision, records: none, moving: none, moves: Vec::new(), refused: none, refusals: Vec::new() }
+    }
+}
+
+impl Refused {
+    fn new(found: FoundRecord, reason: String) -> Self {
+        Self { bucket: found.bucket, key: found.key, version: found.record.summary.version, reason }
+    }
+}
