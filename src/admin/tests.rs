@@ -219,7 +219,9 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
 
 #[tokio::test]
 async fn an_auditor_changes_nothing() {
-    for route in ROUTES.iter().filter(|route| route.method != "GET") {
+    // A plan takes a body and changes nothing.
+    let reads = |route: &&Route| route.method == "GET" || route.path == "/v1/policies/plan";
+    for route in ROUTES.iter().filter(|route| !reads(route)) {
         let Access::Roles(roles) = route.access else { panic!("{} {} is public", route.method, route.path) };
         assert!(!roles.contains(&Role::Auditor) && !roles.contains(&Role::Legal), "{} {}", route.method, route.path);
     }
