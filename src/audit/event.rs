@@ -61,6 +61,9 @@ pub struct Event {
     /// What was asked, of [`Kind::AuditQuery`] and [`Kind::SessionCreated`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<Box<Asked>>,
+    /// The sites that a record has left, of [`Kind::Relocated`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<SiteId>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -136,6 +139,10 @@ pub enum Kind {
     /// A queued copy has keys and names; its bytes follow.
     CopyBegun,
     CopyStored,
+    /// A record lives elsewhere now.
+    Relocated,
+    /// Everything of a subject has been held against its changed entry.
+    SubjectSettled,
     Collected,
     /// A lifecycle rule let something go.
     Expired,
@@ -203,6 +210,7 @@ impl Event {
             outcome: Outcome::Ok,
             suppressed: 0,
             query: None,
+            left: Vec::new(),
             record_refusal: false,
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, IndexError, Intent, IntentGuard,
-    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Unsettled, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -224,6 +224,12 @@ impl Index {
     pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
         let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
         Ok(row.filter(|row| !row.removed))
+    }
+
+    /// Subjects whose entries have changed since their records were placed, at most `limit`.
+    pub async fn unsettled(&self, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
+        let rows = self.blocking(move |inner| inner.rows::<Unsettled>(&[kind::UNSETTLED], limit)).await?;
+        Ok(rows.into_iter().map(|row| row.1).collect())
     }
 
     /// An owner's subject key under a country key.

@@ -9,8 +9,11 @@ use crate::{
     bucket::{BucketSettings, Retention, Setting, SettingError},
     digest::ETag,
     kms::WrappedSubjectKey,
-    residency::{Basis, Origin},
-    types::{AccountId, Attributes, BucketName, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket, UploadId, VersionId},
+    residency::{Basis, Origin, PlacementRecord},
+    types::{
+        AccountId, Attributes, BucketName, Generation, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket, UploadId,
+        VersionId,
+    },
 };
 
 /// One change of the catalogue, committed whole with its ledger entry or not at all.
@@ -101,6 +104,15 @@ pub enum Change {
     },
     /// Records that a queued copy is begun or, once begun, that it is durable.
     AddCopy(Box<AddCopyChange>),
+    /// Switches a record to other copies.
+    Relocate(Box<RelocateChange>),
+    /// Notes that everything of a subject is where its entry of that generation asks for it.
+    Settled {
+        /// The subject.
+        subject: SubjectId,
+        /// The generation of its entry that the records were held against.
+        generation: Generation,
+    },
     /// Records a site's country and epoch.
     Site(SiteRow),
     /// Forgets garbage whose blobs are gone.
@@ -223,6 +235,29 @@ pub struct AddCopyChange {
     /// Proof for its manifest blob; none for a pending copy.
     pub receipts: Vec<Receipt>,
     /// What its placement depended on.
+    pub basis: Basis,
+}
+
+/// Other copies for a record, which stays the same version: its bytes, date, ticket and description do not change.
+#[derive(Debug)]
+pub struct RelocateChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The record; when it is neither current nor among the versions, the change is refused.
+    pub record: RecordId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
+    /// The copies that were found; when it has others by now, the change is refused.
+    pub before: Vec<CopyRow>,
+    /// The copies from now on. Those that are not among the ones before are durable; what is missing becomes garbage.
+    pub after: Vec<CopyRow>,
+    /// Why it lives there.
+    pub placement: PlacementRecord,
+    /// Proof for the manifest blob of every new copy.
+    pub receipts: Vec<Receipt>,
+    /// What the placement depended on.
     pub basis: Basis,
 }
 

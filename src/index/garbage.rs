@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CopyRow, CopyState, Index, IndexError, Layout, PartEntry, Record, codec::decode, keys::kind, list::Step};
 use crate::{
+    digest,
     policy::Role,
     residency::PlannedCopy,
     seal::{BlobName, EXTENT_SIZE, ExtentId, HEAD_LEN, stream_len},
@@ -50,6 +51,8 @@ pub enum GarbageReason {
     Replaced,
     /// The request failed before its commit.
     Abandoned,
+    /// The record lives elsewhere now.
+    Relocated,
 }
 
 /// A site and its country, which together with an extent's id name a blob.
@@ -72,7 +75,7 @@ pub enum Waste {
         /// Site and name.
         blobs: Vec<(SiteId, BlobName)>,
     },
-    /// A whole record.
+    /// A whole record, or the copies that it had before it moved. Its part table is the garbage's own.
     Record {
         /// The record.
         record: RecordId,
@@ -115,6 +118,13 @@ impl Waste {
     }
 }
 
+/// As [`CopyRow::attempt`], for a copy that has no row yet.
+pub fn moved_attempt(moved: Option<AttemptId>, attempt: AttemptId) -> AttemptId {
+    let Some(moved) = moved else { return attempt };
+    let hash = digest::sha256(&[b"domicile moved attempt v1".as_slice(), moved.as_bytes(), attempt.as_bytes()].concat());
+    AttemptId::from_bytes(std::array::from_fn(|at| hash[at]))
+}
+
 /// The number of extents of a body: at least one.
 pub(super) fn extents(size: u64) -> u32 {
     u32::try_from(size.div_ceil(EXTENT_SIZE as u64)).unwrap_or(u32::MAX).max(1)
@@ -140,10 +150,17 @@ impl CopyRow {
         StoredAt { site: self.site.clone(), country: self.country }
     }
 
+    /// The attempt that names this copy's extents of the body or part that `attempt` brought. A copy that came later has attempts of its
+    /// own, derived from those of the record: where a record comes back to a site, the blobs that it left there have other names, and
+    /// part tables stay what they are.
+    pub fn attempt(&self, attempt: AttemptId) -> AttemptId {
+        moved_attempt(self.moved, attempt)
+    }
+
     /// The extent that names the manifest blob; the only blob for [`Layout::Whole`].
-    pub const fn manifest(&self, record: RecordId, layout: Layout) -> ExtentId {
+    pub fn manifest(&self, record: RecordId, layout: Layout) -> ExtentId {
         match layout {
-            Layout::Whole { attempt } => ExtentId { record, part: 0, attempt, extent: 0 },
+            Layout::Whole { attempt } => ExtentId { record, part: 0, attempt: self.attempt(attempt), extent: 0 },
             Layout::Extents { .. } | Layout::Parts { .. } => ExtentId::manifest(record, self.manifest_attempt),
         }
     }
@@ -166,11 +183,12 @@ pub(super) fn blobs_of<'a>(
                 .then(|| u64::from(copy.manifest_head_len) + stream_len(size)),
         };
         let body = match layout {
-            Layout::Extents { attempt } => Some(run(at.clone(), record, 0, attempt, size)),
+            Layout::Extents { attempt } => Some(run(at.clone(), record, 0, copy.attempt(attempt), size)),
             Layout::Whole { .. } | Layout::Parts { .. } => None,
         };
         let table = if matches!(layout, Layout::Parts { .. }) { parts } else { &[] };
-        let of_parts = table.iter().flat_map(move |part| run(at.clone(), record, part.number, part.attempt, part.size));
+        let of_parts =
+            table.iter().flat_map(move |part| run(at.clone(), record, part.number, copy.attempt(part.attempt), part.size));
         body.into_iter().flatten().chain(of_parts).chain(std::iter::once(manifest))
     })
 }

@@ -12,6 +12,7 @@ pub(super) mod kind {
     pub(in crate::index) const BUCKET: u8 = b'b';
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
+    pub(in crate::index) const UNSETTLED: u8 = b'e';
     pub(in crate::index) const GARBAGE: u8 = b'g';
     pub(in crate::index) const HISTORY: u8 = b'h';
     pub(in crate::index) const INTENT: u8 = b'i';
@@ -158,6 +159,11 @@ pub(super) fn bucket(id: BucketId) -> Vec<u8> {
 
 pub(super) fn subject(subject: &Pseudonym) -> Vec<u8> {
     with(kind::SUBJECT, &[subject.as_bytes()])
+}
+
+/// A subject whose entry has changed since its records were placed.
+pub(super) fn unsettled(subject: &Pseudonym) -> Vec<u8> {
+    with(kind::UNSETTLED, &[subject.as_bytes()])
 }
 
 pub(super) fn subject_key(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {

@@ -30,19 +30,19 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, Stale, UpdateChange,
-    WriteCondition,
+    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Stale,
+    UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
-pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste};
+pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
-    Summary, Tally, Upload, UploadState, Version,
+    Summary, Tally, Unsettled, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

@@ -163,6 +163,9 @@ pub struct Detail {
     pub copies: Vec<CopyRow>,
     /// How its bytes are cut into blobs.
     pub layout: Layout,
+    /// How often its copies have been moved.
+    #[serde(default)]
+    pub moves: u32,
 }
 
 /// One copy of a record.
@@ -189,6 +192,10 @@ pub struct CopyRow {
     pub manifest_head_len: u32,
     /// The attempt that names the manifest blob.
     pub manifest_attempt: AttemptId,
+    /// Sets the blobs of a copy that came after the record apart from those of earlier copies at the same site: see
+    /// [`CopyRow::attempt`]. `None` for the copies that the record was written with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<AttemptId>,
 }
 
 /// Whether a copy is durable.
@@ -332,6 +339,17 @@ pub struct SubjectRow {
     /// Whether the entry has been removed.
     #[serde(default)]
     pub removed: bool,
+}
+
+/// A subject whose entry has changed since its records were placed: they are to be held against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// The subject.
+    pub subject: SubjectId,
+    /// The entry's generation.
+    pub generation: Generation,
+    /// When it changed.
+    pub since: Timestamp,
 }
 
 /// A site as the index last saw it.

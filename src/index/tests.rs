@@ -108,6 +108,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         state: CopyState::Stored { at: Timestamp::default() },
         manifest_head_len: 300,
         manifest_attempt: attempt,
+        moved: None,
     };
     let placement = PlacementRecord {
         subject: Some(SubjectId::new(subject).unwrap()),
@@ -134,6 +135,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },
+        moves: 0,
     };
     Record { summary, detail }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::{BucketId, Detail, PartEntry, Record, Summary};
 use crate::objects::ObjectError;
-use crate::types::{BucketName, ObjectKey};
+use crate::types::{AttemptId, BucketName, ObjectKey};
 
 /// The format's version; a reader refuses a higher one.
 const VERSION: u16 = 1;
@@ -28,6 +28,9 @@ pub struct Manifest {
     /// The part table of a record that was uploaded in parts.
     #[serde(default)]
     pub parts: Vec<PartEntry>,
+    /// As [`CopyRow::moved`](crate::index::CopyRow::moved), of the copy that this manifest lies with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<AttemptId>,
 }
 
 impl Manifest {
@@ -42,7 +45,13 @@ impl Manifest {
             summary: record.summary.clone(),
             detail,
             parts: parts.to_vec(),
+            moved: None,
         }
+    }
+
+    /// The same, for a copy that came later.
+    pub(super) fn moved(self, moved: Option<AttemptId>) -> Self {
+        Self { moved, ..self }
     }
 
     /// The bytes to seal.

@@ -234,6 +234,7 @@ impl Objects {
             placement: placement.record().clone(),
             copies: Vec::new(),
             layout,
+            moves: 0,
         };
         Ok(Record { summary, detail })
     }

@@ -22,7 +22,7 @@ use crate::objects::customer::Unlocked;
 use crate::objects::{MemoryBudget, ObjectError, Objects, ReadLease};
 use crate::residency::Availability;
 use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, InnerCipher, ReadPlan, RecordKey, SealError};
-use crate::types::Country;
+use crate::types::{AttemptId, Country};
 
 /// Reads of up to this many bytes are verified whole before the caller answers.
 const SHORT: u64 = 256 * 1024;
@@ -57,6 +57,8 @@ pub enum ReadError {
 #[derive(Debug, Clone)]
 struct Step {
     id: ExtentId,
+    /// What the record names the run by, and the layer of the client's key is derived from, also where the copy came later.
+    attempt: AttemptId,
     head_len: u32,
     plain_len: u64,
     range: Range<u64>,
@@ -146,14 +148,15 @@ fn steps(record: &Record, copy: &CopyRow, parts: &[PartEntry], range: Range<u64>
     let mut steps = VecDeque::new();
     match &record.detail.layout {
         Layout::Whole { attempt } => steps.push_back(Step {
-            id: ExtentId { record: id, part: 0, attempt: *attempt, extent: 0 },
+            id: ExtentId { record: id, part: 0, attempt: copy.attempt(*attempt), extent: 0 },
+            attempt: *attempt,
             head_len: copy.manifest_head_len,
             plain_len: record.summary.size,
             range,
         }),
         Layout::Extents { attempt } => {
-            let run = ExtentId { record: id, part: 0, attempt: *attempt, extent: 0 };
-            push_run(&mut steps, run, record.summary.size, range);
+            let run = ExtentId { record: id, part: 0, attempt: copy.attempt(*attempt), extent: 0 };
+            push_run(&mut steps, (run, *attempt), record.summary.size, range);
         }
         Layout::Parts { .. } => {
             let mut start = 0;
@@ -161,8 +164,8 @@ fn steps(record: &Record, copy: &CopyRow, parts: &[PartEntry], range: Range<u64>
                 let end = start + part.size;
                 let wanted = range.start.max(start)..range.end.min(end);
                 if wanted.start < wanted.end {
-                    let run = ExtentId { record: id, part: part.number, attempt: part.attempt, extent: 0 };
-                    push_run(&mut steps, run, part.size, wanted.start - start..wanted.end - start);
+                    let run = ExtentId { record: id, part: part.number, attempt: copy.attempt(part.attempt), extent: 0 };
+                    push_run(&mut steps, (run, part.attempt), part.size, wanted.start - start..wanted.end - start);
                 }
                 start = end;
             }
@@ -172,7 +175,7 @@ fn steps(record: &Record, copy: &CopyRow, parts: &[PartEntry], range: Range<u64>
 }
 
 /// The extents of one run of `size` bytes that hold `range` of it.
-fn push_run(steps: &mut VecDeque<Step>, run: ExtentId, size: u64, range: Range<u64>) {
+fn push_run(steps: &mut VecDeque<Step>, (run, attempt): (ExtentId, AttemptId), size: u64, range: Range<u64>) {
     let extent_size = EXTENT_SIZE as u64;
     let mut at = range.start;
     while at < range.end {
@@ -182,6 +185,7 @@ fn push_run(steps: &mut VecDeque<Step>, run: ExtentId, size: u64, range: Range<u
         let end = range.end.min(start + plain_len);
         steps.push_back(Step {
             id: ExtentId { extent: u32::try_from(extent).unwrap_or(u32::MAX), ..run },
+            attempt,
             head_len: HEAD_LEN as u32,
             plain_len,
             range: at - start..end - start,
@@ -323,7 +327,7 @@ impl Source {
         plan.check_total(read.total_len)?;
         let opener = ExtentOpener::new(step.id, self.country, &self.key, &plan)?;
         let offset = u64::from(step.id.extent) * EXTENT_SIZE as u64 + plan.plain_range().start;
-        let inner = self.unlocked.inner().map(|key| key.cipher(step.id.part, step.id.attempt, offset));
+        let inner = self.unlocked.inner().map(|key| key.cipher(step.id.part, step.attempt, offset));
         Ok(Opening { read, opener, inner })
     }
 }

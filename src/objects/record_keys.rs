@@ -43,6 +43,7 @@ impl Target {
             state: CopyState::Pending,
             manifest_head_len: 0,
             manifest_attempt: AttemptId::from_bytes([0; 16]),
+            moved: None,
         }
     }
 

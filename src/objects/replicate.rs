@@ -15,15 +15,13 @@ use futures_util::future::join_all;
 
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::Receipt;
-use crate::index::{AddCopyChange, Bucket, Change, CommitError, CopyRow, FoundRecord, Layout, PartEntry};
-use crate::objects::copy::body_of;
-use crate::objects::customer::Unlocked;
-use crate::objects::ingest::{Ingest, store_manifest};
+use crate::index::{AddCopyChange, Bucket, Change, CommitError, CopyRow, FoundRecord};
+use crate::objects::copying::{Copying, Names};
 use crate::objects::record_keys::{Target, new_attempt_id};
 use crate::objects::standing::Standing;
-use crate::objects::{Length, Manifest, ObjectError, Objects};
+use crate::objects::{ObjectError, Objects};
 use crate::residency::{Availability, Placement, PlannedCopy, Refusal};
-use crate::types::{AttemptId, ObjectKey, RecordId, SiteId};
+use crate::types::{ObjectKey, RecordId, SiteId};
 
 /// Records looked at in one step.
 const ROUND: usize = 64;
@@ -194,16 +192,17 @@ impl Objects {
         placement: &Placement,
         copy: &PlannedCopy,
     ) -> Result<Outcome, ObjectError> {
-        let (target, attempt) = match self.begin_copy(found, bucket, placement, copy).await? {
+        let (target, names) = match self.begin_copy(found, bucket, placement, copy).await? {
             Some(begun) => begun,
             None => return Ok(Outcome::Done),
         };
         fail::fail_point!("objects::copy-begun", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let mut standing = Standing::of_copy((self, bucket, &found.key), placement.clone());
-        let (head_len, receipts) = self.write_copy(found, &mut standing, bucket, &target, attempt).await?;
+        let to = Copying { bucket, described: &found.record, targets: std::slice::from_ref(&target), names };
+        let written = self.write_copies(found, to, &mut standing, None).await?;
         fail::fail_point!("objects::copy-written", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        let row = target.stored_row(attempt, head_len, self.clock.now());
-        match self.add_copy(found, bucket, standing.placement(), row, receipts).await {
+        let row = written.row(&target, names, self.clock.now())?;
+        match self.add_copy(found, bucket, standing.placement(), row, written.into_receipts()).await {
             Ok(()) => Ok(Outcome::Stored),
             // The record was replaced or deleted meanwhile: its garbage names these blobs.
             Err(CommitError::NoSuchKey) => Ok(Outcome::Done),
@@ -211,7 +210,7 @@ impl Objects {
         }
     }
 
-    /// The key and manifest attempt of a copy: those of its pending row, which is committed here when there is none yet. `None` when
+    /// The key and the names of a copy: those of its pending row, which is committed here when there is none yet. `None` when
     /// the record is gone.
     async fn begin_copy(
         &self,
@@ -219,21 +218,19 @@ impl Objects {
         bucket: &Bucket,
         placement: &Placement,
         copy: &PlannedCopy,
-    ) -> Result<Option<(Target, AttemptId)>, ObjectError> {
+    ) -> Result<Option<(Target, Names)>, ObjectError> {
         let record = &found.record;
         if let Some(row) = record.detail.copies.iter().find(|row| row.site == copy.site) {
             let mut opened = self.open_targets(placement, std::slice::from_ref(row), record.summary.id).await?;
-            return Ok(opened.pop().map(|target| (target, row.manifest_attempt)));
+            return Ok(opened.pop().map(|target| (target, Names { manifest: row.manifest_attempt, moved: row.moved })));
         }
         let owner = self.key_owner(placement.subject(), &bucket.name);
         let target = self.new_target(None, placement, copy, &owner, record.summary.id).await?;
-        let attempt = match record.detail.layout {
-            Layout::Whole { attempt } => attempt,
-            Layout::Extents { .. } | Layout::Parts { .. } => new_attempt_id(),
-        };
-        let row = CopyRow { manifest_attempt: attempt, ..target.pending_row() };
+        // Where the record has been at the site before, what it left there has the names that it was written with.
+        let names = Names::new(record.detail.layout, (record.detail.moves > 0).then(new_attempt_id));
+        let row = CopyRow { manifest_attempt: names.manifest, moved: names.moved, ..target.pending_row() };
         match self.add_copy(found, bucket, placement, row, Vec::new()).await {
-            Ok(()) => Ok(Some((target, attempt))),
+            Ok(()) => Ok(Some((target, names))),
             Err(CommitError::NoSuchKey) => Ok(None),
             Err(other) => Err(other.into()),
         }
@@ -261,85 +258,6 @@ impl Objects {
         self.index.commit(Change::AddCopy(Box::new(change)), event).await.map(drop)
     }
 
-    /// Reads the record and stores its bytes and manifest at `target`: the length of the manifest's head, and the receipts.
-    async fn write_copy(
-        &self,
-        found: &FoundRecord,
-        standing: &mut Standing<'_>,
-        bucket: &Bucket,
-        target: &Target,
-        attempt: AttemptId,
-    ) -> Result<(u32, Vec<Receipt>), ObjectError> {
-        let record = &found.record;
-        let targets = std::slice::from_ref(target);
-        let parts = self.parts_of(found)?;
-        let manifest = Manifest::new(&bucket.name, bucket.id, &found.key, record, &parts).encode()?;
-        let mut receipts: Vec<Receipt> = Vec::new();
-        // A layer of the client's key stays on: the copy needs no key, and has the bytes that its entity tag was taken of.
-        let stored = Unlocked::as_stored();
-        let head_len = match record.detail.layout {
-            Layout::Whole { attempt } => {
-                let body = body_of(self.open_record(record, 0..record.summary.size, &stored).await?);
-                let whole = self.run(targets, found, 0, attempt, record.summary.size).whole(body).await?;
-                self.same_bytes(found, whole.hashes.etag() == record.summary.etag)?;
-                standing.check().await?;
-                keep(whole.store(targets, &manifest, None).await?, &mut receipts)
-            }
-            Layout::Extents { attempt: of_body } => {
-                let body = body_of(self.open_record(record, 0..record.summary.size, &stored).await?);
-                let run = self.run(targets, found, 0, of_body, record.summary.size);
-                let (hashes, stored) = run.extents(body, standing, None).await?;
-                receipts.extend(stored);
-                self.same_bytes(found, hashes.etag() == record.summary.etag)?;
-                standing.check().await?;
-                keep(store_manifest(targets, record.summary.id, attempt, &manifest, None).await?, &mut receipts)
-            }
-            Layout::Parts { .. } => {
-                let mut start = 0;
-                for part in &parts {
-                    let body = body_of(self.open_record(record, start..start + part.size, &stored).await?);
-                    let run = self.run(targets, found, part.number, part.attempt, part.size);
-                    let (hashes, stored) = run.extents(body, standing, None).await?;
-                    receipts.extend(stored);
-                    self.same_bytes(found, hashes.etag() == part.etag)?;
-                    start += part.size;
-                }
-                standing.check().await?;
-                keep(store_manifest(targets, record.summary.id, attempt, &manifest, None).await?, &mut receipts)
-            }
-        };
-        Ok((head_len, receipts))
-    }
-
-    fn parts_of(&self, found: &FoundRecord) -> Result<Vec<PartEntry>, ObjectError> {
-        match found.record.detail.layout {
-            Layout::Parts { table, .. } => Ok(self.index.parts_of(table)?.to_vec()),
-            Layout::Whole { .. } | Layout::Extents { .. } => Ok(Vec::new()),
-        }
-    }
-
-    fn run<'a>(&'a self, targets: &'a [Target], found: &FoundRecord, part: u32, attempt: AttemptId, length: u64) -> Ingest<'a> {
-        Ingest {
-            memory: &self.memory,
-            targets,
-            record: found.record.summary.id,
-            part,
-            attempt,
-            length: Length::Exact(length),
-            content_md5: None,
-            checksum: None,
-            inner: None,
-        }
-    }
-
-    fn same_bytes(&self, found: &FoundRecord, same: bool) -> Result<(), ObjectError> {
-        if same {
-            return Ok(());
-        }
-        tracing::error!(record = %found.record.summary.id, "the bytes of a record do not match its entity tag; its copy is not stored");
-        Err(ObjectError::BadDigest("entity tag"))
-    }
-
     fn copy_event(&self, found: &FoundRecord, kind: Kind, copy: &CopyRow, key: &ObjectKey) -> Event {
         let event = Event {
             bucket: Some(self.pseudonyms.bucket(&found.bucket)),
@@ -350,14 +268,4 @@ impl Objects {
         let event = self.with_placement(event, &found.record.detail.placement);
         Event { countries: vec![copy.country], sites: vec![copy.site.clone()], ..event }
     }
-}
-
-/// Keeps the one receipt of a manifest; answers with the length of its head.
-fn keep(stored: Vec<(Receipt, u32)>, receipts: &mut Vec<Receipt>) -> u32 {
-    let mut length = 0;
-    for (receipt, head_len) in stored {
-        length = head_len;
-        receipts.push(receipt);
-    }
-    length
 }

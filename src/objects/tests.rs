@@ -4,6 +4,7 @@ mod collecting;
 mod committing;
 mod copies;
 mod customer_keys;
+mod moving;
 mod queued;
 mod subject_keys;
 mod uploads;

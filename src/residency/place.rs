@@ -15,7 +15,7 @@ use crate::{
     authn::Authenticated,
     clock::Clock,
     policy::{AttributeSource, Gateway, PolicySet, SubjectSource},
-    types::{BucketName, Country, KeyId, ObjectKey, Timestamp},
+    types::{BucketName, Country, KeyId, ObjectKey, SiteId, Timestamp},
 };
 
 /// Decides where records live.
@@ -67,7 +67,7 @@ impl Residency {
         let mut collected = Collected::default();
         collected.read(set.gateway(), principal, signals, &*self.directory)?;
         let origins = origins(signals.sources, principal)?;
-        self.placement(&set, collected, principal, signals, origins, &[])
+        self.placement(&set, collected, principal, signals, (origins, &[]), &*self.availability)
     }
 
     /// Decides again, under the policy in force, what was decided earlier: for a part of a multipart upload, or for a commit whose
@@ -92,6 +92,44 @@ impl Residency {
         self.resume_for(writer, earlier, bucket, key)
     }
 
+    /// Where a stored record belongs under the policy in force and what is known of its subject now. Sites that it is at already come first.
+    ///
+    /// # Errors
+    /// A refusal: the record can stay where it is only because nobody may put it anywhere.
+    pub fn relocate(&self, earlier: &PlacementRecord, bucket: &BucketName, key: &ObjectKey) -> Result<Placement, Refusal> {
+        self.replace(&self.policies.load(), earlier, bucket, key, &*self.availability)
+    }
+
+    /// As [`Residency::relocate`], under `set` and with every site in service: what would be done, without leave to do it.
+    ///
+    /// # Errors
+    /// As [`Residency::relocate`].
+    pub fn plan(
+        &self,
+        set: &PolicySet,
+        earlier: &PlacementRecord,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<PlacementRecord, Refusal> {
+        self.replace(set, earlier, bucket, key, &InService).map(|placement| placement.record().clone())
+    }
+
+    fn replace(
+        &self,
+        set: &PolicySet,
+        earlier: &PlacementRecord,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        availability: &dyn Availability,
+    ) -> Result<Placement, Refusal> {
+        let principal = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        let collected = self.refreshed(set.gateway(), earlier)?;
+        let (metadata, tags, sources) = (BTreeMap::new(), [], []);
+        let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources };
+        let earlier = (earlier.origins.clone(), earlier.copies.as_slice());
+        self.placement(set, collected, principal, &signals, earlier, availability)
+    }
+
     pub(super) fn resume_for(
         &self,
         principal: PrincipalFacts<'_>,
@@ -109,7 +147,8 @@ impl Residency {
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources };
-        let placement = self.placement(&set, collected, principal, &signals, origins, &earlier.copies)?;
+        let earlier_places = (origins, earlier.copies.as_slice());
+        let placement = self.placement(&set, collected, principal, &signals, earlier_places, &*self.availability)?;
         same_copies(placement.copies(), &earlier.copies)?;
         Ok(placement)
     }
@@ -190,12 +229,12 @@ impl Residency {
         collected: Collected,
         principal: PrincipalFacts<'_>,
         signals: &Signals<'_>,
-        origins: Vec<Origin>,
-        earlier: &[PlannedCopy],
+        (origins, earlier): (Vec<Origin>, &[PlannedCopy]),
+        availability: &dyn Availability,
     ) -> Result<Placement, Refusal> {
         let now = self.clock.now();
         let judged = judge(set, &collected, principal, signals, &origins, today(now))?;
-        let copies = self.sites.choose(&judged.decision, earlier, &*self.availability)?;
+        let copies = self.sites.choose(&judged.decision, earlier, availability)?;
         let decision = judged.decision;
         let record = PlacementRecord {
             subject: collected.subject,
@@ -259,6 +298,15 @@ fn read_tags<'t>(gateway: &Gateway, tags: &'t [(String, String)]) -> Vec<(&'t st
         .collect();
     read.sort_unstable();
     read
+}
+
+/// Every site answers.
+struct InService;
+
+impl Availability for InService {
+    fn is_up(&self, _: &SiteId) -> bool {
+        true
+    }
 }
 
 /// The day, in UTC.

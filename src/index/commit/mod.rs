@@ -4,6 +4,7 @@
 mod group;
 mod plan;
 mod records;
+mod relocate;
 mod uploads;
 
 use std::{

@@ -13,8 +13,8 @@ use crate::{
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
-        Layout, SiteRow, Stale, SubjectRow, Waste,
-        keys::{self, kind},
+        Layout, SiteRow, Stale, SubjectRow, Unsettled, Waste,
+        keys::{self, Secondary, kind},
     },
     kms::WrappedSubjectKey,
     residency::Basis,
@@ -73,6 +73,8 @@ impl Group<'_> {
                 Ok(draft)
             }
             Change::AddCopy(add) => self.add_copy(*add),
+            Change::Relocate(relocate) => self.relocate(*relocate),
+            Change::Settled { subject, generation } => self.settled(&subject, generation),
             Change::Site(site) => self.site(site),
             Change::Collected { garbage } => self.collected(garbage),
             Change::Note => Ok(Draft::default()),
@@ -133,13 +135,29 @@ impl Group<'_> {
     }
 
     fn subject(&self, id: SubjectId, attributes: Option<Attributes>) -> Planned {
-        let row = keys::subject(&self.inner.keys.pseudonyms.subject(&id));
+        let pseudonym = self.inner.keys.pseudonyms.subject(&id);
+        let row = keys::subject(&pseudonym);
         let old: Option<SubjectRow> = self.row(&row)?;
-        let generation = Generation(old.map_or(0, |old| old.generation.0).saturating_add(1));
+        let generation = Generation(old.as_ref().map_or(0, |old| old.generation.0).saturating_add(1));
         let removed = attributes.is_none();
-        let subject = SubjectRow { id, attributes: attributes.unwrap_or_default(), generation, updated: self.now, removed };
+        let attributes = attributes.unwrap_or_default();
         let mut draft = Draft::default();
+        // What is stored of the subject may have to live elsewhere now.
+        let differs = old.map_or_else(Attributes::default, |old| old.attributes) != attributes;
+        if differs && self.has_rows(&Secondary::Subject(&pseudonym).prefix())? {
+            draft.put(keys::unsettled(&pseudonym), sealed(&Unsettled { subject: id.clone(), generation, since: self.now })?);
+        }
+        let subject = SubjectRow { id, attributes, generation, updated: self.now, removed };
         draft.put(row, sealed(&subject)?);
+        Ok(draft)
+    }
+
+    fn settled(&self, subject: &SubjectId, generation: Generation) -> Planned {
+        let row = keys::unsettled(&self.inner.keys.pseudonyms.subject(subject));
+        let mut draft = Draft::default();
+        if self.row::<Unsettled>(&row)?.is_some_and(|unsettled| unsettled.generation <= generation) {
+            draft.delete(row);
+        }
         Ok(draft)
     }
 

@@ -311,7 +311,7 @@ impl Group<'_> {
     }
 
     /// A version by its ticket, current or not.
-    fn record_at(
+    pub(super) fn record_at(
         &self,
         bucket: BucketId,
         key: &ObjectKey,
@@ -374,7 +374,7 @@ impl Group<'_> {
         self.queue(draft, what, why)
     }
 
-    fn secondary(&self, bucket: BucketId, key: &ObjectKey, record: &Record) -> Vec<Vec<u8>> {
+    pub(super) fn secondary(&self, bucket: BucketId, key: &ObjectKey, record: &Record) -> Vec<Vec<u8>> {
         let ticket = record.summary.ticket;
         let placement = &record.detail.placement;
         let subject = placement.subject.as_ref().map(|subject| self.inner.keys.pseudonyms.subject(subject));
@@ -394,13 +394,13 @@ impl Versions {
 }
 
 /// Whether two rows name the same blobs under the same keys.
-fn same_blobs(one: &CopyRow, other: &CopyRow) -> bool {
-    let facts = |row: &CopyRow| (row.country, row.sk_generation, row.dek, row.manifest_attempt);
+pub(super) fn same_blobs(one: &CopyRow, other: &CopyRow) -> bool {
+    let facts = |row: &CopyRow| (row.country, row.sk_generation, row.dek, row.manifest_attempt, row.moved);
     facts(one) == facts(other) && one.key == other.key && one.owner == other.owner
 }
 
 /// A record without stored bytes does not commit.
-fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<(), CommitError> {
+pub(super) fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<(), CommitError> {
     let detail = &record.detail;
     let missing = |copy: &&CopyRow| {
         let name = BlobName::of(copy.country, &copy.manifest(record.summary.id, detail.layout));

@@ -207,6 +207,7 @@ impl Objects {
             placement: open.placement.record().clone(),
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
+            moves: 0,
         };
         Ok((Record { summary, detail }, checksum))
     }

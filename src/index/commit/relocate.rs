@@ -1,0 +1,84 @@
+//! The switch of a record to other copies: the version stays, where it lives changes, what it leaves is garbage.
+
+use super::{
+    group::{Body, Group, sealed},
+    plan::{Draft, Planned},
+    records::{check_receipts, same_blobs},
+};
+use crate::{
+    digest,
+    index::{
+        CommitError, CopyRow, GarbageReason, IndexError, Layout, PartEntry, Record, RelocateChange, Waste, codec::encode_record,
+        counters::counters_of, keys,
+    },
+    policy::Role,
+    types::UploadId,
+};
+
+impl Group<'_> {
+    pub(super) fn relocate(&mut self, change: RelocateChange) -> Planned {
+        let RelocateChange { bucket, key, record: id, ticket, before, after, placement, receipts, basis } = change;
+        self.check_bucket(bucket)?;
+        let (row, record) = self.record_at(bucket, &key, ticket, id)?;
+        if record.detail.copies != before || record.detail.placement.subject != placement.subject {
+            return Err(CommitError::Conflict);
+        }
+        self.check_basis(basis, placement.subject.as_ref())?;
+        let (kept, new): (Vec<CopyRow>, Vec<CopyRow>) =
+            after.iter().cloned().partition(|copy| before.iter().any(|old| old.site == copy.site && same_blobs(old, copy)));
+        self.check_keys(&new)?;
+        check_receipts(&with_copies(&record, new.clone()), &receipts)?;
+        let required = placement.copies.iter().filter(|planned| planned.role != Role::Queued);
+        let stored = |planned: &&crate::residency::PlannedCopy| {
+            after.iter().any(|copy| copy.is_stored() && copy.site == planned.site && copy.country == planned.country)
+        };
+        if let Some(missing) = required.into_iter().find(|planned| !stored(planned)) {
+            return Err(CommitError::NotStored { site: missing.site.clone() });
+        }
+        if let Some(outside) = after.iter().find(|copy| !placement.copies.iter().any(|planned| planned.site == copy.site)) {
+            return Err(CommitError::NotStored { site: outside.site.clone() });
+        }
+
+        let mut moved = with_copies(&record, after);
+        moved.detail.placement = placement;
+        moved.detail.moves = record.detail.moves.saturating_add(1);
+        let mut draft = Draft::default();
+        draft.resolved.extend(new.iter().filter_map(|copy| copy.moved).map(|attempt| (id, attempt)));
+        let size = record.summary.size;
+        for row in self.secondary(bucket, &key, &record) {
+            draft.delete(row);
+        }
+        draft.counts.extend(counters_of(bucket, &record).map(|counter| (counter, size, false)));
+        for row in self.secondary(bucket, &key, &moved) {
+            draft.put(row, Body::Clear(Vec::new()));
+        }
+        draft.counts.extend(counters_of(bucket, &moved).map(|counter| (counter, size, true)));
+        draft.put(row, Body::Sealed(encode_record(&moved)?));
+        let left = before.into_iter().filter(|old| !kept.iter().any(|copy| copy.site == old.site)).collect::<Vec<_>>();
+        if !left.is_empty() {
+            self.leave(&mut draft, &record, left)?;
+        }
+        Ok(draft)
+    }
+
+    /// Queues copies as garbage. They get a part table of their own: that of the record goes when the record goes.
+    fn leave(&self, draft: &mut Draft, record: &Record, copies: Vec<CopyRow>) -> Result<(), IndexError> {
+        let layout = match record.detail.layout {
+            Layout::Parts { table, count } => {
+                let parts: Vec<PartEntry> = self.row(&keys::part_table(&table))?.ok_or(IndexError::Corrupt { kind: 't' })?;
+                let table = UploadId::from_bytes(digest::random());
+                draft.put(keys::part_table(&table), sealed(&parts)?);
+                Layout::Parts { table, count }
+            }
+            layout => layout,
+        };
+        let what = Waste::Record { record: record.summary.id, size: record.summary.size, copies, layout };
+        self.queue(draft, what, GarbageReason::Relocated)
+    }
+}
+
+fn with_copies(record: &Record, copies: Vec<CopyRow>) -> Record {
+    let mut with = record.clone();
+    with.detail.copies = copies;
+    with
+}
