@@ -50,8 +50,11 @@ pub mod metric {
     /// Counter. Labels: `kind` (`current`, `noncurrent`, `marker`, `upload`).
     pub const LIFECYCLE_EXPIRED: &str = "domicile_lifecycle_expired_total";
 
+    /// Gauge.
+    pub const RELOCATION_QUEUE: &str = "domicile_relocation_queue";
+
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 13] = [
+    pub const ALL: [(&str, &str); 14] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -65,6 +68,7 @@ pub mod metric {
         (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),
         (SITE_BYTES, "Bytes that went to or came from a site"),
         (LIFECYCLE_EXPIRED, "What lifecycle rules let go"),
+        (RELOCATION_QUEUE, "Subjects that moved and whose records have not all followed"),
     ];
 }
 

@@ -1,5 +1,5 @@
 //! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies,
-//! carrying out lifecycle rules and summing up floods of refusals.
+//! carrying out lifecycle rules, moving the records of subjects that moved and summing up floods of refusals.
 
 use std::time::Duration;
 
@@ -8,11 +8,14 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::backend::Probe;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
+use crate::relocation;
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Pause between two looks at the queued copies.
 const PAUSE_REPLICATION: Duration = Duration::from_secs(2);
+/// Pause between two looks at the subjects that moved.
+const PAUSE_SETTLING: Duration = Duration::from_secs(2);
 /// Pause between two entries that say how many refusals were not written one by one.
 const PAUSE_REFUSALS: Duration = Duration::from_secs(10);
 
@@ -38,6 +41,9 @@ impl Background {
         lifecycle::register();
         let keeper = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { lifecycle::run(&keeper, pace).await });
+        relocation::register();
+        let settler = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { relocation::settle(&settler, PAUSE_SETTLING).await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }

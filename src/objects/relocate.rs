@@ -77,7 +77,7 @@ impl<'a> Difference<'a> {
 /// How `record` moves when it is placed so; `None` when it stays.
 pub fn planned_move(record: &Record, placement: &PlacementRecord) -> Option<Move> {
     let copies = &record.detail.copies;
-    if Difference::new(copies, &placement.copies).is_none() {
+    if Difference::new(copies, &placement.copies).is_none() && same_places(&record.detail.placement.copies, &placement.copies) {
         return None;
     }
     Some(Move {
@@ -85,6 +85,14 @@ pub fn planned_move(record: &Record, placement: &PlacementRecord) -> Option<Move
         to: placement.copies.iter().map(|copy| copy.country).collect(),
         bytes: record.summary.size,
     })
+}
+
+/// Whether both plans are for the same copies, those that only follow included.
+fn same_places(one: &[PlannedCopy], other: &[PlannedCopy]) -> bool {
+    let places = |copies: &'_ [PlannedCopy]| -> BTreeSet<_> {
+        copies.iter().map(|copy| (copy.site.clone(), copy.country, copy.key.clone())).collect()
+    };
+    places(one) == places(other)
 }
 
 impl Objects {

@@ -194,6 +194,11 @@ impl World {
         &self.kept.backends[site]
     }
 
+    /// Makes the next blobs at a site fail.
+    pub(crate) fn fail_puts(&self, site: &str, count: usize) {
+        self.backend(site).faults().fail_puts(count);
+    }
+
     /// Takes a site away, or brings it back, and lets the gateway notice.
     async fn set_up(&self, name: &str, up: bool) {
         self.backend(name).faults().set_unavailable(!up);

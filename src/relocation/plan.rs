@@ -1,15 +1,14 @@
 //! What would have to move: every stored record decided anew, counted exactly, one page of the catalogue in memory at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::{
-    index::{FoundRecord, IndexError, Record, Stock, Tally},
-    objects::Objects,
-    policy::{PolicySet, Role},
-    residency::{PlannedCopy, Redecided},
-    types::{BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, SiteId, VersionId},
+    index::{FoundRecord, IndexError, Stock, Tally},
+    objects::{Objects, planned_move},
+    policy::PolicySet,
+    types::{BucketName, Country, InstrumentId, ObjectKey, PolicyRevision, VersionId},
 };
 
 /// Rows of the catalogue looked at in one step.
@@ -79,11 +78,13 @@ pub async fn plan(objects: &Objects, set: &PolicySet, stock: Stock) -> Result<Pl
             let size = found.record.summary.size;
             add(&mut records, size);
             let placement = &found.record.detail.placement;
-            match objects.residency.redecide(set, placement, &found.bucket, &found.key) {
-                Ok(wanted) if moves(&found.record, &wanted.copies) => {
-                    add(ways.entry(way(&found.record, wanted)).or_default(), size)
+            match objects.residency.plan(set, placement, &found.bucket, &found.key) {
+                Ok(wanted) => {
+                    if let Some(planned) = planned_move(&found.record, &wanted) {
+                        let way = (planned.from.into_iter().collect(), planned.to.into_iter().collect(), wanted.instruments);
+                        add(ways.entry(way).or_default(), size);
+                    }
                 }
-                Ok(_) => {}
                 Err(refusal) => {
                     add(&mut refused, size);
                     if refusals.len() < MOST_LISTED {
@@ -108,26 +109,6 @@ pub async fn plan(objects: &Objects, set: &PolicySet, stock: Stock) -> Result<Pl
         Move { from, to, instruments, deadline, records }
     });
     Ok(Plan { revision: set.revision(), records, moving, moves: moves.collect(), refused, refusals })
-}
-
-/// Whether a record has to get copies, or lose some, to be as `wanted`. A copy that only follows is not a move: it is planned, stored
-/// or not.
-fn moves(record: &Record, wanted: &[PlannedCopy]) -> bool {
-    type Place<'a> = (&'a SiteId, Country, &'a KeyId);
-    let detail = &record.detail;
-    let wants: BTreeSet<Place<'_>> = wanted.iter().map(|copy| (&copy.site, copy.country, &copy.key)).collect();
-    let stored: BTreeSet<Place<'_>> =
-        detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| (&copy.site, copy.country, &copy.key)).collect();
-    let queued: BTreeSet<Place<'_>> = record.queued().map(|copy| (&copy.site, copy.country, &copy.key)).collect();
-    let there: BTreeSet<Place<'_>> = stored.union(&queued).copied().collect();
-    let follows = |place: &Place<'_>| wanted.iter().any(|copy| copy.site == *place.0 && copy.role == Role::Queued);
-    wants != there || wants.iter().any(|place| !stored.contains(place) && !follows(place))
-}
-
-fn way(record: &Record, wanted: Redecided) -> Way {
-    let from: BTreeSet<Country> = record.detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| copy.country).collect();
-    let to: BTreeSet<Country> = wanted.copies.iter().map(|copy| copy.country).collect();
-    (from.into_iter().collect(), to.into_iter().collect(), wanted.instruments)
 }
 
 fn deadline(set: &PolicySet, instruments: &[InstrumentId]) -> Option<String> {

@@ -1,12 +1,12 @@
 //! What would move, over an index and sites in memory.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Setting, Versioning};
-use crate::index::{Change, Stock, Tally};
+use crate::index::{Change, Counter, Stock, Tally};
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
 use crate::types::{Attributes, SubjectId};
@@ -28,7 +28,7 @@ impl World {
         self.planned(&self.objects.policies.load_full()).await
     }
 
-    async fn resides(&self, subject: &str, country: &str) {
+    async fn lives_in(&self, subject: &str, country: &str) {
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
         let change = Change::Subject { id: SubjectId::new(subject).unwrap(), attributes: Some(attributes) };
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
@@ -68,11 +68,11 @@ async fn a_subject_that_moved_is_decided_by_where_it_lives_now() {
     let world = World::new(PK_ONLY).await;
     world.put("ali/a", b"ali's").await;
     world.put("amna/a", b"amna's").await;
-    world.resides("ali", "SG").await;
+    world.lives_in("ali", "SG").await;
     let plan = world.plan_in_force().await;
     assert_eq!(plan.moving, Tally { objects: 1, bytes: 5 });
     assert_eq!((plan.moves[0].instruments.len(), plan.moves[0].deadline.as_deref()), (0, None), "the default asks");
-    world.resides("ali", "PK").await;
+    world.lives_in("ali", "PK").await;
     assert_eq!(world.plan_in_force().await.moving, Tally::default());
 }
 
@@ -120,4 +120,146 @@ async fn a_copy_that_is_queued_does_not_move() {
     world.put("ali/b", b"x").await;
     world.decide_by(policies("[require]\ncopies = \"also\"\ncountries = [\"PK\"]\n")).await;
     assert_eq!(world.plan_in_force().await.moving, Tally { objects: 1, bytes: 1 }, "what was to follow is required now");
+}
+
+impl World {
+    async fn moved(&self, stock: Stock) -> Progress {
+        let counting = Counting::default();
+        run(&self.objects, &Order { stock, ..Order::default() }, &counting).await.unwrap();
+        counting.progress()
+    }
+
+    async fn swept(&self) {
+        self.clock.advance(1);
+        while self.objects.collect_round(Duration::ZERO).await.unwrap() > 0 {}
+    }
+
+    async fn counters_are_right(&self) {
+        assert_eq!(self.objects.index.summary(), self.objects.index.recount().await.unwrap());
+    }
+
+    fn stored_in(&self, country: &str) -> u64 {
+        let country = country.parse().unwrap();
+        let of = |counter: &Counter| matches!(counter, Counter::Site(of, ..) if *of == country);
+        self.objects.index.summary().iter().filter(|(counter, _)| of(counter)).map(|(_, tally)| tally.objects).sum()
+    }
+}
+
+#[tokio::test]
+async fn what_was_planned_moves_and_then_nothing_is_left_to_do() {
+    let world = World::new(PK_ONLY).await;
+    let versioning = Setting::Versioning(Versioning::Enabled);
+    world.objects.configure_bucket(&world.asks(), &bucket(), Action::PutBucketVersioning, versioning).await.unwrap();
+    for number in 0..300 {
+        world.put(&format!("ali/{}", number % 100), format!("{number}").as_bytes()).await;
+    }
+    for law in [sg_law(), policies(PK_ONLY)] {
+        world.decide_by(law).await;
+        let plan = world.plan_in_force().await;
+        assert_eq!(plan.moving, plan.records);
+        let progress = world.moved(Stock::default()).await;
+        assert_eq!((progress.moved, progress.failed, progress.overtaken), (plan.moving, 0, 0));
+        let ways: Vec<_> = progress.ways.iter().map(|way| (&way.from, &way.to, way.records)).collect();
+        let planned: Vec<_> = plan.moves.iter().map(|way| (&way.from, &way.to, way.records)).collect();
+        assert_eq!(ways, planned);
+        assert_eq!(world.plan_in_force().await.moving, Tally::default());
+        assert_eq!(world.moved(Stock::default()).await.moved, Tally::default());
+        world.counters_are_right().await;
+        world.swept().await;
+        for number in 200..300 {
+            assert_eq!(world.read(&format!("ali/{}", number % 100)).await.unwrap(), format!("{number}").as_bytes());
+        }
+    }
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (300, 0));
+    assert_eq!(world.count("relocated"), 600);
+}
+
+#[tokio::test]
+async fn what_has_no_place_stays_and_is_listed() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"12345").await;
+    world.decide_by(policies(NOWHERE)).await;
+    let progress = world.moved(Stock::default()).await;
+    assert_eq!((progress.moved, progress.failed), (Tally::default(), 1));
+    assert!(progress.failures[0].reason.contains("leave no country"), "{:?}", progress.failures);
+    assert_eq!(world.read("ali/a").await.unwrap(), b"12345");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_tried_again() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"12345").await;
+    world.decide_by(sg_law()).await;
+    world.fail_puts("sg-sin", 2);
+    let progress = world.moved(Stock::default()).await;
+    assert_eq!((progress.moved, progress.failed), (Tally { objects: 1, bytes: 5 }, 0), "{:?}", progress.failures);
+    assert_eq!(world.read("ali/a").await.unwrap(), b"12345");
+}
+
+#[tokio::test]
+async fn only_what_was_ordered_moves() {
+    let world = World::new(PK_ONLY).await;
+    for at in ["ali/a", "ali/b", "amna/a"] {
+        world.put(at, b"x").await;
+    }
+    world.decide_by(sg_law()).await;
+    let of = |prefix: &str| Stock { bucket: Some(bucket()), prefix: Some(prefix.to_owned()), subject: None };
+    assert_eq!(world.moved(of("ali/b")).await.moved.objects, 1);
+    let ali = Stock { subject: Some(SubjectId::new("ali").unwrap()), ..Stock::default() };
+    assert_eq!(world.moved(ali).await.moved.objects, 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 2));
+}
+
+#[tokio::test]
+async fn the_records_of_a_subject_that_moved_follow() {
+    let world = World::new(PK_ONLY).await;
+    world.lives_in("nobody-yet", "SG").await;
+    for at in ["ali/a", "ali/b", "amna/a"] {
+        world.put(at, b"x").await;
+    }
+    let mut waiting = Waiting::default();
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "who has no records has nothing to move");
+    world.lives_in("ali", "SG").await;
+    assert_eq!(world.objects.index.unsettled(10).await.unwrap().len(), 1);
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 2));
+    assert_eq!(world.objects.index.unsettled(10).await.unwrap(), []);
+    assert_eq!(world.count("subject-settled"), 1);
+    world.lives_in("ali", "SG").await;
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "the same place again is no move");
+    world.counters_are_right().await;
+}
+
+#[tokio::test]
+async fn who_has_no_place_to_go_stays_in_the_queue() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"x").await;
+    world.decide_by(policies("[require]\nnot-countries = [\"SG\", \"PK\"]\n")).await;
+    world.lives_in("ali", "SG").await;
+    world.lives_in("ali", "PK").await;
+    let mut waiting = Waiting::default();
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0);
+    assert_eq!(world.objects.index.unsettled(10).await.unwrap().len(), 1);
+    world.decide_by(policies(PK_ONLY)).await;
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "not again at once");
+    assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_to_follow_now_is_planned_and_follows() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"x").await;
+    world.decide_by(policies("[require]\ncopies = \"first\"\ncountries = [\"PK\"]\n")).await;
+    assert_eq!(world.plan_in_force().await.moving.objects, 1);
+    assert_eq!(world.moved(Stock::default()).await.moved.objects, 1);
+    assert_eq!(world.plan_in_force().await.moving.objects, 0);
+    assert_eq!(world.objects.replicate_round().await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 1));
+    world.counters_are_right().await;
+    world.decide_by(policies(PK_ONLY)).await;
+    assert_eq!(world.moved(Stock::default()).await.moved.objects, 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 0));
+    world.swept().await;
+    assert_eq!(world.read("ali/a").await.unwrap(), b"x");
+    world.counters_are_right().await;
 }

@@ -9,7 +9,6 @@ mod explain;
 mod judge;
 mod place;
 mod placement;
-mod redecide;
 mod refusal;
 mod signals;
 #[cfg(test)]
@@ -21,6 +20,5 @@ pub use directory::{Directory, DirectoryEntry, DirectoryError};
 pub use explain::{ConsideredSite, Outcome, ResidencyExplanation};
 pub use place::Residency;
 pub use placement::{Basis, Origin, Placement, PlacementRecord, PlannedCopy};
-pub use redecide::Redecided;
 pub use refusal::Refusal;
 pub use signals::{PrincipalFacts, Signals, SourceFacts};

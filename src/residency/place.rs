@@ -254,7 +254,7 @@ impl Residency {
     }
 
     /// What an earlier decision knew, with the directory's word of today. What it only assumed, it did not know.
-    pub(super) fn refreshed(&self, gateway: &Gateway, earlier: &PlacementRecord) -> Result<Collected, Refusal> {
+    fn refreshed(&self, gateway: &Gateway, earlier: &PlacementRecord) -> Result<Collected, Refusal> {
         let mut attributes = earlier.attributes.clone();
         attributes.retain(|name, _| !earlier.assumed.contains(name));
         let mut collected = Collected { subject: earlier.subject.clone(), attributes, ..Collected::default() };

@@ -1,0 +1,76 @@
+//! How fast records may move.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::{sync::Mutex, time::Instant};
+
+/// Limits of a relocation; none where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Pace {
+    /// Bytes of records that begin to move in a second.
+    pub bytes_per_second: Option<u64>,
+    /// Records that begin to move in a second.
+    pub requests_per_second: Option<u64>,
+}
+
+impl Pace {
+    /// How long a record of `bytes` takes at this pace.
+    fn share(self, bytes: u64) -> Duration {
+        let of = |amount: u64, rate: Option<u64>| match rate {
+            None => Duration::ZERO,
+            Some(rate) => Duration::try_from_secs_f64(amount as f64 / rate.max(1) as f64).unwrap_or(Duration::MAX),
+        };
+        of(bytes, self.bytes_per_second).max(of(1, self.requests_per_second))
+    }
+}
+
+/// Lets records pass one after the other, each when the one before has had its time.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pace: Pace,
+    next: Mutex<Instant>,
+}
+
+impl Gate {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, next: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits until a record of `bytes` may begin.
+    pub(super) async fn pass(&self, bytes: u64) {
+        let share = self.pace.share(bytes);
+        if share.is_zero() {
+            return;
+        }
+        let at = {
+            let mut next = self.next.lock().await;
+            let at = (*next).max(Instant::now());
+            *next = at.checked_add(share).unwrap_or(at);
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_limit_counts() {
+        let pace = Pace { bytes_per_second: Some(1000), requests_per_second: Some(10) };
+        assert_eq!(pace.share(5000), Duration::from_secs(5));
+        assert_eq!(pace.share(0), Duration::from_millis(100));
+        assert_eq!(Pace::default().share(u64::MAX), Duration::ZERO);
+        assert_eq!(Pace { bytes_per_second: Some(0), ..pace }.share(2), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_together_goes_one_after_the_other() {
+        let gate = Gate::new(Pace { bytes_per_second: Some(10), requests_per_second: None });
+        let began = Instant::now();
+        futures_util::future::join_all((0..4).map(|_| gate.pass(20))).await;
+        assert_eq!(began.elapsed(), Duration::from_secs(6), "the first need not wait");
+    }
+}
