@@ -76,6 +76,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         state: CopyState::Pending,
         manifest_head_len: 300,
         manifest_attempt: attempt,
+        moved: None,
     };
     let placement = PlacementRecord {
         subject: None,
@@ -102,6 +103,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         placement,
         copies: vec![copy],
         layout: Layout::Whole { attempt },
+        moves: 0,
     };
     let basis = Basis { policy: POLICY, subject_generation: Generation(0) };
     Change::Put(Box::new(PutChange {

@@ -11,7 +11,7 @@ use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::index::RecordsQuery;
 use crate::policy::PolicyFile;
-use crate::relocation::Plan;
+use crate::relocation::{Job, Order, Plan};
 use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
@@ -29,6 +29,10 @@ pub enum Query<'a> {
     Policies,
     /// What a policy set would move.
     Plan,
+    /// The relocations.
+    Relocations,
+    /// One relocation.
+    Relocation,
     /// A subject's attributes.
     Subject(&'a SubjectId),
     /// The ledger's head.
@@ -56,6 +60,8 @@ impl Query<'_> {
             Self::Explain(_) => "POST /v1/explain",
             Self::Policies => "GET /v1/policies",
             Self::Plan => "POST /v1/policies/plan",
+            Self::Relocations => "GET /v1/relocations",
+            Self::Relocation => "GET /v1/relocations/{id}",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
@@ -112,6 +118,20 @@ pub trait Gateway: Send + Sync + 'static {
     fn policies(&self) -> PoliciesView;
     /// What would move under the policy set of these files, or under the one in force.
     async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError>;
+    /// Orders a relocation, in the ledger before it begins.
+    async fn order_relocation(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: Order,
+        dry_run: bool,
+    ) -> Result<Job, GatewayError>;
+    /// Every relocation of this run of the gateway.
+    fn relocations(&self) -> Vec<Job>;
+    /// One of them.
+    fn relocation(&self, id: u64) -> Option<Job>;
+    /// Calls one off, in the ledger before.
+    async fn cancel_relocation(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError>;
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 

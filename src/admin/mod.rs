@@ -14,6 +14,7 @@ mod openapi;
 mod plans;
 mod problem;
 mod query;
+mod relocations;
 mod router;
 mod routes;
 mod sessions;

@@ -76,13 +76,14 @@ fn request_body(route: &Route) -> Option<Value> {
     let (kind, schema) = match (route.method, route.path) {
         ("POST", "/v1/explain") => ("application/json", "Explain"),
         ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
+        ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
         ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
         _ => return None,
     };
     Some(json!({
-        "required": schema != "PlanBody",
+        "required": !matches!(schema, "PlanBody" | "RelocationBody"),
         "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
     }))
 }
@@ -102,6 +103,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
+        ("POST", "/v1/relocations") | (_, "/v1/relocations/{id}") => json!({ "$ref": "#/components/schemas/Relocation" }),
         (_, "/v1/policies/plan") => json!({ "$ref": "#/components/schemas/Plan" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
@@ -117,7 +119,7 @@ fn responses(route: &Route) -> Value {
             "description": "Stopped by a failure; with `line`, `imported`, `failed` and `errors` when it had begun",
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
         } }),
-        ("DELETE", _) => json!({ "204": { "description": "Forgotten" }, "default": problem }),
+        ("DELETE", "/v1/subjects/{id}") => json!({ "204": { "description": "Forgotten" }, "default": problem }),
         (_, "/readyz") => json!({ "200": content, "503": content }),
         _ => json!({ "200": content, "default": problem }),
     }
@@ -167,6 +169,21 @@ fn schemas() -> Value {
         "Plan": object(&[
             ("revision", &string), ("records", &tally), ("moving", &tally), ("moves", &json!({ "type": "array", "items": way })),
             ("refused", &tally), ("refusals", &json!({ "type": "array", "items": without_place })),
+        ]),
+        "RelocationBody": {
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "bucket": string, "prefix": string, "subject": string, "dry_run": { "type": "boolean" },
+                "bytes_per_second": { "type": "integer", "minimum": 1 }, "requests_per_second": { "type": "integer", "minimum": 1 },
+            },
+        },
+        "Relocation": object(&[
+            ("id", &number), ("state", &string), ("dry_run", &json!({ "type": "boolean" })), ("ordered", &string),
+            ("progress", &object(&[
+                ("records", &tally), ("moved", &tally), ("overtaken", &number), ("failed", &number),
+                ("ways", &json!({ "type": "array", "items": object(&[("from", &strings), ("to", &strings), ("records", &tally)]) })),
+                ("failures", &json!({ "type": "array", "items": without_place })),
+            ])),
         ]),
         "SessionBody": {
             "type": "object", "required": ["principal", "seconds"], "additionalProperties": false,

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, plans, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, plans, relocations, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -31,6 +31,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/policies", get(handlers::policies))
         .route("/v1/policies/plan", post(plans::plan))
         .route("/v1/policies/reload", post(handlers::reload_policies))
+        .route("/v1/relocations", get(relocations::list).post(relocations::order))
+        .route("/v1/relocations/{id}", get(relocations::get).delete(relocations::cancel))
         .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
@@ -45,7 +47,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/openapi.json", get(handlers::openapi))
         .route("/v1/proof", get(not_built))
         .route("/v1/subjects/{id}/erase", post(not_built))
-        .route("/v1/relocations", get(not_built).post(not_built))
         .route("/v1/scrubs", get(not_built).post(not_built))
         .route("/v1/ledger/tile/{*path}", get(not_built))
         .method_not_allowed_fallback(async || {

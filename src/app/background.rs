@@ -1,14 +1,14 @@
 //! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies,
 //! carrying out lifecycle rules, moving the records of subjects that moved and summing up floods of refusals.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::backend::Probe;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
-use crate::relocation;
+use crate::relocation::{self, Relocations};
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -30,6 +30,7 @@ impl Background {
         objects: &Objects,
         probe: Probe,
         (grace, pace): (Duration, Pace),
+        relocations: Arc<Relocations>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -44,6 +45,7 @@ impl Background {
         relocation::register();
         let settler = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { relocation::settle(&settler, PAUSE_SETTLING).await });
+        spawn(&mut tasks, stopped.clone(), async move { relocations.serve().await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }

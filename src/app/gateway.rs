@@ -21,7 +21,7 @@ use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, 
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, PolicyFile, Role};
-use crate::relocation::{self, Plan};
+use crate::relocation::{self, Job, Order, Plan, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
@@ -34,6 +34,7 @@ pub(super) struct AppGateway {
     available: Available,
     sessions: SessionKey,
     metrics: Option<Metrics>,
+    relocations: Arc<Relocations>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
 }
@@ -45,8 +46,9 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         sessions: SessionKey,
         metrics: Option<Metrics>,
+        relocations: Arc<Relocations>,
     ) -> Self {
-        Self { objects, access, source, available, sessions, metrics, reloading: Arc::default() }
+        Self { objects, access, source, available, sessions, metrics, relocations, reloading: Arc::default() }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -194,6 +196,48 @@ impl Gateway for AppGateway {
             }
         };
         Ok(relocation::plan(&self.objects, &set, Stock::default()).await?)
+    }
+
+    async fn order_relocation(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: Order,
+        dry_run: bool,
+    ) -> Result<Job, GatewayError> {
+        let (bucket, subject) = (order.stock.bucket.as_ref(), order.stock.subject.as_ref());
+        let prefix = bucket.zip(order.stock.prefix.as_ref());
+        let pseudonyms = &self.objects.pseudonyms;
+        let asked = Asked {
+            route: "POST /v1/relocations",
+            prefix: prefix.map(|(bucket, prefix)| pseudonyms.prefix(bucket, prefix)),
+            ..Asked::default()
+        };
+        let event = Event {
+            request: Some(request.clone()),
+            bucket: bucket.map(|bucket| pseudonyms.bucket(bucket)),
+            subject: subject.map(|subject| pseudonyms.subject(subject)),
+            query: Some(Box::new(asked)),
+            ..Event::new(Kind::AdminAction, actor(who))
+        };
+        self.objects.record(event).await?;
+        self.relocations.order(order, dry_run).map_err(|_| GatewayError::Unavailable("too many relocations wait for their turn"))
+    }
+
+    fn relocations(&self) -> Vec<Job> {
+        self.relocations.jobs()
+    }
+
+    fn relocation(&self, id: u64) -> Option<Job> {
+        self.relocations.job(id)
+    }
+
+    async fn cancel_relocation(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError> {
+        let asked = Asked { route: "DELETE /v1/relocations/{id}", ..Asked::default() };
+        let event =
+            Event { request: Some(request.clone()), query: Some(Box::new(asked)), ..Event::new(Kind::AdminAction, actor(who)) };
+        self.objects.record(event).await?;
+        Ok(self.relocations.cancel(id))
     }
 
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {

@@ -24,7 +24,14 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             asked.limit = u64::try_from(limit).ok();
             event
         }
-        Query::Summary | Query::Policies | Query::Plan | Query::LedgerHead | Query::Sites | Query::Keys => event,
+        Query::Summary
+        | Query::Policies
+        | Query::Plan
+        | Query::Relocations
+        | Query::Relocation
+        | Query::LedgerHead
+        | Query::Sites
+        | Query::Keys => event,
     };
     Event { query: Some(Box::new(asked)), ..event }
 }

@@ -18,6 +18,7 @@ use crate::diagnostics::Diagnostic;
 use crate::index::{Change, CommitError, EngineError, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
+use crate::relocation::Relocations;
 use crate::residency::Residency;
 use crate::s3::{Client, S3Parts, S3Service};
 use crate::server::{self, TlsError, TlsFiles};
@@ -164,7 +165,15 @@ impl App {
         let session_key = keyring.session_key();
         let sessions = || SessionKey::new(*session_key.expose());
         let source = (config.policies.clone(), available);
-        let gateway = Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics));
+        let relocations = Arc::new(Relocations::new(objects.clone()));
+        let gateway = Arc::new(AppGateway::new(
+            objects.clone(),
+            Arc::clone(&access),
+            source,
+            sessions(),
+            metrics,
+            Arc::clone(&relocations),
+        ));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
@@ -210,7 +219,8 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background = Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), stopped);
+        let background =
+            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), relocations, stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

@@ -36,7 +36,7 @@ pub enum Command {
     /// Verify stored blobs against the index (scrub).
     Verify(RemoteArgs),
     /// Move records that the policy in force wants elsewhere.
-    Relocate(RemoteArgs),
+    Relocate(RelocateArgs),
     /// Import the objects of a plain S3 bucket.
     Import {
         /// `s3://bucket/prefix`
@@ -156,6 +156,32 @@ pub struct PlanArgs {
     /// The folder with the policies to plan for; by default those in force.
     #[arg(long, value_name = "DIR")]
     pub policies: Option<PathBuf>,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// `relocate`
+#[derive(Debug, Clone, Args)]
+pub struct RelocateArgs {
+    /// Only records in this bucket.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// Only keys that begin so.
+    #[arg(long, requires = "bucket")]
+    pub prefix: Option<String>,
+    /// Only the data of this subject.
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<String>,
+    /// Move at most so many bytes a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub bytes_per_second: Option<u64>,
+    /// Move at most so many records a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests_per_second: Option<u64>,
+    /// Only show what would move.
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

@@ -10,6 +10,7 @@ mod locate;
 mod output;
 mod plan;
 mod policy;
+mod relocate;
 mod serve;
 mod session;
 mod site;
@@ -75,7 +76,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
         Command::Verify(_) => Err(Failure::NotBuilt("verify")),
-        Command::Relocate(_) => Err(Failure::NotBuilt("relocate")),
+        Command::Relocate(args) => relocate::run(args, out),
         Command::Import { .. } => Err(Failure::NotBuilt("import")),
         Command::Index(IndexCommand::Rebuild(_)) => Err(Failure::NotBuilt("index rebuild")),
         Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),

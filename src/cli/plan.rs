@@ -22,6 +22,11 @@ pub(super) fn run(args: &PlanArgs, out: &mut Output<'_>) -> Result<(), Failure> 
     };
     let plan = Client::new(&args.remote)?.json(Method::POST, "/v1/policies/plan", Some(&body))?;
     out.value(&plan)?;
+    show(&plan, out)
+}
+
+/// A plan as tables.
+pub(super) fn show(plan: &Value, out: &mut Output<'_>) -> Result<(), Failure> {
     let mut moves = Table::new(["FROM", "TO", "OBJECTS", "BYTES", "ASKED FOR BY", "UNTIL"]);
     for way in plan["moves"].as_array().into_iter().flatten() {
         let instruments = match text(&way["instruments"]) {

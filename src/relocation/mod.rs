@@ -4,6 +4,7 @@
 //! through the catalogue and says what would have to move, under the set in force or one that is only thought of; it changes nothing. [`run`] moves them when somebody orders it, and [`settle`] those of subjects that moved, by
 //! itself. How one record moves, and why nothing is lost on the way, is told in `objects/relocate.rs`.
 
+mod jobs;
 mod pace;
 mod plan;
 mod run;
@@ -11,6 +12,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
+pub use jobs::{Job, JobState, Relocations, TooMany};
 pub use pace::Pace;
 pub use plan::{Move, Plan, Refused, plan};
 pub use run::{Counting, Failure, Order, Progress, Way, run};

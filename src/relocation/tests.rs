@@ -263,3 +263,38 @@ async fn a_copy_that_is_to_follow_now_is_planned_and_follows() {
     assert_eq!(world.read("ali/a").await.unwrap(), b"x");
     world.counters_are_right().await;
 }
+
+#[tokio::test]
+async fn jobs_have_their_turns_and_can_be_called_off() {
+    let world = World::new(PK_ONLY).await;
+    for number in 0..5 {
+        world.put(&format!("ali/{number}"), b"x").await;
+    }
+    world.decide_by(sg_law()).await;
+    let jobs = Relocations::new(world.objects.clone());
+    let planning = jobs.order(Order::default(), true).unwrap().id;
+    let called_off = jobs.order(Order::default(), false).unwrap().id;
+    assert_eq!(jobs.cancel(called_off).unwrap().state, JobState::Cancelled);
+    let all = jobs.order(Order::default(), false).unwrap().id;
+    let state = |id| jobs.job(id).unwrap().state;
+    let ended = async {
+        while state(all) != JobState::Done {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = jobs.serve() => {}
+        () = ended => {}
+    }
+    assert_eq!((state(planning), state(called_off)), (JobState::Done, JobState::Cancelled));
+    assert_eq!(jobs.job(planning).unwrap().plan.unwrap().moving.objects, 5, "before the other began");
+    assert_eq!(jobs.job(all).unwrap().progress.moved.objects, 5);
+    assert!(jobs.cancel(99).is_none());
+    for _ in 0..97 {
+        jobs.order(Order::default(), false).unwrap();
+    }
+    for _ in 0..3 {
+        jobs.order(Order::default(), false).unwrap();
+    }
+    assert_eq!(jobs.order(Order::default(), false).unwrap_err(), TooMany, "all that are remembered wait");
+}
