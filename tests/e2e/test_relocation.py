@@ -24,7 +24,8 @@ def policies(tmp_path):
 
 @pytest.fixture
 def gateway(tmp_path, policies):
-    gateway = Gateway(tmp_path / "gateway", fs_sites(tmp_path / "sites"), policies=policies, gc_grace="1s").start()
+    settings = {"policies": policies, "gc_grace": "1s", "s3": "customer-keys-over-http = true"}
+    gateway = Gateway(tmp_path / "gateway", fs_sites(tmp_path / "sites"), **settings).start()
     gateway.client().create_bucket(Bucket=BUCKET)
     yield gateway
     gateway.stop()
@@ -194,3 +195,24 @@ def test_a_relocation_can_be_called_off(gateway, policies):
     assert gateway.admin("GET", "/v1/relocations/99")[0] == 404
     assert gateway.admin("POST", "/v1/relocations", {"prefix": "a"})[0] == 400
     assert gateway.admin("GET", "/v1/relocations", role="auditor")[0] == 403
+
+
+def test_records_under_a_key_of_the_client_move_without_it(gateway):
+    resides(gateway, "amna", "PK")
+    client, body = gateway.client(), bytes(range(256)) * 4096 * 9
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    named = {"Bucket": BUCKET, **key}
+    client.put_object(Key="users/amna/large", Body=body, **named)
+    client.put_object(Key="users/amna/small", Body=b"small", ChecksumAlgorithm="CRC32", **named)
+    upload = client.create_multipart_upload(Key="users/amna/parts", **named)["UploadId"]
+    part = client.upload_part(Key="users/amna/parts", UploadId=upload, PartNumber=1, Body=body, **named)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    client.complete_multipart_upload(Key="users/amna/parts", UploadId=upload, MultipartUpload=parts, **named)
+    for country, away in [("SG", "pk-khi"), ("PK", "sg-sin"), ("SG", "pk-khi")]:
+        resides(gateway, "amna", country)
+        wait_for(lambda away=away: records_at(gateway, away) == [])
+        for name, expected in [("large", body), ("parts", body), ("small", b"small")]:
+            found = client.get_object(Key=f"users/amna/{name}", **named)
+            assert found["Body"].read() == expected
+        ranged = client.get_object(Key="users/amna/large", Range="bytes=8388600-8388700", **named)
+        assert ranged["Body"].read() == body[8388600:8388701]
