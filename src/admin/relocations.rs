@@ -49,7 +49,7 @@ pub(super) async fn order(
     }
     let stock = Stock { bucket: body.bucket, prefix: body.prefix, subject: body.subject };
     let pace = Pace { bytes_per_second: body.bytes_per_second, requests_per_second: body.requests_per_second };
-    Ok(Json(api.gateway.order_relocation(&request, &who, Order { stock, pace }, body.dry_run).await?))
+    Ok(Json(api.gateway.order_relocation(&request, &who, Order { stock, pace, retries: Order::RETRIES }, body.dry_run).await?))
 }
 
 pub(super) async fn list(

@@ -23,8 +23,6 @@ const PAGE: usize = 256;
 const TOGETHER: usize = 4;
 /// Failures that are listed, and records that are tried again, at the most; the rest is counted, and left for another walk.
 const MOST_LISTED: usize = 1000;
-/// How often a record is tried in all.
-const TRIES: u32 = 5;
 /// The pause before the second try; each later one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,6 +33,13 @@ pub struct Order {
     pub stock: Stock,
     /// How fast they may move.
     pub pace: Pace,
+    /// How often what fails is tried again.
+    pub retries: u32,
+}
+
+impl Order {
+    /// Retries of an order that somebody waits for: with the pauses between them, a quarter of a minute.
+    pub const RETRIES: u32 = 4;
 }
 
 /// How far a walk has come.
@@ -144,7 +149,7 @@ impl Counting {
     }
 }
 
-/// Moves what does not live where it belongs. What fails is tried again a few times, with pauses that grow; what the policies leave no place
+/// Moves what does not live where it belongs. What fails is tried again as often as ordered, with pauses that grow; what the policies leave no place
 /// is not.
 ///
 /// # Errors
@@ -166,7 +171,7 @@ pub async fn run(objects: &Objects, order: &Order, counting: &Counting) -> Resul
         }
     }
     let mut pause = PAUSE;
-    for _ in 1..TRIES {
+    for _ in 0..order.retries {
         if left.is_empty() {
             break;
         }

@@ -82,6 +82,7 @@ pub async fn settle_round(objects: &Objects, waiting: &mut Waiting) -> Result<us
 /// `true` when every record of the subject is where it belongs.
 async fn settle_one(objects: &Objects, unsettled: &Unsettled) -> Result<bool, IndexError> {
     let stock = Stock { subject: Some(unsettled.subject.clone()), ..Stock::default() };
+    // Without retries: who cannot follow now keeps no other waiting, and has another turn.
     let order = Order { stock, ..Order::default() };
     loop {
         let counting = Counting::default();

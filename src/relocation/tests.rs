@@ -125,7 +125,7 @@ async fn a_copy_that_is_queued_does_not_move() {
 impl World {
     async fn moved(&self, stock: Stock) -> Progress {
         let counting = Counting::default();
-        run(&self.objects, &Order { stock, ..Order::default() }, &counting).await.unwrap();
+        run(&self.objects, &Order { stock, retries: Order::RETRIES, ..Order::default() }, &counting).await.unwrap();
         counting.progress()
     }
 
