@@ -160,3 +160,33 @@ async fn a_reader_that_began_before_the_move_reads_on() {
     while world.objects.collect_round(Duration::ZERO).await.unwrap() > 0 {}
     assert_eq!(world.extents("pk-khi").await, 0);
 }
+
+#[tokio::test]
+async fn a_move_that_the_process_does_not_survive_begins_again() {
+    let mut world = World::new(PK_ONLY).await;
+    world.put("amna/long", &bytes(LONG)).await;
+    world.resides("amna", "SG").await;
+    // Each blob that gets there, and the one after the last, is where a process ends.
+    for stored in 0..4 {
+        let found = world.found("amna/long");
+        let before = world.extents("sg-sin").await;
+        world.backend("sg-sin").faults().set_delay(Duration::from_millis(20));
+        let objects = world.objects.clone();
+        let moving = tokio::spawn(async move { objects.relocate(&found).await });
+        while !moving.is_finished() && world.backend("sg-sin").blobs().len() < before + stored {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        moving.abort();
+        let _ = moving.await;
+        world.backend("sg-sin").faults().set_delay(Duration::ZERO);
+        world = world.restart().await;
+        world.activate(world.policies.load_full()).await;
+        assert_eq!(world.read("amna/long").await.unwrap(), bytes(LONG));
+        world.check_counters().await;
+    }
+    world.move_it("amna/long").await;
+    assert_eq!((world.sites_of("amna/long"), world.read("amna/long").await.unwrap()), (vec!["sg-sin".to_owned()], bytes(LONG)));
+    while world.objects.collect_round(Duration::ZERO).await.unwrap() > 0 {}
+    assert_eq!(world.extents("pk-khi").await, 0);
+    assert_eq!(world.read("amna/long").await.unwrap(), bytes(LONG));
+}
