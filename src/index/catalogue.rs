@@ -226,10 +226,22 @@ impl Index {
         Ok(row.filter(|row| !row.removed))
     }
 
-    /// Subjects whose entries have changed since their records were placed, at most `limit`.
-    pub async fn unsettled(&self, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
-        let rows = self.blocking(move |inner| inner.rows::<Unsettled>(&[kind::UNSETTLED], limit)).await?;
-        Ok(rows.into_iter().map(|row| row.1).collect())
+    /// Subjects whose entries have changed since their records were placed, at most `limit`, from behind `after` on.
+    pub async fn unsettled(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
+        self.blocking(move |inner| {
+            let start =
+                after.map(|subject| [keys::unsettled(&inner.keys.pseudonyms.subject(&subject)).as_slice(), &[0]].concat());
+            let mut found = Vec::new();
+            inner.walk(&[kind::UNSETTLED], start, |row, sealed| {
+                if found.len() == limit {
+                    return Ok(Step::Stop);
+                }
+                found.push(inner.sealing.open(row, sealed, |body| decode('e', body))?);
+                Ok(Step::Next)
+            })?;
+            Ok(found)
+        })
+        .await
     }
 
     /// An owner's subject key under a country key.

@@ -17,8 +17,8 @@ use crate::{
     types::SubjectId,
 };
 
-/// Subjects looked at in one round.
-const ROUND: usize = 1024;
+/// Subjects looked at in one step.
+const PAGE: usize = 1024;
 /// The longest pause between two walks through the records of a subject.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -59,22 +59,27 @@ pub async fn settle(objects: &Objects, pause: Duration) {
 /// # Errors
 /// Only those of the index.
 pub async fn settle_round(objects: &Objects, waiting: &mut Waiting) -> Result<usize, IndexError> {
-    let queue = objects.index.unsettled(ROUND).await?;
-    metrics::gauge!(metric::RELOCATION_QUEUE).set(queue.len() as f64);
-    waiting.0.retain(|subject, _| queue.iter().any(|unsettled| unsettled.subject == *subject));
-    let mut settled = 0;
-    for unsettled in &queue {
-        if !waiting.is_due(&unsettled.subject) {
-            continue;
+    let (mut settled, mut left, mut after) = (0, 0_u64, None);
+    let mut still = HashMap::new();
+    loop {
+        let page = objects.index.unsettled(after.take(), PAGE).await?;
+        for unsettled in &page {
+            if waiting.is_due(&unsettled.subject) {
+                if settle_one(objects, unsettled).await? {
+                    settled += 1;
+                    continue;
+                }
+                waiting.failed(&unsettled.subject);
+            }
+            left += 1;
+            still.extend(waiting.0.remove_entry(&unsettled.subject));
         }
-        if settle_one(objects, unsettled).await? {
-            settled += 1;
-            waiting.0.remove(&unsettled.subject);
-        } else {
-            waiting.failed(&unsettled.subject);
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.subject.clone());
+        if after.is_none() {
+            break;
         }
     }
-    let left = queue.len().saturating_sub(settled);
+    waiting.0 = still;
     metrics::gauge!(metric::RELOCATION_QUEUE).set(left as f64);
     Ok(settled)
 }

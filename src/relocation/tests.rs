@@ -220,10 +220,10 @@ async fn the_records_of_a_subject_that_moved_follow() {
     let mut waiting = Waiting::default();
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "who has no records has nothing to move");
     world.lives_in("ali", "SG").await;
-    assert_eq!(world.objects.index.unsettled(10).await.unwrap().len(), 1);
+    assert_eq!(world.objects.index.unsettled(None, 10).await.unwrap().len(), 1);
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 1);
     assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 2));
-    assert_eq!(world.objects.index.unsettled(10).await.unwrap(), []);
+    assert_eq!(world.objects.index.unsettled(None, 10).await.unwrap(), []);
     assert_eq!(world.count("subject-settled"), 1);
     world.lives_in("ali", "SG").await;
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "the same place again is no move");
@@ -239,7 +239,7 @@ async fn who_has_no_place_to_go_stays_in_the_queue() {
     world.lives_in("ali", "PK").await;
     let mut waiting = Waiting::default();
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0);
-    assert_eq!(world.objects.index.unsettled(10).await.unwrap().len(), 1);
+    assert_eq!(world.objects.index.unsettled(None, 10).await.unwrap().len(), 1);
     world.decide_by(policies(PK_ONLY)).await;
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "not again at once");
     assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 1);
