@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, IndexError, Intent, IntentGuard,
-    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Unsettled, Upload, Waste,
+    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -224,24 +224,6 @@ impl Index {
     pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
         let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
         Ok(row.filter(|row| !row.removed))
-    }
-
-    /// Subjects whose entries have changed since their records were placed, at most `limit`, from behind `after` on.
-    pub async fn unsettled(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
-        self.blocking(move |inner| {
-            let start =
-                after.map(|subject| [keys::unsettled(&inner.keys.pseudonyms.subject(&subject)).as_slice(), &[0]].concat());
-            let mut found = Vec::new();
-            inner.walk(&[kind::UNSETTLED], start, |row, sealed| {
-                if found.len() == limit {
-                    return Ok(Step::Stop);
-                }
-                found.push(inner.sealing.open(row, sealed, |body| decode('e', body))?);
-                Ok(Step::Next)
-            })?;
-            Ok(found)
-        })
-        .await
     }
 
     /// An owner's subject key under a country key.

@@ -1,9 +1,9 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
 use super::{
-    BucketId, Index, IndexError, Record, Version,
+    BucketId, Index, IndexError, Record, Unsettled, Version,
     catalogue::Inner,
-    codec::{decode_record, decode_version},
+    codec::{decode, decode_record, decode_version},
     cursor,
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
@@ -90,6 +90,24 @@ impl Index {
                 Ok(Step::Next)
             })?;
             Ok((found, last.filter(|_| looked == limit)))
+        })
+        .await
+    }
+
+    /// Subjects whose entries have changed since their records were placed, at most `limit`, from behind `after` on.
+    pub async fn unsettled(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
+        self.blocking(move |inner| {
+            let start =
+                after.map(|subject| [keys::unsettled(&inner.keys.pseudonyms.subject(&subject)).as_slice(), &[0]].concat());
+            let mut found = Vec::new();
+            inner.walk(&[kind::UNSETTLED], start, |row, sealed| {
+                if found.len() == limit {
+                    return Ok(Step::Stop);
+                }
+                found.push(inner.sealing.open(row, sealed, |body| decode('e', body))?);
+                Ok(Step::Next)
+            })?;
+            Ok(found)
         })
         .await
     }
