@@ -5,7 +5,7 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart},
 };
 
-use crate::stock::{self, BUCKET, DOOMED, EMPTY, LARGE, PART, UPLOAD, code};
+use crate::stock::{self, BUCKET, DOOMED, EMPTY, LARGE, MOVED, PART, UPLOAD, code};
 
 const NEW: &str = "users/new/record";
 const NEW_LARGE: &str = "users/kept/new-large";
@@ -30,6 +30,8 @@ pub(crate) enum Act {
     Abort,
     /// A record with a copy that follows after the answer.
     Queue,
+    /// A subject that moves: its record gets a copy in another country.
+    Move,
     /// A record that becomes garbage, and its collection.
     Collect,
     /// The first start of an installation: its sites get their markers.
@@ -39,7 +41,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::PutNew,
         Self::Overwrite,
         Self::PutLarge,
@@ -51,6 +53,7 @@ impl Act {
         Self::Complete,
         Self::Abort,
         Self::Queue,
+        Self::Move,
         Self::Collect,
         Self::FirstStart,
         Self::Restart,
@@ -66,7 +69,7 @@ impl Act {
 
     /// Whether the act is acknowledged before what fails.
     pub(crate) const fn is_of_the_background(self) -> bool {
-        matches!(self, Self::Queue | Self::Collect | Self::FirstStart | Self::Restart)
+        matches!(self, Self::Queue | Self::Move | Self::Collect | Self::FirstStart | Self::Restart)
     }
 
     /// Does it; the error is the answer's code.
@@ -89,7 +92,7 @@ impl Act {
                 let abort = client.abort_multipart_upload().bucket(BUCKET).key(UPLOAD);
                 abort.upload_id(upload(client).await.unwrap()).send().await.map(drop).map_err(code)
             }
-            Self::FirstStart | Self::Restart => Ok(()),
+            Self::Move | Self::FirstStart | Self::Restart => Ok(()),
         }
     }
 
@@ -115,6 +118,7 @@ impl Act {
                 assert_eq!(listed(&keys, NEW_LARGE), there, "what is listed can be read");
                 there
             }
+            Self::Move => whole(MOVED, stock::read(client, MOVED).await, LARGE, 0),
             Self::Queue => whole(QUEUED, stock::read(client, QUEUED).await, LARGE, 1),
             Self::Overwrite | Self::Collect => {
                 let found = stock::read(client, DOOMED).await.unwrap();

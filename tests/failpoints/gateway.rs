@@ -132,6 +132,9 @@ failing! {
 
     a_queued_copy_that_has_begun: Queue at "objects::copy-begun" is [Crash Always, Error Always];
     a_queued_copy_that_is_written_and_not_committed: Queue at "objects::copy-written" is [Crash Always, Error Always];
+    a_move_that_has_begun: Move at "objects::move-begun" is [Crash Always, Error Always];
+    a_move_that_is_written_and_not_read_back: Move at "objects::move-written" is [Crash Always, Error Always];
+    a_move_that_is_not_switched_to: Move at "objects::before-switch" is [Crash Always, Error Always];
     garbage_of_which_one_blob_is_removed: Collect at "backend::removed" is [Crash Always];
     garbage_that_is_removed_while_its_row_is_not: Collect at "objects::garbage-removed" is [Crash Always, Error Always];
 

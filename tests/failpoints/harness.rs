@@ -19,6 +19,10 @@ use domicile::{
 };
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     acts::{self, Act},
@@ -32,6 +36,8 @@ pub(crate) const ACT: &str = "FAILPOINT_ACT";
 const POINT: &str = "FAILPOINT_POINT";
 const HOW: &str = "FAILPOINT_HOW";
 const FOLDER: &str = "FAILPOINT_FOLDER";
+/// The operator's, in the child process.
+const TOKEN: &str = "an-operator-token-of-the-failpoint-tests-0123456789";
 
 /// What happens at the point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +136,7 @@ impl Data {
             .env(POINT, point)
             .env(HOW, format!("{how:?}"))
             .env(FOLDER, &self.folder)
+            .env("DOMICILE_ADMIN_TOKEN", TOKEN)
             .stdin(Stdio::null());
         let ended = tokio::task::spawn_blocking(move || process.output()).await.unwrap();
         let Output { status, stdout, stderr } = ended.unwrap();
@@ -140,6 +147,21 @@ impl Data {
 }
 
 impl Gateway {
+    /// Enters into the directory where a subject resides.
+    async fn resides(&self, subject: &str, country: &str) {
+        let body = format!(r#"{{"attributes":{{"residence":"{country}"}}}}"#);
+        let request = format!(
+            "PUT /v1/subjects/{subject} HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.running.admin_addr()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     pub(crate) async fn stop(self) {
         drop(self.client);
         self.running.shutdown().await;
@@ -172,6 +194,9 @@ pub(crate) async fn child() {
 }
 
 async fn fail(act: Act, how: How, gateway: Gateway) {
+    if act == Act::Move {
+        gateway.resides("abroad", "PK").await;
+    }
     let outcome = act.perform(&gateway.client).await;
     if act.is_of_the_background() {
         assert_eq!(outcome, Ok(()));

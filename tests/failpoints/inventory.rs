@@ -39,7 +39,7 @@ pub(crate) struct Inventory {
     pub(crate) missing: Named,
     /// Rows of garbage.
     pub(crate) rows_of_garbage: usize,
-    /// Copies that are not stored yet.
+    /// Copies that are not stored yet, and subjects that moved and have not been followed.
     pub(crate) queued: usize,
 }
 
@@ -51,9 +51,10 @@ impl Inventory {
         assert_eq!(index.recount().await.unwrap(), index.summary(), "the counters are those of a recount");
         let mut inventory = Self::default();
         let live = inventory.live(&index).await;
+        inventory.queued += index.unsettled(None, 100).await.unwrap().len();
         let garbage = inventory.named_as_garbage(&index).await;
-        let intents: BTreeSet<_> =
-            index.leftover_intents().unwrap().into_iter().map(|intent| (intent.record, intent.attempt)).collect();
+        // The attempts of a move's blobs are derived from that of the intent, so it is the record that names them.
+        let intents: BTreeSet<_> = index.leftover_intents().unwrap().into_iter().map(|intent| intent.record).collect();
         let mut there = Named::new();
         for (site, path) in data.sites() {
             let site = SiteId::new(site).unwrap();
@@ -82,11 +83,7 @@ impl Inventory {
                     }
                     BlobKind::Extent => {
                         let id = *parse_head(&bytes).unwrap().id();
-                        let to = if intents.contains(&(id.record, id.attempt)) {
-                            &mut inventory.intended
-                        } else {
-                            &mut inventory.unnamed
-                        };
+                        let to = if intents.contains(&id.record) { &mut inventory.intended } else { &mut inventory.unnamed };
                         to.insert(at);
                     }
                 }

@@ -15,6 +15,8 @@ const KEPT: &[(&str, usize)] = &[("users/kept/small", 1000), ("users/kept/large"
 const KEPT_WITHOUT_QUEUE: &[(&str, usize)] = &[("users/abroad/small", 1000)];
 /// The record that is overwritten and deleted.
 pub(crate) const DOOMED: &str = "users/kept/doomed";
+/// The record of the subject that moves.
+pub(crate) const MOVED: &str = "users/abroad/large";
 /// The key of the one open upload, which has its part 1.
 pub(crate) const UPLOAD: &str = "users/kept/upload";
 pub(crate) const PART: usize = 5 << 20;
@@ -31,6 +33,9 @@ pub(crate) async fn prepare(client: &Client, act: Act) {
         return;
     }
     put(client, DOOMED, 5000, 0).await.unwrap();
+    if act == Act::Move {
+        put(client, MOVED, LARGE, 0).await.unwrap();
+    }
     let upload = create_upload(client, UPLOAD).await.unwrap();
     let part = client.upload_part().bucket(BUCKET).key(UPLOAD).upload_id(upload).part_number(1);
     part.body(body(UPLOAD, PART, 1).into()).send().await.unwrap();
