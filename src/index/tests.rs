@@ -24,6 +24,7 @@ use crate::{
 
 mod commits;
 mod model;
+mod moves;
 mod search;
 mod versions;
 
