@@ -91,8 +91,8 @@ impl Default for Log {
 }
 
 impl Engine {
-    /// The cache when nothing else is said: 1 GiB, which has room for some million keys. An index that is smaller takes less.
-    pub const DEFAULT_CACHE: u64 = 1 << 30;
+    /// The cache when nothing else is said: 1.5 GiB, which has room for a million keys. An index that is smaller takes less.
+    pub const DEFAULT_CACHE: u64 = 1536 << 20;
 }
 
 impl S3 {

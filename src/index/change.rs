@@ -2,6 +2,7 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload,
+    Version,
 };
 use crate::{
     access::Acl,
@@ -160,8 +161,20 @@ pub struct DeleteChange {
     pub marker: VersionId,
     /// What must hold of the version, or of the current record.
     pub condition: WriteCondition,
+    /// What the caller's right to delete was judged by. When one of it is different by now, the change is a
+    /// [`CommitError::Conflict`]: judge again.
+    pub seen: Vec<Seen>,
     /// Whether a retention in governance mode is to be overridden.
     pub bypass_governance: bool,
+}
+
+/// A version of a key as somebody found it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Which was looked up; `None` for the newest.
+    pub version: Option<VersionId>,
+    /// What was found; `None` when there was none.
+    pub found: Option<Version>,
 }
 
 /// A version's new description.

@@ -30,8 +30,8 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Stale,
-    UpdateChange, WriteCondition,
+    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Seen,
+    Stale, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};

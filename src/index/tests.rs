@@ -171,6 +171,7 @@ fn deletion(bucket: &Bucket, at: &str, ticket: Ticket) -> DeleteChange {
         ticket,
         marker: VersionId::new(ticket, [1; 8]),
         condition: WriteCondition::None,
+        seen: Vec::new(),
         bypass_governance: false,
     }
 }

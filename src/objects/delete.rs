@@ -9,13 +9,15 @@ use crate::audit::Kind;
 use crate::authn::{self, Scope};
 use crate::bucket::Versioning;
 use crate::digest;
-use crate::index::{Bucket, Change, CommitError, DeleteChange};
+use crate::index::{Bucket, Change, CommitError, Committed, DeleteChange, Seen};
 use crate::objects::authorize::On;
 use crate::objects::{DeleteItem, DeleteRequest, Deleted, ObjectError, Objects, Request};
 use crate::types::{BucketName, VersionId};
 
 /// Deletes of one request that wait for the committer together, so that they share its group commits.
 const TOGETHER: usize = 64;
+/// How often a delete is judged anew because what it was judged by has changed.
+const JUDGEMENTS: usize = 5;
 
 impl Objects {
     /// Deletes a key or a version. Deleting what does not exist succeeds, as S3 does it.
@@ -66,42 +68,19 @@ impl Objects {
         item: DeleteItem,
         bypass_governance: bool,
     ) -> Result<Deleted, ObjectError> {
-        let DeleteItem { key, version, condition } = item;
-        let on = On::Object(&key, version);
-        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-        self.authorize_in(request, bucket, action, on).await?;
-        self.check_expected_owner(request, bucket).await?;
-        self.check_may_compare(request, bucket, &key, &condition).await?;
-        // Without versioning in force, the `null` version goes too, which may be somebody else's.
-        let null = VersionId::Null;
-        let suspended = version.is_none() && bucket.settings.versioning == Versioning::Suspended;
-        if suspended && self.index.version(bucket, &key, null)?.is_some() {
-            self.authorize_in(request, bucket, action, On::Object(&key, Some(null))).await?;
-        }
-        if bypass_governance {
-            self.authorize_in(request, bucket, Action::BypassGovernanceRetention, on).await?;
-        }
-        // Reading the row first finds it hot for the committer. A key that is not there goes to the committer, too: what this read
-        // does not see may be a delete that is not synced yet, and the answer promises that the key stays gone.
-        self.index.current(bucket, &key)?;
-        let ticket = self.index.ticket()?;
-        let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(&key));
-        let change = DeleteChange {
-            bucket: bucket.id,
-            key,
-            version,
-            record: None,
-            owner: request.account().unwrap_or(&bucket.owner).clone(),
-            ticket,
-            marker: VersionId::new(ticket, digest::random()),
-            condition,
-            bypass_governance,
+        let mut judged = 0;
+        let committed = loop {
+            judged += 1;
+            let seen = self.judge_delete(request, bucket, &item, bypass_governance).await?;
+            let again = !seen.is_empty() && judged < JUDGEMENTS;
+            match self.commit_delete(request, bucket, &item, seen, bypass_governance).await {
+                Ok(committed) => break committed,
+                Err(CommitError::NoSuchKey) => break Committed::default(),
+                Err(CommitError::Conflict) if again => {}
+                Err(other) => return Err(other.into()),
+            }
         };
-        let committed = match self.index.commit(Change::Delete(Box::new(change)), event).await {
-            Ok(committed) => committed,
-            Err(CommitError::NoSuchKey) => Default::default(),
-            Err(other) => return Err(other.into()),
-        };
+        let version = item.version;
         Ok(match (version, committed.marker) {
             (Some(version), _) => {
                 let was_marker = committed.replaced.is_some_and(|removed| removed.delete_marker);
@@ -110,5 +89,73 @@ impl Objects {
             (None, Some(marker)) => Deleted::Marked(marker.version),
             (None, None) => Deleted::Key,
         })
+    }
+
+    /// Lets the caller delete the item or refuses it. Answers with what it was judged by, where the bucket asks more than whose it is: that
+    /// has to stand still at the commit.
+    async fn judge_delete(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        item: &DeleteItem,
+        bypass_governance: bool,
+    ) -> Result<Vec<Seen>, ObjectError> {
+        let DeleteItem { key, version, condition } = item;
+        let look_up = |version: Option<VersionId>| -> Result<Seen, ObjectError> {
+            let found = match version {
+                Some(version) => self.index.version(bucket, key, version)?,
+                None => self.newest(bucket, key)?,
+            };
+            Ok(Seen { version, found })
+        };
+        let mut seen = vec![look_up(*version)?];
+        // Without versioning in force, the `null` version goes too, which may be somebody else's.
+        if version.is_none() && bucket.settings.versioning == Versioning::Suspended {
+            let null = look_up(Some(VersionId::Null))?;
+            seen.extend(null.found.is_some().then_some(null));
+        }
+        let action = if version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
+        for seen in &seen {
+            self.authorize_in(request, bucket, action, On::Found(key, seen.version, seen.found.as_ref())).await?;
+        }
+        self.check_expected_owner(request, bucket).await?;
+        self.check_may_compare(request, bucket, key, condition).await?;
+        if bypass_governance {
+            let bypass = Action::BypassGovernanceRetention;
+            for seen in &seen {
+                self.authorize_in(request, bucket, bypass, On::Found(key, seen.version, seen.found.as_ref())).await?;
+            }
+        }
+        if !self.asks_object(request, bucket) {
+            seen.clear();
+        }
+        Ok(seen)
+    }
+
+    async fn commit_delete(
+        &self,
+        request: &Request<'_>,
+        bucket: &Bucket,
+        item: &DeleteItem,
+        seen: Vec<Seen>,
+        bypass_governance: bool,
+    ) -> Result<Committed, CommitError> {
+        let ticket = self.index.ticket()?;
+        let event = self.event(request, Kind::DeleteObject, &bucket.name, Some(&item.key));
+        let change = DeleteChange {
+            bucket: bucket.id,
+            key: item.key.clone(),
+            version: item.version,
+            record: None,
+            owner: request.account().unwrap_or(&bucket.owner).clone(),
+            ticket,
+            marker: VersionId::new(ticket, digest::random()),
+            condition: item.condition.clone(),
+            seen,
+            bypass_governance,
+        };
+        // A key that is not there goes to the committer, too: what was seen of it may lack a delete that is not synced yet, and the answer
+        // promises that the key stays gone.
+        self.index.commit(Change::Delete(Box::new(change)), event).await
     }
 }

@@ -82,6 +82,7 @@ impl Objects {
             ticket,
             marker: VersionId::new(ticket, digest::random()),
             condition: WriteCondition::None,
+            seen: Vec::new(),
             bypass_governance: false,
         })))
     }

@@ -112,6 +112,11 @@ impl Group<'_> {
 
     pub(super) fn delete_record(&self, delete: &DeleteChange) -> Planned {
         self.check_bucket(delete.bucket)?;
+        for seen in &delete.seen {
+            if self.version_of(delete.bucket, &delete.key, seen.version)? != seen.found {
+                return Err(CommitError::Conflict);
+            }
+        }
         match delete.version {
             Some(version) => self.delete_version(delete, version),
             None => self.delete_key(delete),
@@ -301,6 +306,24 @@ impl Group<'_> {
             None => None,
         };
         Ok(Versions { current, newest, null })
+    }
+
+    /// A version by its id; without one the newest.
+    fn version_of(&self, bucket: BucketId, key: &ObjectKey, version: Option<VersionId>) -> Result<Option<Version>, IndexError> {
+        let current = self.record(&keys::record(bucket, key.as_str()))?.map(|record| Version::Record(Box::new(record)));
+        let Some(version) = version else {
+            let prefix = keys::versions(bucket, key.as_str());
+            return Ok(match current {
+                Some(current) => Some(current),
+                None => self.first_version(&prefix, &prefix)?.map(|(_, newest)| newest),
+            });
+        };
+        if current.as_ref().is_some_and(|current| current.summary().version == version) {
+            return Ok(current);
+        }
+        let Some(ticket) = self.history_ticket(bucket, key, version)? else { return Ok(None) };
+        let found = self.version(&keys::history(bucket, key.as_str(), ticket))?;
+        Ok(found.filter(|found| found.summary().version == version))
     }
 
     fn history_ticket(&self, bucket: BucketId, key: &ObjectKey, version: VersionId) -> Result<Option<Ticket>, IndexError> {

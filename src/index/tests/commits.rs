@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::access::{CannedAcl, ObjectOwnership, PublicAccessBlock};
-use crate::bucket::Setting;
+use crate::bucket::{Setting, Versioning};
 
 #[tokio::test]
 async fn conditions_order_and_receipts_are_checked() {
@@ -114,4 +114,50 @@ async fn nothing_is_acknowledged_after_a_failure_and_a_changed_head_does_not_ope
     assert_eq!(stored().verify(&[]).unwrap().unwrap_err(), audit::Fault { seq: 2, kind: audit::FaultKind::Truncated });
     let reopened = Index::open(engine, index_keys(), Arc::new(ManualClock::default()));
     assert!(matches!(reopened.err(), Some(IndexError::LedgerHead)));
+}
+
+#[tokio::test]
+async fn a_delete_is_held_against_what_the_right_to_it_was_judged_by() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::default())).await;
+    let at = key("k");
+    let look = |version: Option<VersionId>| {
+        let found = match version {
+            Some(version) => index.version(&bucket, &at, version).unwrap(),
+            None => index.latest(&bucket, &at).unwrap(),
+        };
+        Seen { version, found }
+    };
+    let judged = |version, seen: Seen| {
+        let deletion = deletion(&bucket, "k", index.ticket().unwrap());
+        Change::Delete(Box::new(DeleteChange { version, seen: vec![seen], ..deletion }))
+    };
+    for versioning in [None, Some(Versioning::Enabled), Some(Versioning::Suspended)] {
+        if let Some(versioning) = versioning {
+            let setting = Box::new(Setting::Versioning(versioning));
+            index.commit(Change::SetBucket { name: bucket.name.clone(), id: bucket.id, setting }, event()).await.unwrap();
+        }
+        let absent = look(None);
+        let mut stored = record(&index, 1, SITES[0], "s");
+        if versioning == Some(Versioning::Enabled) {
+            stored.summary.version = VersionId::new(stored.summary.ticket, [2; 8]);
+        }
+        let (id, ticket, version) = (stored.summary.id, stored.summary.ticket, stored.summary.version);
+        index.commit(put(&bucket, "k", stored), event()).await.unwrap();
+        let refused = index.commit(judged(None, absent), event()).await;
+        assert!(matches!(refused, Err(CommitError::Conflict)), "a record came between: {versioning:?}");
+        for only in [None, Some(version)] {
+            let before = look(only);
+            let update = RecordUpdate::Tags(vec![("team".to_owned(), format!("{only:?}"))]);
+            let tags = UpdateChange { bucket: bucket.id, key: at.clone(), record: id, ticket, update, basis: None };
+            index.commit(Change::Update(Box::new(tags)), event()).await.unwrap();
+            let refused = index.commit(judged(only, before), event()).await;
+            assert!(matches!(refused, Err(CommitError::Conflict)), "other tags came between: {versioning:?} {only:?}");
+            assert_eq!(index.current(&bucket, &at).unwrap().unwrap().summary.id, id);
+        }
+        index.commit(judged(None, look(None)), event()).await.unwrap();
+        assert!(index.current(&bucket, &at).unwrap().is_none());
+        // A delete marker may be what was judged, too.
+        index.commit(judged(None, look(None)), event()).await.unwrap();
+    }
+    check_whole(&index).await;
 }
