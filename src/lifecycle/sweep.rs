@@ -36,6 +36,8 @@ pub struct Tally {
 struct Due {
     key: ObjectKey,
     what: Expiring,
+    /// Its tags, where the rules ask for any.
+    tags: Option<Vec<(String, String)>>,
     kind: Goes,
 }
 
@@ -165,7 +167,9 @@ impl Sweep<'_> {
                 self.is_due(&candidate, now)
             };
             let due = page.uploads.into_iter().filter(is_due);
-            let due = due.map(|upload| Due { key: upload.key, what: Expiring::Upload(upload.id), kind: Goes::Upload }).collect();
+            let due = due
+                .map(|upload| Due { key: upload.key, what: Expiring::Upload(upload.id), tags: None, kind: Goes::Upload })
+                .collect();
             self.let_go(due, tally).await?;
             let Some((key, id)) = page.next else { return Ok(()) };
             if !self.stands()? {
@@ -190,8 +194,9 @@ impl Sweep<'_> {
             Standing::LoneMarker => Candidate::LoneMarker { key, written: summary.modified },
         };
         let Ok(name) = ObjectKey::new(key) else { return Ok(None) };
-        let tags = if self.rules.asks_tags() && !summary.delete_marker { self.tags(&name, item)? } else { Vec::new() };
-        if !self.is_due(&candidate(&tags), now) {
+        let asks = self.rules.asks_tags() && !summary.delete_marker;
+        let tags = if asks { Some(self.tags(&name, item)?) } else { None };
+        if !self.is_due(&candidate(tags.as_deref().unwrap_or_default()), now) {
             return Ok(None);
         }
         let (what, kind) = match standing {
@@ -199,7 +204,7 @@ impl Sweep<'_> {
             Standing::Noncurrent { .. } => (Expiring::Version(summary.version, summary.id), Goes::Noncurrent),
             Standing::LoneMarker => (Expiring::Version(summary.version, summary.id), Goes::Marker),
         };
-        Ok(Some(Due { key: name, what, kind }))
+        Ok(Some(Due { key: name, what, tags, kind }))
     }
 
     fn is_due(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
@@ -213,7 +218,9 @@ impl Sweep<'_> {
 
     async fn let_go(&self, due: Vec<Due>, tally: &mut Tally) -> Result<(), ObjectError> {
         let mut done = stream::iter(due)
-            .map(|due| async move { (due.kind, self.objects.expire(&self.bucket, &due.key, due.what).await) })
+            .map(
+                |due| async move { (due.kind, self.objects.expire(&self.bucket, &due.key, due.what, due.tags.as_deref()).await) },
+            )
             .buffer_unordered(TOGETHER);
         while let Some((kind, went)) = done.next().await {
             if went? {

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::access::Action;
+use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule, Scope, Setting, Versioning};
-use crate::index::{Bucket, VersionsQuery};
+use crate::index::{Bucket, Change, RecordUpdate, UpdateChange, VersionsQuery};
 use crate::objects::tests::{PK_ONLY, World, bucket, key};
 use crate::objects::{CreateUpload, DeleteItem, DeleteRequest, Description, Expiring};
 use crate::types::VersionId;
@@ -127,9 +128,10 @@ async fn what_was_written_meanwhile_stays() {
     let world = World::new(PK_ONLY).await;
     let found = world.put("ali/a", b"old").await;
     world.put("ali/a", b"new").await;
-    let went = world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Current(found.summary.id)).await;
+    let went = world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Current(found.summary.id), None).await;
     assert!(!went.unwrap());
-    let went = world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Version(VersionId::Null, found.summary.id)).await;
+    let went =
+        world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Version(VersionId::Null, found.summary.id), None).await;
     assert!(!went.unwrap());
     assert_eq!(world.read("ali/a").await.unwrap(), b"new");
 }
@@ -148,4 +150,28 @@ async fn what_is_locked_stays() {
     world.clock.advance(HOUR);
     assert_eq!(world.sweep().await, Tally { kept: 1, ..Tally::default() });
     assert_eq!(world.versions().await, ["ali/a+", "ali/a+"]);
+}
+
+#[tokio::test]
+async fn what_was_tagged_otherwise_meanwhile_stays() {
+    let world = World::new(PK_ONLY).await;
+    let (index, bucket) = (&world.objects.index, world.bucket());
+    world.put("ali/a", b"x").await;
+    let found = index.current(&bucket, &key("ali/a")).unwrap().unwrap().summary;
+    let due = vec![("keep".to_owned(), "no".to_owned())];
+    for what in [Expiring::Current(found.id), Expiring::Version(VersionId::Null, found.id)] {
+        assert!(!world.objects.expire(&bucket, &key("ali/a"), what, Some(&due)).await.unwrap());
+    }
+    assert_eq!(world.versions().await, ["ali/a+"]);
+    let update = UpdateChange {
+        bucket: bucket.id,
+        key: key("ali/a"),
+        record: found.id,
+        ticket: found.ticket,
+        update: RecordUpdate::Tags(due.clone()),
+        basis: None,
+    };
+    index.commit(Change::Update(Box::new(update)), Event::new(Kind::Started, Actor::System)).await.unwrap();
+    assert!(world.objects.expire(&bucket, &key("ali/a"), Expiring::Current(found.id), Some(&due)).await.unwrap());
+    assert!(world.versions().await.is_empty());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::Candidate;
 use crate::digest;
-use crate::index::{Bucket, Change, CommitError, DeleteChange, Record, WriteCondition};
+use crate::index::{Bucket, Change, CommitError, DeleteChange, Record, Seen, Version, WriteCondition};
 use crate::objects::{ObjectError, Objects};
 use crate::types::{ObjectKey, RecordId, UploadId, VersionId};
 
@@ -33,14 +33,32 @@ pub(super) fn expiration(bucket: &Bucket, key: &ObjectKey, record: &Record) -> O
 }
 
 impl Objects {
-    /// Lets something go. `false` when it stays: locked, replaced or gone.
+    /// Lets something go; `tags` are those that it is due for, where a rule asks for tags. `false` when it stays: locked, replaced, gone or
+    /// tagged otherwise by now.
     ///
     /// # Errors
     /// Only those of the index.
-    pub async fn expire(&self, bucket: &Bucket, key: &ObjectKey, what: Expiring) -> Result<bool, ObjectError> {
+    pub async fn expire(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        what: Expiring,
+        tags: Option<&[(String, String)]>,
+    ) -> Result<bool, ObjectError> {
+        let version = match what {
+            Expiring::Version(version, _) => Some(version),
+            Expiring::Current(_) | Expiring::Upload(_) => None,
+        };
+        let seen = match tags {
+            Some(tags) => match self.still_tagged(bucket, key, version, tags)? {
+                Some(seen) => vec![seen],
+                None => return Ok(false),
+            },
+            None => Vec::new(),
+        };
         let change = match what {
-            Expiring::Current(record) => self.deletion(bucket, key, None, record)?,
-            Expiring::Version(version, record) => self.deletion(bucket, key, Some(version), record)?,
+            Expiring::Current(record) => self.deletion(bucket, key, (None, record), seen)?,
+            Expiring::Version(version, record) => self.deletion(bucket, key, (Some(version), record), seen)?,
             Expiring::Upload(upload) => Change::AbortUpload { bucket: bucket.id, key: key.clone(), upload },
         };
         let event = Event {
@@ -65,12 +83,32 @@ impl Objects {
         }
     }
 
-    fn deletion(
+    /// The version as it is, if it has these tags; the newest one where none is named.
+    fn still_tagged(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         version: Option<VersionId>,
-        record: RecordId,
+        tags: &[(String, String)],
+    ) -> Result<Option<Seen>, ObjectError> {
+        let found = match version {
+            Some(version) => self.index.version(bucket, key, version)?,
+            None => self.newest(bucket, key)?,
+        };
+        let as_judged = match &found {
+            Some(Version::Record(record)) => record.detail.tags == tags,
+            Some(Version::Marker(_)) => tags.is_empty(),
+            None => false,
+        };
+        Ok(as_judged.then_some(Seen { version, found }))
+    }
+
+    fn deletion(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        (version, record): (Option<VersionId>, RecordId),
+        seen: Vec<Seen>,
     ) -> Result<Change, ObjectError> {
         let ticket = self.index.ticket()?;
         Ok(Change::Delete(Box::new(DeleteChange {
@@ -82,7 +120,7 @@ impl Objects {
             ticket,
             marker: VersionId::new(ticket, digest::random()),
             condition: WriteCondition::None,
-            seen: Vec::new(),
+            seen,
             bypass_governance: false,
         })))
     }
