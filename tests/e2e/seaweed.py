@@ -11,7 +11,7 @@ import urllib.request
 import boto3
 from botocore.config import Config
 
-from gateway import free_port, free_ports
+from gateway import free_ports
 
 ACCESS_KEY = "SITETESTKEY000000001"
 SECRET_KEY = "a-secret-of-the-sites-of-forty-characters"
@@ -29,8 +29,9 @@ class Seaweed:
         """With a `certificate`, and its key, also over TLS; with a `domain`, buckets are also its subdomains."""
         self.folder = pathlib.Path(folder)
         self.more = [f"-s3.domainName={domain}"] if domain else []
+        # Drawn together, so that no two of them are the same.
+        *self.ports, self.tls_port = free_ports(9)
         if certificate:
-            self.tls_port = free_port()
             cert, key = certificate
             self.more += [f"-s3.port.https={self.tls_port}", f"-s3.cert.file={cert}", f"-s3.key.file={key}"]
         (self.folder / "data").mkdir(parents=True)
@@ -38,7 +39,6 @@ class Seaweed:
             '{"identities":[{"name":"gateway","credentials":[{"accessKey":"%s","secretKey":"%s"}],'
             '"actions":["Admin","Read","Write","List","Tagging"]}]}' % (ACCESS_KEY, SECRET_KEY)
         )
-        self.ports = free_ports(8)
         self.process = None
         self.start()
 
