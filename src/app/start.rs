@@ -1,6 +1,14 @@
 //! Starting and stopping.
 
-use std::{collections::BTreeMap, fs::File, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use hyper::service::Service;
@@ -23,7 +31,10 @@ use crate::residency::Residency;
 use crate::s3::{Client, S3Parts, S3Service};
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
+use crate::types::Country;
 
+/// How long a stop waits for the journal.
+const LAST_JOURNAL: Duration = Duration::from_secs(5);
 /// How often sites are probed.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -36,6 +47,7 @@ pub struct Running {
     s3: SocketAddr,
     admin: SocketAddr,
     gateway: Arc<AppGateway>,
+    objects: Objects,
     index: Index,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<server::Drained>>,
@@ -117,6 +129,10 @@ impl App {
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
         let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
 
+        let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
+        if let Some(home) = config.gateway_country.filter(|home| countries.contains(home)).or(countries.first().copied()) {
+            index.begin_journal(home, &countries)?;
+        }
         let known = IndexedSites {
             index: index.clone(),
             countries: config.sites.iter().map(|site| (site.id.clone(), site.country)).collect(),
@@ -226,6 +242,7 @@ impl App {
             s3: s3_address,
             admin: admin_address,
             gateway,
+            objects,
             index,
             stop,
             listeners: vec![s3_task, admin_task],
@@ -277,6 +294,9 @@ impl Running {
         self.background.stop().await;
         if let Err(error) = self.gateway.record_stop().await {
             tracing::error!(%error, "the stop is not in the ledger");
+        }
+        if !self.objects.finish_journal(LAST_JOURNAL).await {
+            tracing::warn!("not all sites have been told of the last changes; they will be after the next start");
         }
     }
 }

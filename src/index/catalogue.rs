@@ -24,6 +24,7 @@ use super::{
     engine::Batch,
     garbage::{blobs_of, run},
     guards::Ongoing,
+    journal::Journal,
     keys::{self, kind, successor},
     ledger,
     list::Step,
@@ -69,6 +70,7 @@ pub(super) struct Inner {
     pub(super) policy: Mutex<Option<PolicyRevision>>,
     pub(super) directory_changes: AtomicU64,
     pub(super) tickets: Tickets,
+    pub(super) journal: Journal,
     pub(super) stopped: AtomicBool,
     pub(super) failure: watch::Sender<Option<IndexError>>,
     part_tables: moka::sync::Cache<UploadId, Arc<[PartEntry]>>,
@@ -127,6 +129,7 @@ impl Index {
             policy: Mutex::default(),
             directory_changes: AtomicU64::default(),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
+            journal: Journal::default(),
             stopped: AtomicBool::new(false),
             failure: watch::Sender::new(None),
             part_tables: tables,
@@ -143,6 +146,7 @@ impl Index {
     /// asks for it.
     pub async fn commit(&self, change: Change, event: Event) -> Result<Committed, CommitError> {
         let stopped = || CommitError::Fatal(IndexError::Stopped);
+        let weighty = change.waits_for_the_journal();
         let place = Arc::clone(&self.handle.places).acquire_owned().await.map_err(|_| stopped())?;
         if !self.inner.engine.is_resident() {
             self.warm(&change).await;
@@ -150,7 +154,8 @@ impl Index {
         let (answer, answered) = oneshot::channel();
         let request = Request { change, event, answer, place };
         self.handle.queue.send(Work::Commit(Box::new(request))).map_err(|_| stopped())?;
-        answered.await.map_err(|_| stopped())?
+        let committed = answered.await.map_err(|_| stopped())??;
+        if weighty { self.journalled(committed).await } else { Ok(committed) }
     }
 
     /// Reads the rows that the committer is going to read, so that it finds them in the cache.

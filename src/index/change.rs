@@ -303,6 +303,22 @@ pub struct Committed {
     pub bucket: Option<std::sync::Arc<Bucket>>,
     /// Whether a newer record was already there: the put counts as having happened before it.
     pub superseded: bool,
+    /// The number under which the journal is told of it, when there is a journal.
+    pub journal: Option<u64>,
+}
+
+impl Change {
+    /// Whether nobody is told that it happened before the journal says so: what was deleted, held or closed must not come back
+    /// differently from a rebuild.
+    pub(super) const fn waits_for_the_journal(&self) -> bool {
+        match self {
+            Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
+            Self::Update(change) => {
+                matches!(change.update, RecordUpdate::Retention { .. } | RecordUpdate::LegalHold(_) | RecordUpdate::Acl(_))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What has changed between decision and commit.
@@ -374,6 +390,9 @@ pub enum CommitError {
         /// The site.
         site: crate::types::SiteId,
     },
+    /// The change is committed, but no site could be told in time: a rebuild of the index could undo it.
+    #[error("the change is made, but the journal could not be written in time")]
+    NotJournalled,
     /// The index failed. Whether the change is durable is unknown; nothing is committed after it.
     #[error("the index failed; the gateway has to be restarted")]
     Fatal(#[source] IndexError),
@@ -398,6 +417,7 @@ impl CommitError {
             Self::KeyExists(_) => "key-exists",
             Self::SiteConflict => "site-conflict",
             Self::NotStored { .. } => "not-stored",
+            Self::NotJournalled => "not-journalled",
             Self::Fatal(_) => "index-failed",
         }
     }

@@ -16,6 +16,7 @@ pub(super) mod kind {
     pub(in crate::index) const GARBAGE: u8 = b'g';
     pub(in crate::index) const HISTORY: u8 = b'h';
     pub(in crate::index) const INTENT: u8 = b'i';
+    pub(in crate::index) const OUTBOX: u8 = b'j';
     pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
     pub(in crate::index) const LEDGER: u8 = b'l';
     pub(in crate::index) const NULL_VERSION: u8 = b'n';
@@ -176,6 +177,11 @@ pub(super) fn site(site: &SiteId) -> Vec<u8> {
 
 pub(super) fn ledger(seq: u64) -> Vec<u8> {
     with(kind::LEDGER, &[&seq.to_be_bytes()])
+}
+
+/// What a group commit changed and the journal does not hold at every place yet.
+pub(super) fn outbox(number: u64) -> Vec<u8> {
+    with(kind::OUTBOX, &[&number.to_be_bytes()])
 }
 
 pub(super) fn session(id: u32) -> Vec<u8> {

@@ -16,6 +16,7 @@ pub mod engine;
 mod error;
 mod garbage;
 mod guards;
+pub mod journal;
 mod keys;
 mod ledger;
 mod list;

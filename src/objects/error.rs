@@ -34,6 +34,9 @@ pub enum ObjectError {
     /// A bucket with records or uploads cannot be deleted.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
+    /// The change is made, but no site has confirmed it in the journal: a rebuild of the index could undo it. Asking again is safe.
+    #[error("the change is made, but no site has confirmed it in time: ask again")]
+    Unconfirmed,
     /// The configuration does not let the principal do this.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
@@ -236,6 +239,7 @@ impl From<CommitError> for ObjectError {
             CommitError::NoSuchKey => Self::NoSuchKey,
             CommitError::Locked => Self::Locked,
             CommitError::Setting(error) => error.into(),
+            CommitError::NotJournalled => Self::Unconfirmed,
             other => Self::Internal(format!("commit: {other}")),
         }
     }

@@ -7,7 +7,7 @@
 //! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
 //! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
-//! `objects::copy-written` (a queued copy), `objects::garbage-removed` (before its row is).
+//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is).
 
 mod acl;
 mod authorize;
@@ -30,6 +30,7 @@ mod garbage;
 mod get;
 mod hashing;
 mod ingest;
+mod journal;
 mod limits;
 mod list;
 mod lock;

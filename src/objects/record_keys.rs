@@ -143,6 +143,12 @@ impl Objects {
         self.hierarchy.open_subject_key(wrapped).await.map_err(|error| ObjectError::from_kms(wrapped.country, &error))
     }
 
+    /// The key of what the gateway itself keeps at a site, durable there.
+    pub(super) async fn site_key(&self, site: &Arc<Site>, target: &SealTarget) -> Result<Arc<SubjectKey>, ObjectError> {
+        let owner = KeyOwner::Site(site.spec().id.clone());
+        Ok(self.subject_key(None, site, target, &owner).await?.0)
+    }
+
     /// The subject's key in the target's country, durable as a blob at the target's site: made where there is none, and stored there too
     /// where it is at other sites only. Each site of a country can so be opened without the others.
     async fn subject_key(

@@ -282,7 +282,9 @@ impl From<ObjectError> for S3Error {
             E::ObjectLockMissing => Self::with(Code::InvalidRequest, "Bucket is missing Object Lock Configuration."),
             E::Acl(acl) => acl.into(),
             E::Setting(setting) => setting.into(),
-            E::SiteUnavailable { .. } | E::KeysUnavailable { .. } => Self::with(Code::ResidencyUnavailable, sentence(&error)),
+            E::SiteUnavailable { .. } | E::KeysUnavailable { .. } | E::Unconfirmed => {
+                Self::with(Code::ResidencyUnavailable, sentence(&error))
+            }
             E::Overloaded => Self::new(Code::SlowDown),
             // What went wrong inside is for the log, never for the client.
             internal => {

@@ -91,14 +91,24 @@ impl ExtentSealer {
     }
 
     /// Seals the last segment and the head, with `manifest` in it when this blob carries one (never an empty one).
-    pub fn finish(mut self, manifest: Option<&[u8]>) -> Result<SealedBlob, SealError> {
+    pub fn finish(self, manifest: Option<&[u8]>) -> Result<SealedBlob, SealError> {
+        let name = BlobName::of(self.key.country(), &self.id);
+        self.finish_as(name, manifest)
+    }
+
+    /// Seals the last segment and the head of a piece of the journal that reaches up to commit `number`.
+    pub fn finish_journal(self, number: u64) -> Result<SealedBlob, SealError> {
+        let name = BlobName::of_journal(number, &self.id).ok_or(SealError::Mismatch("part"))?;
+        self.finish_as(name, None)
+    }
+
+    fn finish_as(mut self, name: BlobName, manifest: Option<&[u8]>) -> Result<SealedBlob, SealError> {
         if manifest.is_some_and(<[u8]>::is_empty) {
             return Err(SealError::Malformed("its manifest is empty"));
         }
         let plain_len = self.plain_len as u64;
         let head = head::write(&self.key, &self.id, plain_len, manifest.unwrap_or_default())?;
         self.seal_segment(true)?;
-        let name = BlobName::of(self.key.country(), &self.id);
         let stream = std::mem::take(&mut self.buffer);
         Ok(SealedBlob::new(self.target.clone(), name, Some(self.id), head, stream, plain_len))
     }

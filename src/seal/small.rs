@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     digest,
-    kms::{SecretKey, WrappedSubjectKey},
+    kms::{KeyOwner, SecretKey, WrappedSubjectKey},
     types::{Country, SiteId},
 };
 
@@ -82,12 +82,16 @@ pub fn parse_subject_key_blob(blob: &[u8]) -> Result<WrappedSubjectKey, SealErro
 }
 
 impl BlobName {
-    /// The name of a wrapped subject key's blob.
+    /// The name of a wrapped subject key's blob. The key of a site itself lies at the front of the site's journal, which it opens.
     pub fn of_subject_key(key: &WrappedSubjectKey) -> Self {
         let mut content = key.country.as_str().as_bytes().to_vec();
         content.extend_from_slice(&key.generation.0.to_be_bytes());
         content.extend_from_slice(&digest::sha256(key.wrapped.as_str().as_bytes()));
         content.extend_from_slice(&key.owner.canonical_bytes());
+        if matches!(key.owner, KeyOwner::Site(_)) {
+            let hash = digest::sha256(&content);
+            return Self::journal(0, std::array::from_fn(|at| hash[at]));
+        }
         Self::hash(b"domicile subject key name v1", &content)
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
         engine::Batch,
+        journal::{Audience, Audiences, Entry, Fact, Told},
         keys::{self, successor},
         ledger::head_row,
     },
@@ -74,6 +75,7 @@ pub(super) struct Group<'a> {
     resolved: Vec<(RecordId, AttemptId)>,
     written_intents: Vec<(RecordId, AttemptId)>,
     entries: usize,
+    audiences: Audiences,
     failed: Option<IndexError>,
 }
 
@@ -89,6 +91,7 @@ impl<'a> Group<'a> {
             resolved: Vec::new(),
             written_intents: Vec::new(),
             entries: 0,
+            audiences: Audiences::default(),
             failed: None,
         }
     }
@@ -126,6 +129,9 @@ impl<'a> Group<'a> {
     /// Adopts a planned change.
     fn take(&mut self, draft: Draft) -> Committed {
         self.overlay.extend(draft.writes);
+        for (row, countries) in draft.audiences {
+            self.audiences.tell(row, countries);
+        }
         for (counter, size, add) in draft.counts {
             count(&mut self.state.counters, counter.clone(), size, add);
             self.counted.insert(counter);
@@ -276,18 +282,24 @@ impl<'a> Group<'a> {
         Ok(found)
     }
 
-    /// Writes the batch durably, then lets readers see what is kept in memory.
-    pub(super) fn apply(mut self) -> Result<(), IndexError> {
+    /// Writes the batch durably, then lets readers see what is kept in memory. Returns the number under which the journal is told of it.
+    pub(super) fn apply(mut self) -> Result<Option<u64>, IndexError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         if self.overlay.is_empty() {
             self.forget_resolved();
-            return Ok(());
+            return Ok(None);
         }
+        let entry = self.journal_entry()?;
         let head = self.head();
         let directory_changes = self.overlay.keys().any(|row| row.first() == Some(&keys::kind::SUBJECT));
-        let batch = self.batch(head)?;
+        let mut batch = self.batch(head)?;
+        if let Some(entry) = &entry {
+            let rows = entry.facts.iter().map(|(told, countries)| (serde_bytes::Bytes::new(&told.row), countries));
+            let row = keys::outbox(entry.number);
+            batch.put(row.clone(), self.inner.sealing.seal(&row, &encode(&rows.collect::<Vec<_>>())?)?);
+        }
         fail::fail_point!("index::before-apply");
         self.inner.engine.apply(batch)?;
         if self.state.buckets_changed {
@@ -308,7 +320,46 @@ impl<'a> Group<'a> {
             self.inner.directory_changes.fetch_add(1, Ordering::Release);
         }
         self.forget_resolved();
-        Ok(())
+        Ok(entry.map(|entry| {
+            let number = entry.number;
+            self.inner.journal.push(entry);
+            number
+        }))
+    }
+
+    /// Removes the outbox rows of what the journal holds everywhere.
+    pub(super) fn trim_outbox(&mut self) {
+        for number in self.inner.journal.finished(super::GROUP_OPERATIONS) {
+            self.overlay.insert(keys::outbox(number), None);
+        }
+    }
+
+    /// What the journal is told of the batch; nothing while it is off.
+    fn journal_entry(&self) -> Result<Option<Entry>, IndexError> {
+        let Some(home) = self.inner.journal.home() else { return Ok(None) };
+        let everyone = self.inner.journal.countries();
+        let mut facts = Vec::new();
+        for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
+            let (fact, countries) = match body {
+                Some(Body::Sealed(body) | Body::Clear(body)) => {
+                    let countries = match self.audiences.of(row, body, home)? {
+                        Audience::Nobody => continue,
+                        Audience::Everyone => everyone.clone(),
+                        Audience::These(countries) => countries,
+                    };
+                    (Fact::put(row, body), countries)
+                }
+                None => (Fact::gone(row), everyone.clone()),
+            };
+            facts.push((Told { row: row.clone(), fact: Some(Arc::new(fact)) }, countries));
+        }
+        if facts.is_empty() {
+            return Ok(None);
+        }
+        let number = self.inner.tickets.next.fetch_add(1, Ordering::Relaxed);
+        let intents = self.inner.ongoing.intents.lock();
+        let open: HashSet<RecordId> = intents.keys().filter(|id| !self.resolved.contains(id)).map(|id| id.0).collect();
+        Ok(Some(Entry { number, facts, open: open.into_iter().collect() }))
     }
 
     fn head(&self) -> LedgerHead {

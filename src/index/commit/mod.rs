@@ -127,19 +127,20 @@ impl Committer {
         }
         if tick {
             group.write_lasting_intents();
+            group.trim_outbox();
         }
         let result = group.apply();
         for (answer, planned, place) in waiting {
             fail::fail_point!("index::after-sync");
             let answered = match &result {
-                Ok(()) => planned,
+                Ok(number) => planned.map(|committed| Committed { journal: *number, ..committed }),
                 Err(error) => Err(CommitError::Fatal(error.clone())),
             };
             // A requester that has gone away does not want the answer; the commit stands.
             let _ = answer.send(answered);
             drop(place);
         }
-        (stop, result)
+        (stop, result.map(drop))
     }
 
     fn extend_tickets(&self) -> Result<(), IndexError> {

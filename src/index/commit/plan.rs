@@ -1,6 +1,7 @@
 //! What each change does to the rows: everything is checked before anything is written.
 
 use std::{
+    collections::BTreeSet,
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
 };
@@ -18,7 +19,7 @@ use crate::{
     },
     kms::WrappedSubjectKey,
     residency::Basis,
-    types::{AccountId, AttemptId, Attributes, BucketName, Generation, KeyId, PolicyRevision, RecordId, SubjectId},
+    types::{AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SubjectId},
 };
 
 /// A planned change.
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     pub(super) policy: Option<PolicyRevision>,
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
     pub(super) committed: Committed,
+    /// Where rows belong whose text does not say it.
+    pub(super) audiences: Vec<(Vec<u8>, BTreeSet<Country>)>,
 }
 
 pub(super) type Planned = Result<Draft, CommitError>;
@@ -45,6 +48,12 @@ impl From<IndexError> for CommitError {
 impl Draft {
     pub(super) fn put(&mut self, row: Vec<u8>, body: Body) {
         self.writes.push((row, Some(body)));
+    }
+
+    /// Writes a row that belongs to these countries although its text does not say so.
+    pub(super) fn put_for(&mut self, row: Vec<u8>, body: Body, countries: BTreeSet<Country>) {
+        self.audiences.push((row.clone(), countries));
+        self.put(row, body);
     }
 
     pub(super) fn delete(&mut self, row: Vec<u8>) {

@@ -18,6 +18,7 @@ use crate::{
         PutChange, Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
         codec::{encode_marker, encode_record},
         counters::counters_of,
+        journal::of_copies,
         keys::{self, Secondary},
     },
     policy::Role,
@@ -147,6 +148,8 @@ impl Group<'_> {
             return Ok(draft);
         }
         let version = if versioning == Versioning::Suspended { VersionId::Null } else { delete.marker };
+        // The marker belongs where what it hides lives.
+        let countries = versions.current.as_ref().map(|record| of_copies(&record.detail.copies)).unwrap_or_default();
         let mut current = versions.current;
         if version == VersionId::Null {
             let null_current = current.take_if(|current| current.summary.version == VersionId::Null);
@@ -173,6 +176,7 @@ impl Group<'_> {
         }
         let marker = Summary::marker(version, delete.ticket, self.now, delete.owner.clone());
         let body = Body::Sealed(encode_marker(&marker)?);
+        draft.audiences.push((keys::history(bucket, key.as_str(), marker.ticket), countries));
         self.shelve(&mut draft, bucket, key, &marker, body)?;
         draft.committed.marker = Some(marker);
         Ok(draft)
@@ -271,6 +275,7 @@ impl Group<'_> {
                 return Err(CommitError::Conflict);
             }
             record.detail.copies.push(copy);
+            self.tell_part_table(&mut draft, &record)?;
         }
         if record.queued().next().is_none() {
             draft.delete(Secondary::Pending.row(bucket, key.as_str(), record.summary.ticket));

@@ -9,7 +9,7 @@ use crate::{
     digest,
     index::{
         CommitError, CopyRow, GarbageReason, IndexError, Layout, PartEntry, Record, RelocateChange, Waste, codec::encode_record,
-        counters::counters_of, keys,
+        counters::counters_of, journal::of_copies, keys,
     },
     policy::Role,
     types::UploadId,
@@ -43,6 +43,7 @@ impl Group<'_> {
         moved.detail.placement = placement;
         moved.detail.moves = record.detail.moves.saturating_add(1);
         let mut draft = Draft::default();
+        self.tell_part_table(&mut draft, &moved)?;
         draft.resolved.extend(new.iter().filter_map(|copy| copy.moved).map(|attempt| (id, attempt)));
         let size = record.summary.size;
         for row in self.secondary(bucket, &key, &record) {
@@ -61,13 +62,22 @@ impl Group<'_> {
         Ok(draft)
     }
 
+    /// Writes the part table of a record again, which has come to more countries: it belongs where the record does.
+    pub(super) fn tell_part_table(&self, draft: &mut Draft, record: &Record) -> Result<(), IndexError> {
+        if let Layout::Parts { table, .. } = record.detail.layout {
+            let parts: Vec<PartEntry> = self.row(&keys::part_table(&table))?.ok_or(IndexError::Corrupt { kind: 't' })?;
+            draft.put_for(keys::part_table(&table), sealed(&parts)?, of_copies(&record.detail.copies));
+        }
+        Ok(())
+    }
+
     /// Queues copies as garbage. They get a part table of their own: that of the record goes when the record goes.
     fn leave(&self, draft: &mut Draft, record: &Record, copies: Vec<CopyRow>) -> Result<(), IndexError> {
         let layout = match record.detail.layout {
             Layout::Parts { table, count } => {
                 let parts: Vec<PartEntry> = self.row(&keys::part_table(&table))?.ok_or(IndexError::Corrupt { kind: 't' })?;
                 let table = UploadId::from_bytes(digest::random());
-                draft.put(keys::part_table(&table), sealed(&parts)?);
+                draft.put_for(keys::part_table(&table), sealed(&parts)?, of_copies(&copies));
                 Layout::Parts { table, count }
             }
             layout => layout,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     index::{
         BucketId, CommitError, CompletedUpload, CopyRow, GarbageReason, IndexError, Part, PartEntry, PutChange, PutPartChange,
-        Stale, Upload, UploadState, Waste, garbage::run, keys,
+        Stale, Upload, UploadState, Waste, garbage::run, journal::of_copies, keys,
     },
     policy::Role,
     residency::Basis,
@@ -56,7 +56,7 @@ impl Group<'_> {
             let what = Waste::Part { record: upload.record, at, part: old.entry };
             self.queue(&mut draft, what, GarbageReason::Replaced)?;
         }
-        draft.put(row, sealed(&put.part)?);
+        draft.put_for(row, sealed(&put.part)?, of_copies(&upload.copies));
         if upload.placement.add_origins(&put.origins) {
             draft.put(keys::upload(put.bucket, put.key.as_str(), &put.upload), sealed(&upload)?);
         }
@@ -85,7 +85,7 @@ impl Group<'_> {
             etag: summary.etag,
             parts_digest,
         });
-        draft.put(keys::part_table(&id), sealed(&parts)?);
+        draft.put_for(keys::part_table(&id), sealed(&parts)?, of_copies(&upload.copies));
         self.close(&mut draft, &upload, GarbageReason::Replaced)?;
         Ok(draft)
     }

@@ -1,0 +1,113 @@
+//! What the journal's writer asks of the index.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    Due, Fact, Group, Taken,
+    chain::{Entry, Held, Told},
+};
+use crate::{
+    index::{CommitError, Committed, Index, IndexError, catalogue::Inner, codec::decode, keys::kind},
+    types::Country,
+};
+
+/// How long a change that must not be undone by a rebuild waits for the journal.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A row's key and the countries that are told of it, in the outbox.
+pub(in crate::index) type Outgoing = (serde_bytes::ByteBuf, BTreeSet<Country>);
+
+impl Index {
+    /// Turns the journal on: from now on commits are told to the chains of `countries`, what belongs to none of them to that of `home`.
+    /// What an earlier process did not get to write is queued first.
+    ///
+    /// # Errors
+    /// Those of reading the outbox.
+    pub fn begin_journal(&self, home: Country, countries: &BTreeSet<Country>) -> Result<(), IndexError> {
+        self.inner.journal.begin(home, countries);
+        let mut last = 0;
+        let mut told: BTreeMap<Vec<u8>, BTreeSet<Country>> = Default::default();
+        let mut numbers = Vec::new();
+        self.inner.each(&[kind::OUTBOX], |row, body| {
+            let number = row.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+            last = number.ok_or(IndexError::Corrupt { kind: 'j' })?;
+            numbers.push(last);
+            for (row, countries) in decode::<Vec<Outgoing>>('j', body)? {
+                told.entry(row.into_vec()).or_default().extend(countries);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if numbers.pop().is_none() {
+            return Ok(());
+        }
+        // One item for all: the rows are read as they are now, which is after the last of the commits.
+        let facts = told.into_iter().map(|(row, countries)| (Told { row, fact: None }, countries)).collect();
+        self.inner.journal.push_after(numbers, Entry { number: last, facts, open: Arc::default() });
+        Ok(())
+    }
+
+    /// The countries that have a chain; none while the journal is off.
+    pub fn journal_countries(&self) -> BTreeSet<Country> {
+        self.inner.journal.countries()
+    }
+
+    /// Waits until a chain has something to write.
+    pub async fn journal_due(&self, country: Country, lag: Duration) {
+        self.inner.journal.due(country, lag).await;
+    }
+
+    /// The next facts of a chain, in order. They come again until [`Index::journal_written`]. No groups: nothing waits.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub async fn journal_next(&self, country: Country) -> Result<Taken, IndexError> {
+        self.blocking(move |inner| {
+            let (items, latest) = inner.journal.first(country);
+            let open = items.last().map(|item| Arc::clone(&item.open)).unwrap_or_default();
+            let groups = items.iter().map(|item| {
+                let facts = item.facts.iter().map(|held| inner.fact(held)).collect::<Result<_, IndexError>>()?;
+                Ok(Group { number: item.number, facts })
+            });
+            Ok(Taken { groups: groups.collect::<Result<_, IndexError>>()?, open, latest })
+        })
+        .await
+    }
+
+    /// A chain holds these commits durably.
+    pub fn journal_written(&self, country: Country, numbers: &[u64]) {
+        self.inner.journal.written(country, numbers);
+    }
+
+    /// Waits until the journal holds a change that must not be undone by a rebuild.
+    pub(in crate::index) async fn journalled(&self, committed: Committed) -> Result<Committed, CommitError> {
+        match committed.journal {
+            Some(number) if !self.inner.journal.wait(number, WAIT).await => Err(CommitError::NotJournalled),
+            _ => Ok(committed),
+        }
+    }
+
+    /// How far a chain is behind.
+    pub fn journal_lag(&self, country: Country) -> Due {
+        self.inner.journal.lag(country)
+    }
+}
+
+impl Inner {
+    fn fact(&self, held: &Held) -> Result<Arc<Fact>, IndexError> {
+        let row = match held {
+            Held::Fact(fact) => return Ok(Arc::clone(fact)),
+            Held::Row(row) => row,
+        };
+        let Some(value) = self.engine.get(row)? else { return Ok(Arc::new(Fact::gone(row))) };
+        // The ledger's leaves are in the clear.
+        if row.first() == Some(&kind::LEDGER) {
+            return Ok(Arc::new(Fact::put(row, &value)));
+        }
+        self.sealing.open(row, &value, |body| Ok(Arc::new(Fact::put(row, body))))
+    }
+}
