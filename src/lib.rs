@@ -20,6 +20,7 @@ pub mod kms;
 pub mod lifecycle;
 pub mod objects;
 pub mod policy;
+pub mod recovery;
 pub mod relocation;
 pub mod residency;
 pub mod s3;

@@ -50,9 +50,9 @@ const MODULES: &[(&str, &str)] = &[
     ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server"),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects relocation lifecycle s3 admin server config",
+        "authn access bucket policy kms audit residency seal backend index objects relocation recovery lifecycle s3 admin server config",
     ),
-    ("cli", "authn access bucket policy kms audit residency seal backend index objects s3 admin server config app"),
+    ("cli", "authn access bucket policy kms audit residency seal backend index objects recovery s3 admin server config app"),
     ("main", "app cli"),
 ];
 

@@ -13,10 +13,12 @@ mod open;
 pub mod policies;
 mod process;
 mod queries;
+mod rebuild;
 mod start;
 mod stopped;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use process::close_to_others;
+pub use rebuild::{RebuildError, RebuildOrder, Rebuilt, rebuild};
 pub use start::{App, Running, StartError};
 pub use stopped::{StoppedError, StoppedIndex, ledger_key};

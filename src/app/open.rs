@@ -139,6 +139,12 @@ pub(super) fn checked(files: &[PolicyFile], available: &Available) -> Result<Pol
     if errors.is_empty() { Ok(set) } else { Err(errors) }
 }
 
+/// The country that is told of what belongs to none: the gateway's own, when it has a site.
+pub(super) fn home(config: &Config) -> Option<Country> {
+    let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
+    config.gateway_country.filter(|home| countries.contains(home)).or(countries.first().copied())
+}
+
 pub(super) fn index_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("index")
 }

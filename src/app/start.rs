@@ -130,7 +130,7 @@ impl App {
         let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
 
         let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
-        if let Some(home) = config.gateway_country.filter(|home| countries.contains(home)).or(countries.first().copied()) {
+        if let Some(home) = open::home(&config) {
             index.begin_journal(home, &countries)?;
         }
         let known = IndexedSites {

@@ -64,6 +64,9 @@ pub struct Event {
     /// The sites that a record has left, of [`Kind::Relocated`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<SiteId>,
+    /// What a rebuild of the index found, of [`Kind::IndexRebuilt`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Box<Rebuilt>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -109,6 +112,22 @@ pub struct Asked {
     pub continued: bool,
 }
 
+/// What a rebuild of the index found at the sites.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Rebuilt {
+    /// Versions with bytes.
+    pub records: u64,
+    /// Those of them that no site's journal knew: they were written in the last moment.
+    pub adopted: u64,
+    /// Countries whose journal ends before the last commit that others know of.
+    pub behind: Vec<Country>,
+    /// Ledger entries that are known of, and missing or behind a missing one.
+    pub entries_lost: u64,
+    /// Pieces of the journal that do not open.
+    pub unreadable: u64,
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -147,6 +166,8 @@ pub enum Kind {
     /// A lifecycle rule let something go.
     Expired,
     AuditQuery,
+    /// The index was lost and has been built anew from the sites.
+    IndexRebuilt,
     /// Temporary credentials were made.
     SessionCreated,
     AdminAction,
@@ -211,6 +232,7 @@ impl Event {
             suppressed: 0,
             query: None,
             left: Vec::new(),
+            rebuilt: None,
             record_refusal: false,
         }
     }

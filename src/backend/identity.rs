@@ -174,6 +174,14 @@ impl Installation {
         }
     }
 
+    /// Checks that a site carries a marker of this installation, and leaves it as it is: for reading alone.
+    pub(super) async fn recognise(&self, site: &Site) -> Result<(), IdentityError> {
+        match read(site).await? {
+            Some(marker) => self.open(site, &marker).map(drop),
+            None => Err(IdentityError::MarkerMissing { site: site.spec().id.clone() }),
+        }
+    }
+
     fn open(&self, site: &Site, marker: &[u8]) -> Result<MarkerContent, IdentityError> {
         let spec = site.spec();
         let content =

@@ -54,6 +54,19 @@ impl Sites {
         join_all(in_service.map(|site| async move { (site.spec().id.clone(), self.check_one(site).await) })).await
     }
 
+    /// Takes every site into service that carries a marker of this installation, without writing: its gateway must not be running.
+    pub async fn recognise(&self) -> Vec<(SiteId, Result<(), IdentityError>)> {
+        join_all(self.sites.iter().map(|site| async move {
+            let outcome = in_time(site, self.installation.recognise(site)).await;
+            match &outcome {
+                Ok(()) => site.health().verified(),
+                Err(error) => self.judge(site, error),
+            }
+            (site.spec().id.clone(), outcome)
+        }))
+        .await
+    }
+
     pub(super) async fn verify_one(&self, site: &Site) -> Result<Claim, IdentityError> {
         let outcome = in_time(site, self.installation.claim(site)).await;
         match &outcome {

@@ -250,12 +250,29 @@ pub struct WhereArgs {
 /// `index …`
 #[derive(Debug, Subcommand)]
 pub enum IndexCommand {
-    /// Rebuild the index from the sites.
-    Rebuild(RemoteArgs),
+    /// Rebuild the index of a stopped gateway from its sites and its keyring. The sites are only read.
+    Rebuild(IndexRebuildArgs),
     /// Write the index to a file.
     Export(RemoteArgs),
     /// Read the index from a file.
     Import(RemoteArgs),
+}
+
+/// `index rebuild`
+#[derive(Debug, Clone, Args)]
+pub struct IndexRebuildArgs {
+    /// The configuration; by default `domicile.toml` when it is there.
+    #[arg(long, short, env = "DOMICILE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder of an installation without a configuration.
+    #[arg(long, default_value = "domicile-data", conflicts_with = "config", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Only say what would be found.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// A site to do without: what only it holds will be missing.
+    #[arg(long, value_name = "SITE")]
+    pub without: Vec<crate::types::SiteId>,
 }
 
 /// `site …`

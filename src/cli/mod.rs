@@ -10,6 +10,8 @@ mod locate;
 mod output;
 mod plan;
 mod policy;
+mod progress;
+mod rebuild;
 mod relocate;
 mod serve;
 mod session;
@@ -78,7 +80,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Verify(_) => Err(Failure::NotBuilt("verify")),
         Command::Relocate(args) => relocate::run(args, out),
         Command::Import { .. } => Err(Failure::NotBuilt("import")),
-        Command::Index(IndexCommand::Rebuild(_)) => Err(Failure::NotBuilt("index rebuild")),
+        Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, out),
         Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),
         Command::Index(IndexCommand::Import(_)) => Err(Failure::NotBuilt("index import")),
         Command::Order(_) => Err(Failure::NotBuilt("order")),

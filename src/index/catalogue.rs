@@ -465,7 +465,7 @@ impl Inner {
 }
 
 /// Checks the format, adds a session and reserves the first tickets, durably. Returns the first ticket as well.
-fn start_session(engine: &dyn Engine, index_key: &SecretKey) -> Result<(Sealing, u64), IndexError> {
+pub(super) fn start_session(engine: &dyn Engine, index_key: &SecretKey) -> Result<(Sealing, u64), IndexError> {
     let number = |row: &[u8]| -> Result<Option<u64>, IndexError> {
         let Some(value) = engine.get(row)? else { return Ok(None) };
         let bytes = <[u8; 8]>::try_from(&value[..]).map_err(|_| IndexError::Corrupt { kind: 'm' })?;

@@ -114,6 +114,8 @@ pub enum Change {
         /// The generation of its entry that the records were held against.
         generation: Generation,
     },
+    /// Takes in a record that a rebuild found at the sites and that the journal does not know.
+    Adopt(Box<AdoptChange>),
     /// Records a site's country and epoch.
     Site(SiteRow),
     /// Forgets garbage whose blobs are gone.
@@ -140,6 +142,19 @@ pub struct PutChange {
     pub basis: Basis,
     /// What must hold.
     pub condition: WriteCondition,
+}
+
+/// A record that was found at the sites. Nothing of it is decided again: it lives where it was found.
+#[derive(Debug, Clone)]
+pub struct AdoptChange {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The record; its copies are durable.
+    pub record: Record,
+    /// Its part table, for [`Layout::Parts`](super::Layout::Parts).
+    pub parts: Vec<PartEntry>,
 }
 
 /// A key or version to be deleted.

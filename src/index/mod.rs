@@ -20,6 +20,7 @@ pub mod journal;
 mod keys;
 mod ledger;
 mod list;
+mod replay;
 mod rows;
 mod sealing;
 mod search;
@@ -31,8 +32,8 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Seen,
-    Stale, UpdateChange, WriteCondition,
+    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
+    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
@@ -41,6 +42,7 @@ pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, mov
 pub use guards::{Busy, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
+pub use replay::{Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
     Summary, Tally, Unsettled, Upload, UploadState, Version,

@@ -35,6 +35,10 @@ def free_port():
     return free_ports(1)[0]
 
 
+def without_journal(blobs):
+    return {name: data for name, data in blobs.items() if not name.startswith("j1/")}
+
+
 class FsSite:
     """A site in a folder. Stopping it takes the folder away."""
 
@@ -49,7 +53,11 @@ class FsSite:
         return {}
 
     def blobs(self):
-        """Name and bytes of everything the site stores, read past the gateway."""
+        """Name and bytes of what the site stores, read past the gateway, without the journal."""
+        return without_journal(self.everything())
+
+    def everything(self):
+        """The same with the journal."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted(self.folder.rglob("*"))
@@ -58,7 +66,10 @@ class FsSite:
 
     def raw(self):
         """Every byte that the storage behind the site holds, file by file."""
-        return self.blobs()
+        return self.everything()
+
+    def remove(self, name):
+        (self.folder / name).unlink()
 
     def write(self, name, data):
         (self.folder / name).write_bytes(data)
@@ -96,6 +107,9 @@ class S3Site:
         return {f"{name}_ACCESS_KEY_ID": self.server.access_key, f"{name}_SECRET_ACCESS_KEY": self.server.secret_key}
 
     def blobs(self):
+        return without_journal(self.everything())
+
+    def everything(self):
         found = {}
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
             for item in page.get("Contents", []):
@@ -104,7 +118,10 @@ class S3Site:
 
     def raw(self):
         """Every byte that the storage behind the site holds, file by file."""
-        return self.server.raw() or self.blobs()
+        return self.server.raw() or self.everything()
+
+    def remove(self, name):
+        self.client.delete_object(Bucket=self.bucket, Key=name)
 
     def write(self, name, data):
         self.client.put_object(Bucket=self.bucket, Key=name, Body=data)

@@ -84,6 +84,7 @@ impl Group<'_> {
             Change::AddCopy(add) => self.add_copy(*add),
             Change::Relocate(relocate) => self.relocate(*relocate),
             Change::Settled { subject, generation } => self.settled(&subject, generation),
+            Change::Adopt(adopt) => self.adopt(&adopt),
             Change::Site(site) => self.site(site),
             Change::Collected { garbage } => self.collected(garbage),
             Change::Note => Ok(Draft::default()),

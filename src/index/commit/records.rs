@@ -20,6 +20,7 @@ use crate::{
         counters::counters_of,
         journal::of_copies,
         keys::{self, Secondary},
+        replay::secondary_rows,
     },
     policy::Role,
     seal::BlobName,
@@ -44,6 +45,12 @@ impl Group<'_> {
         detail.acl.as_ref().map_or(Ok(()), |acl| self.check_acl(put.bucket, acl))?;
         check_receipts(&put.record, &put.receipts)?;
         self.check_keys(&detail.copies)?;
+        self.place_record(put)
+    }
+
+    /// Puts a record among the versions of its key.
+    pub(super) fn place_record(&self, put: &PutChange) -> Planned {
+        let detail = &put.record.detail;
         let mut versions = self.versions(put.bucket, &put.key)?;
         check_condition(&put.condition, versions.current.as_ref())?;
         let mut draft = Draft::default();
@@ -403,14 +410,7 @@ impl Group<'_> {
     }
 
     pub(super) fn secondary(&self, bucket: BucketId, key: &ObjectKey, record: &Record) -> Vec<Vec<u8>> {
-        let ticket = record.summary.ticket;
-        let placement = &record.detail.placement;
-        let subject = placement.subject.as_ref().map(|subject| self.inner.keys.pseudonyms.subject(subject));
-        let of_subject = subject.iter().map(Secondary::Subject);
-        let of_sites = record.detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| Secondary::Site(&copy.site));
-        let of_instruments = placement.instruments.iter().map(Secondary::Instrument);
-        let pending = record.queued().next().map(|_| Secondary::Pending);
-        of_subject.chain(of_sites).chain(of_instruments).chain(pending).map(|row| row.row(bucket, key.as_str(), ticket)).collect()
+        secondary_rows(&self.inner.keys, bucket, key.as_str(), record).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The switch of a record to other copies: the version stays, where it lives changes, what it leaves is garbage.
+//! The switch of a record to other copies: the version stays, where it lives changes, what it leaves is garbage. And the taking in of a
+//! record that lies at the sites already.
 
 use super::{
     group::{Body, Group, sealed},
@@ -8,10 +9,11 @@ use super::{
 use crate::{
     digest,
     index::{
-        CommitError, CopyRow, GarbageReason, IndexError, Layout, PartEntry, Record, RelocateChange, Waste, codec::encode_record,
-        counters::counters_of, journal::of_copies, keys,
+        AdoptChange, CommitError, CopyRow, GarbageReason, IndexError, Layout, PartEntry, PutChange, Record, RelocateChange,
+        Waste, WriteCondition, codec::encode_record, counters::counters_of, journal::of_copies, keys,
     },
     policy::Role,
+    residency::Basis,
     types::UploadId,
 };
 
@@ -58,6 +60,26 @@ impl Group<'_> {
         let left = before.into_iter().filter(|old| !kept.iter().any(|copy| copy.site == old.site)).collect::<Vec<_>>();
         if !left.is_empty() {
             self.leave(&mut draft, &record, left)?;
+        }
+        Ok(draft)
+    }
+
+    pub(super) fn adopt(&self, adopt: &AdoptChange) -> Planned {
+        let AdoptChange { bucket, key, record, parts } = adopt;
+        self.check_bucket(*bucket)?;
+        let basis =
+            Basis { policy: record.detail.placement.revision, subject_generation: record.detail.placement.subject_generation };
+        let put = PutChange {
+            bucket: *bucket,
+            key: key.clone(),
+            record: record.clone(),
+            receipts: Vec::new(),
+            basis,
+            condition: WriteCondition::None,
+        };
+        let mut draft = self.place_record(&put)?;
+        if let Layout::Parts { table, .. } = record.detail.layout {
+            draft.put_for(keys::part_table(&table), sealed(parts)?, of_copies(&record.detail.copies));
         }
         Ok(draft)
     }

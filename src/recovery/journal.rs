@@ -1,0 +1,184 @@
+//! Reading the journal of every site.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use super::{Progress, RecoveryError, sites};
+use crate::backend::{BackendError, Site, Sites};
+use crate::index::Replay;
+use crate::index::journal::Segment;
+use crate::kms::{Hierarchy, KeyOwner, SubjectKey};
+use crate::seal::{BlobName, ExtentId, ExtentOpener, ReadPlan, RecordKey, parse_head, parse_subject_key_blob};
+use crate::types::{Country, Generation, RecordId, SiteId};
+
+/// Segments read at a time, of at most eight MiB each.
+const AT_ONCE: usize = 8;
+
+/// The journal of one country, as far as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Chain {
+    /// The country.
+    pub country: Country,
+    /// Its pieces.
+    pub segments: u64,
+    /// The commit that it reaches.
+    pub reaches: u64,
+    /// The last commit with facts for it that any chain tells of.
+    pub known: u64,
+}
+
+impl Chain {
+    /// Whether its end is missing.
+    pub const fn is_behind(&self) -> bool {
+        self.reaches < self.known
+    }
+}
+
+/// What the journals say beside their facts.
+#[derive(Debug, Clone, Default)]
+pub struct Journals {
+    /// Each country's.
+    pub chains: BTreeMap<Country, Chain>,
+    /// The records that were being written at the end of each chain.
+    pub open: HashMap<Country, HashSet<RecordId>>,
+    /// The pieces that do not open: `site/name: why`.
+    pub unreadable: Vec<String>,
+}
+
+/// Reads the journals of `sites` into `replay`.
+///
+/// # Errors
+/// When a site cannot be read, or there is no journal at all. Single pieces that do not open are reported instead.
+pub async fn read_journal(
+    sites: &Sites,
+    hierarchy: &Hierarchy,
+    replay: &mut Replay,
+    progress: &dyn Progress,
+) -> Result<Journals, RecoveryError> {
+    let mut journals = Journals::default();
+    let mut pieces: Vec<(Arc<Site>, BlobName)> = Vec::new();
+    progress.begin("listing the journals", None);
+    for site in sites.iter() {
+        sites::list(site, Some(BlobName::marker()), |page| {
+            progress.advance(page.len() as u64);
+            pieces.extend(page.into_iter().map(|blob| (Arc::clone(site), blob.name)));
+        })
+        .await?;
+    }
+    let (keys, segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
+    let keys = open_keys(keys, hierarchy, &mut journals).await?;
+    if keys.is_empty() || segments.is_empty() {
+        return Err(RecoveryError::NoJournal);
+    }
+    progress.begin("reading the journals", Some(segments.len() as u64));
+    let keys = &keys;
+    let read = segments.into_iter().map(|(site, name)| async move {
+        let segment = segment(&site, &name, keys).await;
+        (site, name, segment)
+    });
+    let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
+    while let Some((site, name, segment)) = read.next().await {
+        progress.advance(1);
+        match segment {
+            Ok(segment) => journals.take(segment, replay)?,
+            Err(Unread::Site(error)) => return Err(RecoveryError::backend(&site.spec().id, &error)),
+            Err(Unread::Piece(why)) => journals.unreadable.push(format!("{}/{name}: {why}", site.spec().id)),
+        }
+    }
+    Ok(journals)
+}
+
+impl Journals {
+    fn take(&mut self, segment: Segment, replay: &mut Replay) -> Result<(), RecoveryError> {
+        for (country, number) in &segment.latest {
+            let chain = self.chain(*country);
+            chain.known = chain.known.max(*number);
+        }
+        let chain = self.chain(segment.country);
+        chain.segments += 1;
+        // A piece that does not end its last commit reaches the one before it only.
+        let reached = if segment.complete { segment.number } else { segment.number.saturating_sub(1) };
+        if reached >= chain.reaches {
+            chain.reaches = reached;
+            self.open.insert(segment.country, segment.open.iter().copied().collect());
+        }
+        for group in &segment.groups {
+            replay.take(group)?;
+        }
+        Ok(())
+    }
+
+    fn chain(&mut self, country: Country) -> &mut Chain {
+        let empty = Chain { country, segments: 0, reaches: 0, known: 0 };
+        self.chains.entry(country).or_insert(empty)
+    }
+}
+
+type SiteKeys = HashMap<(SiteId, Generation), Arc<SubjectKey>>;
+
+enum Unread {
+    Site(BackendError),
+    Piece(String),
+}
+
+/// Opens the keys at the front of the journals.
+async fn open_keys(
+    blobs: Vec<(Arc<Site>, BlobName)>,
+    hierarchy: &Hierarchy,
+    journals: &mut Journals,
+) -> Result<SiteKeys, RecoveryError> {
+    let mut keys = SiteKeys::new();
+    for (site, name) in blobs {
+        let spec = site.spec();
+        let blob = sites::read(&site, &name, None).await.map_err(|error| RecoveryError::backend(&spec.id, &error))?;
+        let wrapped = match parse_subject_key_blob(&blob) {
+            Ok(wrapped) if wrapped.owner == KeyOwner::Site(spec.id.clone()) && wrapped.country == spec.country => wrapped,
+            Ok(_) => {
+                journals.unreadable.push(format!("{}/{name}: it is the key of another site", spec.id));
+                continue;
+            }
+            Err(error) => {
+                journals.unreadable.push(format!("{}/{name}: {error}", spec.id));
+                continue;
+            }
+        };
+        let key = hierarchy.open_subject_key(&wrapped).await;
+        let key = key.map_err(|cause| RecoveryError::Keys { country: spec.country, cause })?;
+        keys.insert((spec.id.clone(), wrapped.generation), key);
+    }
+    Ok(keys)
+}
+
+/// Reads and opens one piece.
+async fn segment(site: &Site, name: &BlobName, keys: &SiteKeys) -> Result<Segment, Unread> {
+    let blob = match sites::read(site, name, None).await {
+        Ok(blob) => blob,
+        Err(error @ BackendError::Corrupt { .. }) => return Err(Unread::Piece(error.to_string())),
+        Err(error) => return Err(Unread::Site(error)),
+    };
+    let piece = |what: &dyn std::fmt::Display| Unread::Piece(what.to_string());
+    let head = parse_head(&blob).map_err(|error| piece(&error))?;
+    let id = *head.id();
+    if id.part != ExtentId::JOURNAL_PART || BlobName::of_journal(name.journal_number().unwrap_or_default(), &id) != Some(*name) {
+        return Err(piece(&"it lies under the name of another"));
+    }
+    let key = keys.get(&(site.spec().id.clone(), head.generation())).ok_or_else(|| piece(&"its key is missing"))?;
+    let key = RecordKey::open(key, id.record, head.wrapped_dek()).map_err(|error| piece(&error))?;
+    let head_len = u32::try_from(head.len()).map_err(|error| piece(&error))?;
+    let plan = ReadPlan::new(head_len, head.plain_len(), 0..head.plain_len());
+    plan.check_total(blob.len() as u64).map_err(|error| piece(&error))?;
+    let mut opener = ExtentOpener::new(id, head.country(), &key, &plan).map_err(|error| piece(&error))?;
+    let mut text = Vec::new();
+    opener.push(Bytes::from(blob), &mut text).map_err(|error| piece(&error))?;
+    opener.finish().map_err(|error| piece(&error))?;
+    let segment = Segment::decode(&text.concat()).map_err(|error| piece(&error))?;
+    if segment.country != site.spec().country || Some(segment.number) != name.journal_number() {
+        return Err(piece(&"it is a piece of another journal"));
+    }
+    Ok(segment)
+}

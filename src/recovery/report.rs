@@ -1,0 +1,67 @@
+//! What a rebuild tells of itself, while it goes on and at its end.
+
+use serde::Serialize;
+
+use super::{Adopted, Chain};
+use crate::audit::Rebuilt;
+
+/// How far a rebuild has come. Shared with whoever shows it.
+pub trait Progress: Send + Sync {
+    /// A step begins; `total` things are to be done, when that is known.
+    fn begin(&self, step: &str, total: Option<u64>);
+    /// So many more are done.
+    fn advance(&self, done: u64);
+}
+
+/// Nobody looks.
+impl Progress for () {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, _: u64) {}
+}
+
+/// What a rebuild found.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Rebuild {
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    /// The journal of each country.
+    pub chains: Vec<Chain>,
+    /// Versions with bytes that the journal knows.
+    pub records: u64,
+    /// Delete markers.
+    pub markers: u64,
+    /// Buckets.
+    pub buckets: u64,
+    /// Entries of the ledger.
+    pub ledger_entries: u64,
+    /// Entries that are known of, and missing or behind a missing one.
+    pub ledger_entries_lost: u64,
+    /// Records whose part table is missing: they cannot be read.
+    pub without_parts: u64,
+    /// Pieces of the journal that do not open, by site.
+    pub unreadable: Vec<String>,
+    /// What was found at the sites beside it.
+    pub adopted: Adopted,
+}
+
+impl Rebuild {
+    /// Whether something is known to be missing.
+    pub fn has_gap(&self) -> bool {
+        self.ledger_entries_lost > 0
+            || self.without_parts > 0
+            || !self.unreadable.is_empty()
+            || self.chains.iter().any(|chain| chain.is_behind())
+    }
+
+    /// What the ledger says of it.
+    pub fn entry(&self) -> Rebuilt {
+        Rebuilt {
+            records: self.records + self.adopted.records,
+            adopted: self.adopted.records,
+            behind: self.chains.iter().filter(|chain| chain.is_behind()).map(|chain| chain.country).collect(),
+            entries_lost: self.ledger_entries_lost,
+            unreadable: self.unreadable.len() as u64,
+        }
+    }
+}
