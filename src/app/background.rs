@@ -1,4 +1,4 @@
-//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing the journal,
+//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing and compacting the journal,
 //! carrying out lifecycle rules, moving the records of subjects that moved and summing up floods of refusals.
 
 use std::{sync::Arc, time::Duration};
@@ -48,6 +48,8 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { relocations.serve().await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
+        let compactor = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { compactor.compact_journal().await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
         Self { tasks, _probe: probe }

@@ -178,6 +178,10 @@ impl Index {
         let _ = tokio::task::spawn_blocking(read).await;
     }
 
+    pub(super) fn enqueue(&self, work: Work) -> Result<(), IndexError> {
+        self.handle.queue.send(work).map_err(|_| IndexError::Stopped)
+    }
+
     /// Waits until the index fails. The process must end then: whether the last commits are durable is unknown.
     pub async fn failed(&self) -> IndexError {
         let mut failure = self.inner.failure.subscribe();
@@ -326,17 +330,6 @@ impl Index {
     /// Declares an attempt. Known at once to this process; its row is written with a later commit if the attempt lasts.
     pub fn intent(&self, intent: Intent) -> IntentGuard {
         IntentGuard::new(&self.inner.ongoing, self.handle.queue.clone(), intent)
-    }
-
-    /// Whether an attempt is in progress: a scrub must leave its blobs alone.
-    pub fn is_intended(&self, record: RecordId, attempt: crate::types::AttemptId) -> bool {
-        self.inner.ongoing.is_intended(record, attempt)
-    }
-
-    /// Intents of earlier runs that neither committed nor were given up: a scrub decides about their blobs.
-    pub fn leftover_intents(&self) -> Result<Vec<Intent>, IndexError> {
-        let rows = self.inner.rows::<Intent>(&[kind::INTENT], usize::MAX)?;
-        Ok(rows.into_iter().map(|row| row.1).filter(|intent| !self.is_intended(intent.record, intent.attempt)).collect())
     }
 
     /// Figures about the engine.

@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 
-use super::{BucketId, Intent, commit::Work};
+use super::{BucketId, Index, IndexError, Intent, commit::Work, keys::kind};
 use crate::{
     seal::BlobName,
     types::{AttemptId, ObjectKey, RecordId, SiteId},
@@ -125,5 +125,18 @@ impl Drop for IntentGuard {
         let blobs = std::mem::take(&mut self.blobs);
         // The queue is gone only when the index is; the scrub finds the blobs then.
         let _ = self.queue.send(Work::Resolve { id: self.id, blobs });
+    }
+}
+
+impl Index {
+    /// Whether an attempt is in progress: a scrub must leave its blobs alone.
+    pub fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
+        self.inner.ongoing.is_intended(record, attempt)
+    }
+
+    /// Intents of earlier runs that neither committed nor were given up: a scrub decides about their blobs.
+    pub fn leftover_intents(&self) -> Result<Vec<Intent>, IndexError> {
+        let rows = self.inner.rows::<Intent>(&[kind::INTENT], usize::MAX)?;
+        Ok(rows.into_iter().map(|row| row.1).filter(|intent| !self.is_intended(intent.record, intent.attempt)).collect())
     }
 }

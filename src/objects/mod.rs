@@ -15,6 +15,7 @@ mod body;
 mod bucket;
 mod budget;
 mod commit;
+mod compact;
 mod conditions;
 mod copy;
 mod copying;

@@ -18,7 +18,7 @@ use crate::{
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
         engine::Batch,
-        journal::{Audience, Audiences, Entry, Fact, Told},
+        journal::{Again, Audience, Audiences, Base, Entry, Fact, Retold, Told},
         keys::{self, successor},
         ledger::head_row,
     },
@@ -76,6 +76,8 @@ pub(super) struct Group<'a> {
     written_intents: Vec<(RecordId, AttemptId)>,
     entries: usize,
     audiences: Audiences,
+    /// Rows that are not written, but told of once more.
+    again: Vec<(Vec<u8>, Vec<u8>)>,
     failed: Option<IndexError>,
 }
 
@@ -92,13 +94,14 @@ impl<'a> Group<'a> {
             written_intents: Vec::new(),
             entries: 0,
             audiences: Audiences::default(),
+            again: Vec::new(),
             failed: None,
         }
     }
 
     /// How many operations the batch has so far.
     pub(super) fn operations(&self) -> usize {
-        self.overlay.len() + self.counted.len()
+        self.overlay.len() + self.counted.len() + self.again.len()
     }
 
     /// Plans a change with its ledger entry; a refused one leaves nothing but, when the event asks for it, an entry.
@@ -287,7 +290,7 @@ impl<'a> Group<'a> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        if self.overlay.is_empty() {
+        if self.overlay.is_empty() && self.again.is_empty() {
             self.forget_resolved();
             return Ok(None);
         }
@@ -327,6 +330,23 @@ impl<'a> Group<'a> {
         }))
     }
 
+    /// Tells of rows again, as the batch leaves them.
+    pub(super) fn retell(&mut self, after: &[u8]) -> Result<Retold, IndexError> {
+        let (rows, next) = self.inner.again(after)?;
+        for Again { row, body, countries } in rows {
+            if let Some(countries) = countries {
+                self.audiences.tell(row.clone(), countries);
+            }
+            self.again.push((row, body));
+        }
+        Ok(next)
+    }
+
+    pub(super) fn keep_base(&mut self, base: Base) -> Result<(), IndexError> {
+        self.overlay.insert(keys::JOURNAL.to_vec(), Some(sealed(&base)?));
+        Ok(())
+    }
+
     /// Removes the outbox rows of what the journal holds everywhere.
     pub(super) fn trim_outbox(&mut self) {
         for number in self.inner.journal.finished(super::GROUP_OPERATIONS) {
@@ -339,9 +359,15 @@ impl<'a> Group<'a> {
         let Some(home) = self.inner.journal.home() else { return Ok(None) };
         let everyone = self.inner.journal.countries();
         let mut facts = Vec::new();
-        for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
+        let written = self.overlay.iter().map(|(row, body)| match body {
+            Some(Body::Sealed(body) | Body::Clear(body)) => (row, Some(body)),
+            None => (row, None),
+        });
+        // What the batch also writes is told as it writes it.
+        let again = self.again.iter().filter(|(row, _)| !self.overlay.contains_key(row)).map(|(row, body)| (row, Some(body)));
+        for (row, body) in written.chain(again).filter(|(row, _)| Audiences::is_journalled(row)) {
             let (fact, countries) = match body {
-                Some(Body::Sealed(body) | Body::Clear(body)) => {
+                Some(body) => {
                     let countries = match self.audiences.of(row, body, home)? {
                         Audience::Nobody => continue,
                         Audience::Everyone => everyone.clone(),

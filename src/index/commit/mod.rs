@@ -21,6 +21,7 @@ use super::{
     Change, CommitError, Committed, IndexError,
     catalogue::{Inner, TICKET_BLOCK},
     engine::Batch,
+    journal::{Base, Retold},
     keys,
 };
 use crate::{
@@ -44,6 +45,16 @@ pub(super) enum Work {
     Resolve {
         id: (RecordId, AttemptId),
         blobs: Vec<(SiteId, BlobName)>,
+    },
+    /// Tell the journal rows again, from this one on.
+    Retell {
+        after: Vec<u8>,
+        answer: oneshot::Sender<Result<Retold, IndexError>>,
+    },
+    /// Keep how far the journal is compacted.
+    Base {
+        base: Base,
+        answer: oneshot::Sender<Result<(), IndexError>>,
     },
     /// Reserve more tickets.
     Nudge,
@@ -108,6 +119,7 @@ impl Committer {
         }
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
+        let (mut told, mut based) = (Vec::new(), Vec::new());
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -117,6 +129,14 @@ impl Committer {
                     waiting.push((answer, group.change(change, event), place));
                 }
                 Work::Resolve { id, blobs } => group.give_up(id, blobs),
+                Work::Retell { after, answer } => {
+                    let next = group.retell(&after);
+                    told.push((answer, next));
+                }
+                Work::Base { base, answer } => {
+                    let kept = group.keep_base(base);
+                    based.push((answer, kept));
+                }
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }
@@ -140,7 +160,14 @@ impl Committer {
             let _ = answer.send(answered);
             drop(place);
         }
-        (stop, result.map(drop))
+        let applied = result.map(drop);
+        for (answer, next) in told {
+            let _ = answer.send(applied.clone().and(next));
+        }
+        for (answer, kept) in based {
+            let _ = answer.send(applied.clone().and(kept));
+        }
+        (stop, applied)
     }
 
     fn extend_tickets(&self) -> Result<(), IndexError> {

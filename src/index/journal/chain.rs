@@ -281,6 +281,11 @@ impl Journal {
         Due { lag, commits: chain.map_or(0, |chain| chain.queue.len()) }
     }
 
+    /// Whether nothing waits that was committed before `number`.
+    pub(super) fn holds(&self, number: u64) -> bool {
+        self.state.lock().pending.first_key_value().is_none_or(|(first, _)| *first > number)
+    }
+
     /// Up to `limit` numbers whose rows in the outbox can go.
     pub(in crate::index) fn finished(&self, limit: usize) -> Vec<u64> {
         let finished = &mut self.state.lock().finished;

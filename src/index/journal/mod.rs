@@ -11,6 +11,7 @@
 mod audience;
 mod chain;
 mod feed;
+mod retell;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,8 +20,10 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::{
     audience::{Audience, Audiences, of_copies},
     chain::{Entry, Journal, Told},
+    retell::Again,
 };
 pub use chain::{Due, Taken};
+pub use retell::{Base, Retold};
 
 use crate::{
     digest,

@@ -1,0 +1,152 @@
+//! Telling the journal everything again: what a compaction keeps, and what an index that has no journal yet begins with.
+//!
+//! Rows are read by the committer between two commits, so what is told under a number is how the rows are at that number; what was told
+//! before the walk began is then told again, or gone, and need not be kept.
+
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::{Audiences, of_copies};
+use crate::{
+    index::{
+        Garbage, Index, IndexError, Layout, Upload, Version, Waste,
+        catalogue::Inner,
+        codec::{decode, decode_version},
+        commit::Work,
+        keys::{self, kind},
+        replay::page,
+    },
+    types::Country,
+};
+
+/// How far the journal has been compacted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Everything that is still so has been told again under numbers from this one on.
+    pub from: u64,
+    /// The bytes of the journal's pieces when that was done.
+    pub bytes: u64,
+}
+
+/// How far a retelling has come: `None` at its end.
+pub type Retold = Option<Vec<u8>>;
+
+/// A row, as it is told again, and where it belongs when its text does not say so.
+#[derive(Debug)]
+pub(in crate::index) struct Again {
+    pub(in crate::index) row: Vec<u8>,
+    pub(in crate::index) body: Vec<u8>,
+    pub(in crate::index) countries: Option<BTreeSet<Country>>,
+}
+
+impl Index {
+    /// Tells the journal some of the rows from `after` on once more, as they are now, and how to go on.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn retell(&self, after: Vec<u8>) -> Result<Retold, IndexError> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Retell { after, answer })?;
+        answered.await.map_err(|_| IndexError::Stopped)?
+    }
+
+    /// Keeps, durably, that the journal has been compacted.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn keep_base(&self, base: Base) -> Result<(), IndexError> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Base { base, answer })?;
+        answered.await.map_err(|_| IndexError::Stopped)?
+    }
+
+    /// How far the journal has been compacted; `None` when it was never begun with what there was.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub fn base(&self) -> Result<Option<Base>, IndexError> {
+        self.inner.row(keys::JOURNAL)
+    }
+
+    /// Whether every chain holds all that was committed up to `number`.
+    pub fn journal_holds(&self, number: u64) -> bool {
+        self.inner.journal.holds(number)
+    }
+}
+
+impl Inner {
+    /// The next rows to tell again.
+    pub(in crate::index) fn again(&self, after: &[u8]) -> Result<(Vec<Again>, Retold), IndexError> {
+        let page = page(self.engine.as_ref(), after, &[0xFF])?;
+        let next = page.last().map(|(row, _)| [row.as_slice(), &[0]].concat());
+        let mut rows = Vec::new();
+        for (row, value) in page {
+            let letter = row.first().copied().unwrap_or_default();
+            // These are told with what they belong to.
+            if !Audiences::is_journalled(&row) || matches!(letter, kind::PART | kind::PART_TABLE) {
+                continue;
+            }
+            let body = if letter == kind::LEDGER { value } else { self.sealing.open(&row, &value, |body| Ok(body.to_vec()))? };
+            self.companions(letter, &row, &body, &mut rows)?;
+            rows.push(Again { row, body, countries: None });
+        }
+        Ok((rows, next))
+    }
+
+    /// The parts and part tables that belong to a row, and where a delete marker belongs.
+    fn companions(&self, letter: u8, row: &[u8], body: &[u8], rows: &mut Vec<Again>) -> Result<(), IndexError> {
+        match letter {
+            kind::RECORD | kind::HISTORY => match decode_version(body)? {
+                Version::Record(record) => {
+                    self.part_table_again(record.detail.layout, of_copies(&record.detail.copies), rows)?;
+                }
+                Version::Marker(_) => {
+                    let countries = self.beside(row)?;
+                    rows.push(Again { row: row.to_vec(), body: body.to_vec(), countries: Some(countries) });
+                }
+            },
+            kind::GARBAGE => {
+                if let Waste::Record { copies, layout, .. } = decode::<Garbage>('g', body)?.what {
+                    self.part_table_again(layout, of_copies(&copies), rows)?;
+                }
+            }
+            kind::UPLOAD | kind::CLOSED_UPLOAD => {
+                let upload: Upload = decode('u', body)?;
+                let countries = of_copies(&upload.copies);
+                self.each(&keys::parts(&upload.id), |row, body| {
+                    rows.push(Again { row: row.to_vec(), body: body.to_vec(), countries: Some(countries.clone()) });
+                    Ok(ControlFlow::Continue(()))
+                })?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn part_table_again(&self, layout: Layout, countries: BTreeSet<Country>, rows: &mut Vec<Again>) -> Result<(), IndexError> {
+        let Layout::Parts { table, .. } = layout else { return Ok(()) };
+        let row = keys::part_table(&table);
+        if let Some(body) = self.row_with(&row, |body| Ok(body.to_vec()))? {
+            rows.push(Again { row, body, countries: Some(countries) });
+        }
+        Ok(())
+    }
+
+    /// The countries of the version that a marker in the history was put upon.
+    fn beside(&self, marker: &[u8]) -> Result<BTreeSet<Country>, IndexError> {
+        let key = marker.get(..marker.len().saturating_sub(8)).unwrap_or_default();
+        let mut countries = BTreeSet::new();
+        self.each(key, |row, body| {
+            if row > marker
+                && let Version::Record(record) = decode_version(body)?
+            {
+                countries = of_copies(&record.detail.copies);
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(countries)
+    }
+}
