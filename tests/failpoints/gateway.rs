@@ -64,6 +64,14 @@ async fn fails(act: Act, point: &str, how: How, happens: Happens) {
     assert_eq!(last.rows_of_garbage + last.queued, 0, "{case}: {last:?}");
     assert!(last.garbage.is_empty() && last.missing.is_empty(), "{case}: {last:?}");
     assert_eq!((last.intended, last.unnamed, last.keys), (left.intended, left.unnamed, left.keys), "{case}");
+
+    data.lose_the_index().await;
+    let gateway = data.start(Duration::from_secs(3600)).await;
+    stock::check(&gateway.client, act).await;
+    assert!(act.happened(&gateway.client).await, "{case}: after a rebuild");
+    gateway.stop().await;
+    let rebuilt = Inventory::of(&data).await;
+    assert!(rebuilt.garbage.is_empty() && rebuilt.missing.is_empty(), "{case}: {rebuilt:?}");
 }
 
 fn dies_early(point: &str, how: How) -> bool {
@@ -110,6 +118,7 @@ failing! {
     a_delete_whose_commit_fails: Delete at "index::before-apply" is [Crash Never];
     a_delete_whose_commit_is_not_synced: Delete at "index::after-apply" is [Crash Either, Fatal Either];
     a_delete_whose_commit_is_synced: Delete at "index::after-sync" is [Crash Always];
+    a_delete_that_the_journal_has_and_nobody_knows: Delete at "objects::journal-written" is [Crash Either];
     a_new_bucket_whose_commit_fails: CreateBucket at "index::before-apply" is [Crash Never];
     a_new_bucket_whose_commit_is_not_synced: CreateBucket at "index::after-apply" is [Crash Either, Fatal Either];
     a_new_bucket_whose_commit_is_synced: CreateBucket at "index::after-sync" is [Crash Always];

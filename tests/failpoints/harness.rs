@@ -14,7 +14,7 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
 };
 use domicile::{
-    app::{App, Installation, Running},
+    app::{App, Installation, RebuildOrder, Running, rebuild},
     config::{PolicySource, SystemEnvironment},
 };
 use secrecy::ExposeSecret;
@@ -125,6 +125,14 @@ impl Data {
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
         Gateway { client: Client::from_conf(config), running }
+    }
+
+    /// Takes the index away and builds it anew from the sites, which must know everything.
+    pub(crate) async fn lose_the_index(&self) {
+        fs::remove_dir_all(self.data_dir().join("index")).unwrap();
+        let rebuilt = rebuild(&self.installation().config, &RebuildOrder::default(), &()).await.unwrap();
+        assert!(!rebuilt.report.has_gap(), "{:?}", rebuilt.report);
+        assert_eq!(rebuilt.report.adopted.records, 0, "{:?}", rebuilt.report);
     }
 
     /// Prepares a stock in a process of its own, and fails `act` there at `point`.

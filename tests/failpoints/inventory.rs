@@ -60,6 +60,9 @@ impl Inventory {
             let site = SiteId::new(site).unwrap();
             let backend = FsBackend::open(site.clone(), path).unwrap();
             for blob in backend.list(None, usize::MAX).await.unwrap() {
+                if blob.name.journal_number().is_some() {
+                    continue;
+                }
                 let at = (site.clone(), blob.name);
                 there.insert(at.clone());
                 if live.contains_key(&at) {
