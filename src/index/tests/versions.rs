@@ -1,6 +1,9 @@
 //! Versions against a plain list of them, on both engines.
 
-use super::*;
+use super::{
+    journal::{Listener, Told, replays, retell},
+    *,
+};
 use crate::bucket::{LockMode, Retention, Setting, Versioning};
 
 /// What a test does to a bucket.
@@ -129,6 +132,10 @@ async fn compare(index: &Index, bucket: &Bucket, model: &Model) {
 
 async fn run(engine: Arc<dyn Engine>, steps: Vec<Step>) {
     let (mut index, bucket) = prepared(Arc::clone(&engine)).await;
+    let told = Told::default();
+    let mut listener = Listener::of(&index, &told);
+    // What was committed before there was a journal.
+    retell(&index).await;
     let mut versioning = Versioning::Off;
     let mut model = Model::default();
     let mut early = index.ticket().unwrap();
@@ -184,14 +191,20 @@ async fn run(engine: Arc<dyn Engine>, steps: Vec<Step>) {
                 assert!(prefixes.len() <= 1);
             }
             Step::Reopen => {
+                listener.stop().await;
                 drop(index);
                 index = open(Arc::clone(&engine));
+                listener = Listener::of(&index, &told);
             }
         }
         early = spare;
     }
     compare(&index, &bucket, &model).await;
     check_whole(&index).await;
+    replays(&index, &told).await;
+    retell(&index).await;
+    replays(&index, &told).await;
+    listener.stop().await;
     let found = index
         .search(RecordsQuery { subject: Some(SubjectId::new("ayesha").unwrap()), limit: 1000, ..Default::default() })
         .await

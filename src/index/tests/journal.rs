@@ -1,0 +1,115 @@
+//! What the journal is told is enough to build the index again.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::index::{
+    journal::{Audiences, Group},
+    keys::{self, kind},
+};
+
+fn home() -> Country {
+    "PK".parse().unwrap()
+}
+
+/// Everything that a journal was told.
+pub(super) type Told = Arc<Mutex<Vec<Group>>>;
+
+/// Takes what an index tells, as the sites would.
+pub(super) struct Listener(JoinHandle<()>);
+
+impl Listener {
+    pub(super) fn of(index: &Index, told: &Told) -> Self {
+        index.begin_journal(home(), &[home()].into()).unwrap();
+        let (index, told) = (index.clone(), Arc::clone(told));
+        Self(tokio::spawn(async move {
+            loop {
+                index.journal_due(home(), Duration::from_millis(1)).await;
+                let taken = index.journal_next(home()).await.unwrap();
+                let numbers: Vec<u64> = taken.groups.iter().map(|group| group.number).collect();
+                told.lock().extend(taken.groups);
+                index.journal_written(home(), &numbers);
+            }
+        }))
+    }
+
+    /// Stops in the middle of whatever it does.
+    pub(super) async fn stop(self) {
+        self.0.abort();
+        let _ = self.0.await;
+    }
+}
+
+/// Tells the whole index again.
+pub(super) async fn retell(index: &Index) {
+    let mut next = Some(Vec::new());
+    while let Some(after) = next {
+        next = index.retell(after).await.unwrap();
+    }
+}
+
+/// All rows that two indexes with the same content share, open.
+fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut rows = BTreeMap::new();
+    for letter in [kind::BY_SUBJECT, kind::BY_SITE, kind::BY_INSTRUMENT, kind::PENDING, kind::LEDGER] {
+        let (from, to) = ([letter], [letter + 1]);
+        let mut add = |row: &[u8], value: &[u8]| {
+            rows.insert(row.to_vec(), value.to_vec());
+            ControlFlow::Continue(())
+        };
+        let range = (std::ops::Bound::Included(&from[..]), std::ops::Bound::Excluded(&to[..]));
+        index.inner.engine.scan(range.0, range.1, &mut add).unwrap();
+    }
+    let sealed = (b'a'..=b'z').filter(|letter| Audiences::is_journalled(&[*letter]) || *letter == kind::NULL_VERSION);
+    for letter in sealed.filter(|letter| *letter != kind::LEDGER) {
+        let mut add = |row: &[u8], body: &[u8]| {
+            rows.insert(row.to_vec(), body.to_vec());
+            Ok(ControlFlow::Continue(()))
+        };
+        index.inner.each(&[letter], &mut add).unwrap();
+    }
+    let policy = index.inner.row_with(keys::POLICY, |body| Ok(body.to_vec())).unwrap();
+    rows.extend(policy.map(|body| (keys::POLICY.to_vec(), body)));
+    rows
+}
+
+/// Builds the index again from what was told, in whatever order, and compares.
+pub(super) async fn replays(index: &Index, told: &Told) {
+    let last = index.ticket().unwrap().0;
+    while !index.journal_holds(last) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let groups = told.lock().clone();
+    for backwards in [false, true] {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+        let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
+        let take = |group: &Group| replay.take(group).unwrap();
+        if backwards {
+            groups.iter().rev().for_each(take)
+        } else {
+            groups.iter().for_each(take)
+        }
+        let replayed = replay.finish(Timestamp::from_seconds(9)).unwrap();
+        assert_eq!((replayed.entries_lost, replayed.without_parts), (0, 0));
+        let again = open(engine);
+        assert_eq!(rows(&again), rows(index));
+        assert_eq!(again.summary(), index.summary());
+        assert_eq!(again.buckets().unwrap(), index.buckets().unwrap());
+        let head = |index: &Index| (index.ledger_head().size, index.ledger_head().root);
+        assert_eq!(head(&again), head(index));
+        assert!(again.ticket().unwrap().0 > last);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_journal_is_told_that_it_stands_when_no_site_takes_it() {
+    tokio::time::pause();
+    let (index, _) = prepared(Arc::new(MemoryEngine::new())).await;
+    index.begin_journal(home(), &[home()].into()).unwrap();
+    assert!(matches!(index.commit(create("second"), event()).await, Err(CommitError::NotJournalled)));
+    assert!(index.bucket(&BucketName::new("second").unwrap()).unwrap().is_some());
+    assert!(index.journal_lag(home()).commits == 1);
+}
