@@ -16,6 +16,7 @@ pub mod config;
 pub mod diagnostics;
 pub mod digest;
 pub mod index;
+pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
 pub mod objects;

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::{Problem, Query, router::Api};
 use crate::authn::TokenIdentity;
 use crate::index::Stock;
-use crate::relocation::{Job, Order, Pace};
+use crate::objects::Pace;
+use crate::relocation::{Job, Order};
 use crate::types::{BucketName, RequestId, SubjectId};
 
 /// What to move, and how fast.

@@ -21,7 +21,7 @@ use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, 
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, PolicyFile, Role};
-use crate::relocation::{self, Job, Order, Plan, Relocations};
+use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
@@ -221,7 +221,9 @@ impl Gateway for AppGateway {
             ..Event::new(Kind::AdminAction, actor(who))
         };
         self.objects.record(event).await?;
-        self.relocations.order(order, dry_run).map_err(|_| GatewayError::Unavailable("too many relocations wait for their turn"))
+        self.relocations
+            .order(Relocation { order, dry_run })
+            .map_err(|_| GatewayError::Unavailable("too many relocations wait for their turn"))
     }
 
     fn relocations(&self) -> Vec<Job> {

@@ -60,6 +60,10 @@ impl Ongoing {
         self.pins.lock().contains_key(&record)
     }
 
+    pub(super) fn is_written(&self, record: RecordId) -> bool {
+        self.intents.lock().keys().any(|(of, _)| *of == record)
+    }
+
     pub(super) fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
         self.intents.lock().contains_key(&(record, attempt))
     }
@@ -132,6 +136,11 @@ impl Index {
     /// Whether an attempt is in progress: a scrub must leave its blobs alone.
     pub fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
         self.inner.ongoing.is_intended(record, attempt)
+    }
+
+    /// Whether anything of a record is being written.
+    pub fn is_written(&self, record: RecordId) -> bool {
+        self.inner.ongoing.is_written(record)
     }
 
     /// Intents of earlier runs that neither committed nor were given up: a scrub decides about their blobs.

@@ -8,7 +8,8 @@ use super::{
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
 };
-use crate::types::{BucketName, Country, InstrumentId, ObjectKey, SiteId, SubjectId, Timestamp};
+use crate::kms::{KeyOwner, WrappedSubjectKey};
+use crate::types::{BucketName, Country, InstrumentId, KeyId, ObjectKey, SiteId, SubjectId, Timestamp};
 
 /// What to look for: all that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -90,6 +91,27 @@ impl Index {
                 Ok(Step::Next)
             })?;
             Ok((found, last.filter(|_| looked == limit)))
+        })
+        .await
+    }
+
+    /// Up to `limit` wrapped subject keys behind `after`, in the order of their country keys and owners.
+    pub async fn subject_keys(
+        &self,
+        after: Option<(KeyId, KeyOwner)>,
+        limit: usize,
+    ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
+        let start = after.map(|(key, owner)| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        self.blocking(move |inner| {
+            let mut found = Vec::new();
+            inner.walk(&[kind::SUBJECT_KEY], start, |row, sealed| {
+                if found.len() == limit {
+                    return Ok(Step::Stop);
+                }
+                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                Ok(Step::Next)
+            })?;
+            Ok(found)
         })
         .await
     }

@@ -34,7 +34,7 @@ const ENDS: u64 = 2 * 64 * 1024;
 const FETCHED: u64 = 512 * 1024;
 
 /// What a stream holds at the most: what is fetched, as much again that waits for the client, and the segments in between.
-const STREAM: u64 = 2 * FETCHED + ENDS;
+pub(super) const STREAM: u64 = 2 * FETCHED + ENDS;
 
 /// The bytes of a read, in order. An error item means that nothing before it may be taken for the whole.
 pub type ReadBody = Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>>;

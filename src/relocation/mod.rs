@@ -5,15 +5,13 @@
 //! itself. How one record moves, and why nothing is lost on the way, is told in `objects/relocate.rs`.
 
 mod jobs;
-mod pace;
 mod plan;
 mod run;
 mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use jobs::{Job, JobState, Relocations, TooMany};
-pub use pace::Pace;
+pub use jobs::{Job, Relocation, Relocations, View};
 pub use plan::{Move, Plan, Refused, plan};
 pub use run::{Counting, Failure, Order, Progress, Way, run};
 pub use settle::{Waiting, register, settle, settle_round};

@@ -10,10 +10,9 @@ use futures_util::stream::{self, StreamExt};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::pace::{Gate, Pace};
 use crate::{
     index::{FoundRecord, IndexError, Stock, Tally},
-    objects::{ObjectError, Objects, Relocated, planned_move},
+    objects::{Gate, ObjectError, Objects, Pace, Relocated, planned_move},
     types::{BucketName, Country, ObjectKey, VersionId},
 };
 

@@ -7,6 +7,7 @@ use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Setting, Versioning};
 use crate::index::{Change, Counter, Stock, Tally};
+use crate::jobs::{JobState, TooMany};
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
 use crate::types::{Attributes, SubjectId};
@@ -272,10 +273,11 @@ async fn jobs_have_their_turns_and_can_be_called_off() {
     }
     world.decide_by(sg_law()).await;
     let jobs = Relocations::new(world.objects.clone());
-    let planning = jobs.order(Order::default(), true).unwrap().id;
-    let called_off = jobs.order(Order::default(), false).unwrap().id;
+    let order = |dry_run| jobs.order(Relocation { order: Order::default(), dry_run });
+    let planning = order(true).unwrap().id;
+    let called_off = order(false).unwrap().id;
     assert_eq!(jobs.cancel(called_off).unwrap().state, JobState::Cancelled);
-    let all = jobs.order(Order::default(), false).unwrap().id;
+    let all = order(false).unwrap().id;
     let state = |id| jobs.job(id).unwrap().state;
     let ended = async {
         while state(all) != JobState::Done {
@@ -287,14 +289,14 @@ async fn jobs_have_their_turns_and_can_be_called_off() {
         () = ended => {}
     }
     assert_eq!((state(planning), state(called_off)), (JobState::Done, JobState::Cancelled));
-    assert_eq!(jobs.job(planning).unwrap().plan.unwrap().moving.objects, 5, "before the other began");
-    assert_eq!(jobs.job(all).unwrap().progress.moved.objects, 5);
+    assert_eq!(jobs.job(planning).unwrap().view.plan.unwrap().moving.objects, 5, "before the other began");
+    assert_eq!(jobs.job(all).unwrap().view.progress.moved.objects, 5);
     assert!(jobs.cancel(99).is_none());
     for _ in 0..97 {
-        jobs.order(Order::default(), false).unwrap();
+        order(false).unwrap();
     }
     for _ in 0..3 {
-        jobs.order(Order::default(), false).unwrap();
+        order(false).unwrap();
     }
-    assert_eq!(jobs.order(Order::default(), false).unwrap_err(), TooMany, "all that are remembered wait");
+    assert_eq!(order(false).unwrap_err(), TooMany, "all that are remembered wait");
 }

@@ -115,6 +115,19 @@ impl BlobName {
         }
     }
 
+    /// The name as a number; names of records' blobs order as their numbers do, and spread evenly. `None` for the marker and the journal.
+    pub const fn number(&self) -> Option<u128> {
+        match self.0 {
+            Name::Hash(hash) => Some(u128::from_be_bytes(hash)),
+            Name::Marker | Name::Journal { .. } => None,
+        }
+    }
+
+    /// The name of that number.
+    pub const fn from_number(number: u128) -> Self {
+        Self(Name::Hash(number.to_be_bytes()))
+    }
+
     /// From what distinguishes a blob of a kind; `kind` has the same length for no two kinds that could collide.
     pub(super) fn hash(kind: &[u8], content: &[u8]) -> Self {
         let mut hash = digest::Sha256::new();
@@ -205,6 +218,7 @@ mod tests {
         ];
         for (index, name) in names.iter().enumerate() {
             assert_eq!(name.to_string().parse::<BlobName>().unwrap(), *name);
+            assert_eq!(name.number().map(BlobName::from_number), Some(*name).filter(|name| *name != BlobName::marker()));
             for other in &names[..index] {
                 assert_eq!(name.cmp(other), name.to_string().cmp(&other.to_string()));
                 assert_ne!(name, other);

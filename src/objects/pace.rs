@@ -1,21 +1,21 @@
-//! How fast records may move.
+//! How fast work that nobody waits for may go on.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, time::Instant};
 
-/// Limits of a relocation; none where nothing is said.
+/// Limits of a walk through what is stored; none where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Pace {
-    /// Bytes of records that begin to move in a second.
+    /// Bytes that are begun with in a second.
     pub bytes_per_second: Option<u64>,
-    /// Records that begin to move in a second.
+    /// Steps, such as records, that are begun with in a second.
     pub requests_per_second: Option<u64>,
 }
 
 impl Pace {
-    /// How long a record of `bytes` takes at this pace.
+    /// How long a step of `bytes` takes at this pace.
     fn share(self, bytes: u64) -> Duration {
         let of = |amount: u64, rate: Option<u64>| match rate {
             None => Duration::ZERO,
@@ -25,20 +25,21 @@ impl Pace {
     }
 }
 
-/// Lets records pass one after the other, each when the one before has had its time.
+/// Lets steps pass one after the other, each when the one before has had its time.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub struct Gate {
     pace: Pace,
     next: Mutex<Instant>,
 }
 
 impl Gate {
-    pub(super) fn new(pace: Pace) -> Self {
+    /// Open for the first step.
+    pub fn new(pace: Pace) -> Self {
         Self { pace, next: Mutex::new(Instant::now()) }
     }
 
-    /// Waits until a record of `bytes` may begin.
-    pub(super) async fn pass(&self, bytes: u64) {
+    /// Waits until a step of `bytes` may begin.
+    pub async fn pass(&self, bytes: u64) {
         let share = self.pace.share(bytes);
         if share.is_zero() {
             return;
