@@ -25,6 +25,7 @@ pub mod recovery;
 pub mod relocation;
 pub mod residency;
 pub mod s3;
+pub mod scrub;
 pub mod seal;
 pub mod server;
 pub mod telemetry;

@@ -56,8 +56,14 @@ pub mod metric {
     /// Gauge. Labels: `country`.
     pub const JOURNAL_LAG: &str = "domicile_journal_lag_seconds";
 
+    /// Counter. Labels: `class`.
+    pub const SCRUB_FINDINGS: &str = "domicile_scrub_findings_total";
+
+    /// Gauge.
+    pub const SCRUB_LAST: &str = "domicile_scrub_completed_timestamp_seconds";
+
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 15] = [
+    pub const ALL: [(&str, &str); 17] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -73,6 +79,8 @@ pub mod metric {
         (LIFECYCLE_EXPIRED, "What lifecycle rules let go"),
         (RELOCATION_QUEUE, "Subjects that moved and whose records have not all followed"),
         (JOURNAL_LAG, "Age of the oldest commit that a country's sites have not been told of"),
+        (SCRUB_FINDINGS, "What scrubs have found to be wrong at the sites"),
+        (SCRUB_LAST, "When the background scrub last came round, in seconds since 1970; 0 when it never has since the start"),
     ];
 }
 

@@ -48,7 +48,7 @@ const MODULES: &[(&str, &str)] = &[
         "admin",
         "authn access bucket policy kms audit residency seal backend index objects jobs relocation scrub recovery lifecycle erasure orders",
     ),
-    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server"),
+    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle scrub s3 admin server"),
     (
         "app",
         "authn access bucket policy kms audit residency seal backend index objects jobs relocation scrub recovery lifecycle s3 admin server config",

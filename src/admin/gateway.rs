@@ -9,9 +9,10 @@ use super::views::{
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
-use crate::index::RecordsQuery;
+use crate::index::{Finding, RecordsQuery};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
+use crate::scrub;
 use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
@@ -33,6 +34,12 @@ pub enum Query<'a> {
     Relocations,
     /// One relocation.
     Relocation,
+    /// The scrubs.
+    Scrubs,
+    /// One scrub.
+    Scrub,
+    /// What scrubs have found.
+    Findings,
     /// A subject's attributes.
     Subject(&'a SubjectId),
     /// The ledger's head.
@@ -62,6 +69,9 @@ impl Query<'_> {
             Self::Plan => "POST /v1/policies/plan",
             Self::Relocations => "GET /v1/relocations",
             Self::Relocation => "GET /v1/relocations/{id}",
+            Self::Scrubs => "GET /v1/scrubs",
+            Self::Scrub => "GET /v1/scrubs/{id}",
+            Self::Findings => "GET /v1/findings",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
@@ -132,6 +142,22 @@ pub trait Gateway: Send + Sync + 'static {
     fn relocation(&self, id: u64) -> Option<Job>;
     /// Calls one off, in the ledger before.
     async fn cancel_relocation(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError>;
+    /// Orders a scrub, in the ledger before it begins.
+    async fn order_scrub(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: scrub::Order,
+    ) -> Result<scrub::Job, GatewayError>;
+    /// Every scrub of this run of the gateway.
+    fn scrubs(&self) -> Vec<scrub::Job>;
+    /// One of them.
+    fn scrub(&self, id: u64) -> Option<scrub::Job>;
+    /// Calls one off, in the ledger before.
+    async fn cancel_scrub(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<scrub::Job>, GatewayError>;
+    /// What scrubs found and is not put right.
+    async fn findings(&self) -> Result<Vec<Finding>, GatewayError>;
+
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 

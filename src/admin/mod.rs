@@ -17,6 +17,7 @@ mod query;
 mod relocations;
 mod router;
 mod routes;
+mod scrubs;
 mod sessions;
 mod subjects;
 #[cfg(test)]

@@ -77,13 +77,14 @@ fn request_body(route: &Route) -> Option<Value> {
         ("POST", "/v1/explain") => ("application/json", "Explain"),
         ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
         ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
+        ("POST", "/v1/scrubs") => ("application/json", "ScrubBody"),
         ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
         _ => return None,
     };
     Some(json!({
-        "required": !matches!(schema, "PlanBody" | "RelocationBody"),
+        "required": !matches!(schema, "PlanBody" | "RelocationBody" | "ScrubBody"),
         "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
     }))
 }
@@ -104,7 +105,9 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
         ("POST", "/v1/relocations") | (_, "/v1/relocations/{id}") => json!({ "$ref": "#/components/schemas/Relocation" }),
+        ("POST", "/v1/scrubs") | (_, "/v1/scrubs/{id}") => json!({ "$ref": "#/components/schemas/Scrub" }),
         (_, "/v1/policies/plan") => json!({ "$ref": "#/components/schemas/Plan" }),
+        (_, "/v1/findings") => json!({ "$ref": "#/components/schemas/Findings" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
@@ -128,6 +131,7 @@ fn responses(route: &Route) -> Value {
 fn schemas() -> Value {
     let string = json!({ "type": "string" });
     let strings = json!({ "type": "array", "items": { "type": "string" } });
+    let finding = object(&[("class", &string), ("site", &string), ("country", &string), ("name", &string), ("detail", &string)]);
     let number = json!({ "type": "integer" });
     let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let counters = json!({ "type": "object", "additionalProperties": object(&[("objects", &number), ("bytes", &number)]) });
@@ -185,6 +189,24 @@ fn schemas() -> Value {
                 ("failures", &json!({ "type": "array", "items": without_place })),
             ])),
         ]),
+        "ScrubBody": {
+            "type": "object", "additionalProperties": false,
+            "properties": {
+                "bucket": string, "prefix": string, "subject": string, "deep": { "type": "boolean" }, "repair": { "type": "boolean" },
+                "sample": object(&[("seed", &number), ("one_in", &number)]),
+                "bytes_per_second": { "type": "integer", "minimum": 1 }, "requests_per_second": { "type": "integer", "minimum": 1 },
+            },
+        },
+        "Scrub": object(&[
+            ("id", &number), ("state", &string), ("deep", &json!({ "type": "boolean" })), ("repair", &json!({ "type": "boolean" })),
+            ("ordered", &string),
+            ("progress", &object(&[
+                ("phase", &string), ("records", &tally), ("blobs", &number), ("names", &number), ("repaired", &number),
+                ("unchecked", &number), ("findings", &json!({ "type": "object", "additionalProperties": number })),
+                ("listed", &json!({ "type": "array", "items": finding })), ("reasons", &strings),
+            ])),
+        ]),
+        "Findings": object(&[("findings", &json!({ "type": "array", "items": finding }))]),
         "SessionBody": {
             "type": "object", "required": ["principal", "seconds"], "additionalProperties": false,
             "properties": {

@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, plans, relocations, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, plans, relocations, scrubs, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -33,6 +33,9 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/policies/reload", post(handlers::reload_policies))
         .route("/v1/relocations", get(relocations::list).post(relocations::order))
         .route("/v1/relocations/{id}", get(relocations::get).delete(relocations::cancel))
+        .route("/v1/scrubs", get(scrubs::list).post(scrubs::order))
+        .route("/v1/scrubs/{id}", get(scrubs::get).delete(scrubs::cancel))
+        .route("/v1/findings", get(scrubs::findings))
         .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
@@ -47,7 +50,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/openapi.json", get(handlers::openapi))
         .route("/v1/proof", get(not_built))
         .route("/v1/subjects/{id}/erase", post(not_built))
-        .route("/v1/scrubs", get(not_built).post(not_built))
         .route("/v1/ledger/tile/{*path}", get(not_built))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")

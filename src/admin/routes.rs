@@ -56,6 +56,7 @@ const READ_SUBJECTS: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, 
 const POLICY: Access = Access::Roles(&[Role::PolicyAdmin, Role::Operator]);
 const PLAN: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator]);
 const OPERATE: Access = Access::Roles(&[Role::Operator]);
+const SCRUB: Access = Access::Roles(&[Role::Auditor, Role::Operator]);
 
 const fn built(
     method: &'static str,
@@ -107,8 +108,21 @@ pub const ROUTES: &[Route] = &[
     ),
     built("GET", "/v1/relocations/{id}", OPERATE, &[], "How far a relocation has come"),
     built("DELETE", "/v1/relocations/{id}", OPERATE, &[], "Call a relocation off; what has moved stays where it is"),
-    later("GET", "/v1/scrubs", OPERATE, "Verifications of stored blobs"),
-    later("POST", "/v1/scrubs", OPERATE, "Begin to verify stored blobs"),
+    built("GET", "/v1/scrubs", SCRUB, &[], "Verifications of what lies at the sites"),
+    taking(
+        DOCUMENT,
+        TIME,
+        built(
+            "POST",
+            "/v1/scrubs",
+            SCRUB,
+            &[],
+            "Begin to hold what lies at the sites against the index; only an operator may repair",
+        ),
+    ),
+    built("GET", "/v1/scrubs/{id}", SCRUB, &[], "How far a verification has come and what it found"),
+    built("DELETE", "/v1/scrubs/{id}", SCRUB, &[], "Call a verification off"),
+    built("GET", "/v1/findings", READ, &[], "What verifications found to be wrong and is not put right"),
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
     built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),

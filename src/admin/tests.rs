@@ -111,6 +111,29 @@ impl Gateway for Fake {
     ) -> Result<Option<crate::relocation::Job>, GatewayError> {
         Ok(None)
     }
+    async fn order_scrub(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: crate::scrub::Order,
+    ) -> Result<crate::scrub::Job, GatewayError> {
+        Err(GatewayError::Unavailable("nothing is scrubbed here"))
+    }
+    fn scrubs(&self) -> Vec<crate::scrub::Job> {
+        self.evaluate();
+        Vec::new()
+    }
+    fn scrub(&self, _: u64) -> Option<crate::scrub::Job> {
+        self.evaluate();
+        None
+    }
+    async fn cancel_scrub(&self, _: &RequestId, _: &TokenIdentity, _: u64) -> Result<Option<crate::scrub::Job>, GatewayError> {
+        Ok(None)
+    }
+    async fn findings(&self) -> Result<Vec<crate::index::Finding>, GatewayError> {
+        self.evaluate();
+        Ok(Vec::new())
+    }
     async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         Ok(view())
     }
@@ -203,7 +226,7 @@ async fn ask(router: &Router, method: &str, path: &str, role: Option<Role>, body
 }
 
 fn concrete(route: &Route) -> String {
-    let id = if route.path.starts_with("/v1/relocations") { "1" } else { "somebody" };
+    let id = if route.path.starts_with("/v1/relocations") || route.path.starts_with("/v1/scrubs") { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
     if route.path == "/v1/record" { format!("{path}?bucket=media&key=a") } else { path }
 }

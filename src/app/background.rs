@@ -1,5 +1,5 @@
 //! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing and compacting the journal,
-//! carrying out lifecycle rules, moving the records of subjects that moved and summing up floods of refusals.
+//! carrying out lifecycle rules, moving the records of subjects that moved, scrubbing the sites and summing up floods of refusals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,6 +9,7 @@ use crate::backend::Probe;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
 use crate::relocation::{self, Relocations};
+use crate::scrub::{self, Continuous, Scrubs};
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -29,8 +30,8 @@ impl Background {
     pub(super) fn start(
         objects: &Objects,
         probe: Probe,
-        (grace, pace): (Duration, Pace),
-        relocations: Arc<Relocations>,
+        (grace, pace, continuous): (Duration, Pace, Continuous),
+        (relocations, scrubs): (Arc<Relocations>, Arc<Scrubs>),
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -46,6 +47,10 @@ impl Background {
         let settler = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { relocation::settle(&settler, PAUSE_SETTLING).await });
         spawn(&mut tasks, stopped.clone(), async move { relocations.serve().await });
+        scrub::register();
+        spawn(&mut tasks, stopped.clone(), async move { scrubs.serve().await });
+        let scrubber = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { scrub::scrub(&scrubber, continuous).await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
         let compactor = objects.clone();

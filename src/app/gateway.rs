@@ -17,24 +17,29 @@ use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Stock, Tally, Version};
+use crate::index::{Change, CommitError, CopyState, Counter, Finding, IndexError, Record, RecordsQuery, Stock, Tally, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, PolicyFile, Role};
 use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
+use crate::scrub::{self, Scrubs};
 use crate::telemetry::{Metrics, metric};
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
 
+/// Findings that are shown at the most.
+const FINDINGS: usize = 10_000;
+
 /// A running gateway's parts.
 pub(super) struct AppGateway {
-    objects: Objects,
+    pub(super) objects: Objects,
     access: Arc<Access>,
     source: PolicySource,
     available: Available,
     sessions: SessionKey,
     metrics: Option<Metrics>,
     relocations: Arc<Relocations>,
+    pub(super) scrubs: Arc<Scrubs>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
 }
@@ -46,9 +51,9 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         sessions: SessionKey,
         metrics: Option<Metrics>,
-        relocations: Arc<Relocations>,
+        (relocations, scrubs): (Arc<Relocations>, Arc<Scrubs>),
     ) -> Self {
-        Self { objects, access, source, available, sessions, metrics, relocations, reloading: Arc::default() }
+        Self { objects, access, source, available, sessions, metrics, relocations, scrubs, reloading: Arc::default() }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -242,6 +247,31 @@ impl Gateway for AppGateway {
         Ok(self.relocations.cancel(id))
     }
 
+    async fn order_scrub(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: scrub::Order,
+    ) -> Result<scrub::Job, GatewayError> {
+        self.begin_scrub(request, who, order).await
+    }
+
+    fn scrubs(&self) -> Vec<scrub::Job> {
+        self.scrubs.jobs()
+    }
+
+    fn scrub(&self, id: u64) -> Option<scrub::Job> {
+        self.scrubs.job(id)
+    }
+
+    async fn cancel_scrub(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<scrub::Job>, GatewayError> {
+        self.end_scrub(request, who, id).await
+    }
+
+    async fn findings(&self) -> Result<Vec<Finding>, GatewayError> {
+        Ok(self.objects.index.findings(FINDINGS).await?)
+    }
+
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         self.reload(actor(who), Some(request.clone())).await?;
         Ok(self.policies())
@@ -426,7 +456,7 @@ fn internal(error: impl std::fmt::Display) -> GatewayError {
     GatewayError::Internal(error.to_string())
 }
 
-fn actor(who: &TokenIdentity) -> Actor {
+pub(super) fn actor(who: &TokenIdentity) -> Actor {
     Actor::Token { role: who.role.as_str(), id: who.id.clone() }
 }
 

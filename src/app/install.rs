@@ -15,6 +15,7 @@ use crate::authn::{AccessKey, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
 use crate::digest;
 use crate::lifecycle::Pace;
+use crate::scrub::Continuous;
 use crate::types::{Country, KeyId, PrincipalId, SiteId};
 
 /// The operator's token, relative to the data folder.
@@ -92,6 +93,7 @@ impl Installation {
             limits: Limits::default(),
             gc_grace: Config::DEFAULT_GRACE,
             lifecycle: Pace::default(),
+            scrub: Continuous::default(),
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

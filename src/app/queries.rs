@@ -29,6 +29,9 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         | Query::Plan
         | Query::Relocations
         | Query::Relocation
+        | Query::Scrubs
+        | Query::Scrub
+        | Query::Findings
         | Query::LedgerHead
         | Query::Sites
         | Query::Keys => event,

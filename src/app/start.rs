@@ -29,6 +29,7 @@ use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
 use crate::residency::Residency;
 use crate::s3::{Client, S3Parts, S3Service};
+use crate::scrub::Scrubs;
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
 use crate::types::Country;
@@ -182,13 +183,14 @@ impl App {
         let sessions = || SessionKey::new(*session_key.expose());
         let source = (config.policies.clone(), available);
         let relocations = Arc::new(Relocations::new(objects.clone()));
+        let scrubs = Arc::new(Scrubs::new(objects.clone()));
         let gateway = Arc::new(AppGateway::new(
             objects.clone(),
             Arc::clone(&access),
             source,
             sessions(),
             metrics,
-            Arc::clone(&relocations),
+            (Arc::clone(&relocations), Arc::clone(&scrubs)),
         ));
 
         let (stop, stopped) = watch::channel(false);
@@ -235,8 +237,13 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background =
-            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), relocations, stopped);
+        let background = Background::start(
+            &objects,
+            sites.watch(PROBE),
+            (config.gc_grace, config.lifecycle, config.scrub),
+            (relocations, scrubs),
+            stopped,
+        );
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

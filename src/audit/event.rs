@@ -1,5 +1,7 @@
 //! What happened, without naming anybody.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::types::{
@@ -67,6 +69,12 @@ pub struct Event {
     /// What a rebuild of the index found, of [`Kind::IndexRebuilt`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Box<Rebuilt>>,
+    /// What is wrong with a blob, of [`Kind::Found`], [`Kind::Cleared`] and [`Kind::Repaired`]: the class of the finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding: Option<&'static str>,
+    /// What a scrub came to, of [`Kind::Scrubbed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrubbed: Option<Box<Scrubbed>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -128,6 +136,33 @@ pub struct Rebuilt {
     pub unreadable: u64,
 }
 
+/// What a scrub came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Scrubbed {
+    /// Whether every byte was opened, not the heads alone.
+    pub deep: bool,
+    /// Whether only some records were looked at: those of a bucket, a prefix, a subject, or a sample.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Of a sample, the seed that it was drawn by and one record in how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<(u64, u64)>,
+    /// Records that were looked at.
+    pub records: u64,
+    /// Blobs that were.
+    pub blobs: u64,
+    /// What was found, by class; what was put right is not counted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub findings: BTreeMap<&'static str, u64>,
+    /// What was put right.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repaired: u64,
+    /// What could not be looked at: its site or key could not be had.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unchecked: u64,
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -168,6 +203,14 @@ pub enum Kind {
     AuditQuery,
     /// The index was lost and has been built anew from the sites.
     IndexRebuilt,
+    /// A scrub found something wrong with what lies at a site.
+    Found,
+    /// What a scrub had found is so no longer.
+    Cleared,
+    /// A scrub put something right.
+    Repaired,
+    /// A scrub came to its end.
+    Scrubbed,
     /// Temporary credentials were made.
     SessionCreated,
     AdminAction,
@@ -233,6 +276,8 @@ impl Event {
             query: None,
             left: Vec::new(),
             rebuilt: None,
+            finding: None,
+            scrubbed: None,
             record_refusal: false,
         }
     }

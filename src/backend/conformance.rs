@@ -101,7 +101,7 @@ async fn listings_are_ordered_and_complete(backend: &dyn Backend) -> Result<(), 
         let mut seen = Vec::new();
         let mut after = None;
         loop {
-            let page = backend.list(after.as_ref(), limit).await?;
+            let page = backend.list(after.as_ref(), limit).await?.blobs;
             assert!(page.len() <= limit, "at most the limit");
             let last = page.len() < limit;
             after = page.last().map(|blob| blob.name).or(after);
@@ -119,7 +119,7 @@ async fn listings_are_ordered_and_complete(backend: &dyn Backend) -> Result<(), 
     for name in &names {
         backend.delete(name).await?;
     }
-    let left = backend.list(None, 5000).await?;
+    let left = backend.list(None, 5000).await?.blobs;
     assert!(left.iter().all(|blob| !names.contains(&blob.name)), "deleted blobs are not listed");
     Ok(())
 }

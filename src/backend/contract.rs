@@ -36,8 +36,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn delete(&self, name: &BlobName) -> Result<(), BackendError>;
 
     /// Up to `limit` blobs whose names come after `after`, in byte order of their names. Fewer than `limit` means that these are the
-    /// last. What lies at the place under names that cannot be blobs is left out.
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobInfo>, BackendError>;
+    /// last. What lies among them under names that cannot be blobs is told apart.
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Listing, BackendError>;
 
     /// Finds out, cheaply, whether the place answers and accepts this gateway.
     async fn probe(&self) -> Result<(), BackendError>;
@@ -51,6 +51,15 @@ pub struct BlobRead {
     pub range: Range<u64>,
     /// The bytes. Exactly `range` unless it yields an error.
     pub body: BlobStream,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The blobs, in byte order of their names.
+    pub blobs: Vec<BlobInfo>,
+    /// Other names that were met on the way, before the last blob or, at the end, behind it. Whose they are is not known.
+    pub strangers: Vec<String>,
 }
 
 /// One line of a listing.

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead, contract::cut_range};
+use super::{Backend, BackendError, BlobInfo, BlobRead, Listing, contract::cut_range};
 use crate::{
     clock::{Clock, SystemClock},
     seal::BlobName,
@@ -191,12 +191,17 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobInfo>, BackendError> {
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Listing, BackendError> {
         self.enter().await?;
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let blobs = self.blobs.lock();
         let rows = blobs.range((start, Bound::Unbounded)).take(limit);
-        Ok(rows.map(|(name, (bytes, modified))| BlobInfo { name: *name, len: bytes.len() as u64, modified: *modified }).collect())
+        let info = |(name, (bytes, modified)): (&BlobName, &(Bytes, Timestamp))| BlobInfo {
+            name: *name,
+            len: bytes.len() as u64,
+            modified: *modified,
+        };
+        Ok(Listing { blobs: rows.map(info).collect(), strangers: Vec::new() })
     }
 
     async fn probe(&self) -> Result<(), BackendError> {

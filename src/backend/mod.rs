@@ -21,7 +21,7 @@ mod s3;
 mod site;
 mod sites;
 
-pub use contract::{Backend, BlobInfo, BlobRead, BlobStream};
+pub use contract::{Backend, BlobInfo, BlobRead, BlobStream, Listing};
 pub use error::{BackendError, Cause};
 pub use fs::FsBackend;
 pub use health::SiteState;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Backend, BackendError, BlobInfo, BlobRead, SiteState,
+    Backend, BackendError, BlobRead, Listing, SiteState,
     health::Health,
     identity::OwnMarker,
     measure::{self, Measured, Operation},
@@ -159,7 +159,7 @@ impl Site {
     }
 
     /// Lists blobs as [`Backend::list`] does, for a scrub or a rebuild.
-    pub async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobInfo>, BackendError> {
+    pub async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Listing, BackendError> {
         let measured = self.begin(Operation::List)?;
         let outcome = match self.turn().await {
             Ok(_turn) => self.backend.list(after, limit).await,

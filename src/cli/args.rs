@@ -33,8 +33,8 @@ pub enum Command {
     Subject(SubjectCommand),
     /// Show where records live and why.
     Where(WhereArgs),
-    /// Verify stored blobs against the index (scrub).
-    Verify(RemoteArgs),
+    /// Hold what lies at the sites against the index, in both directions (scrub).
+    Verify(VerifyArgs),
     /// Move records that the policy in force wants elsewhere.
     Relocate(RelocateArgs),
     /// Import the objects of a plain S3 bucket.
@@ -182,6 +182,44 @@ pub struct RelocateArgs {
     /// Only show what would move.
     #[arg(long)]
     pub dry_run: bool,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// `verify`
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Open every byte, not the heads alone.
+    #[arg(long)]
+    pub deep: bool,
+    /// Put right what can safely be: damaged copies from sound ones, and what no record needs goes.
+    #[arg(long)]
+    pub repair: bool,
+    /// Only records in this bucket.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// Only keys that begin so.
+    #[arg(long, requires = "bucket")]
+    pub prefix: Option<String>,
+    /// Only the data of this subject.
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<String>,
+    /// Only one record in N, drawn by the seed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub one_in: Option<u64>,
+    /// Draws the sample; the same seed draws the same.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "one_in")]
+    pub seed: u64,
+    /// Read at most so many bytes a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub bytes_per_second: Option<u64>,
+    /// Look at most at so many blobs a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests_per_second: Option<u64>,
+    /// Only show what earlier scrubs found and is not put right.
+    #[arg(long, conflicts_with_all = ["deep", "repair", "bucket", "subject", "one_in"])]
+    pub findings: bool,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

@@ -18,6 +18,7 @@ mod session;
 mod site;
 mod subject;
 mod table;
+mod verify;
 
 use std::{
     io::{self, Write},
@@ -77,7 +78,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
-        Command::Verify(_) => Err(Failure::NotBuilt("verify")),
+        Command::Verify(args) => verify::run(args, out),
         Command::Relocate(args) => relocate::run(args, out),
         Command::Import { .. } => Err(Failure::NotBuilt("import")),
         Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, out),

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
+use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
 use crate::types::{AccountId, Country, KeyId, SiteId};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub gc_grace: Duration,
     /// How lifecycle rules are carried out.
     pub lifecycle: Pace,
+    /// How the sites are scrubbed without an order.
+    pub scrub: Continuous,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

@@ -21,6 +21,8 @@ use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
+use crate::objects::{self, Depth};
+use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
 use crate::types::Country;
 
@@ -159,6 +161,7 @@ impl Reader<'_> {
         let limits = section(&root, "limits", limits).unwrap_or_default();
         let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
+        let scrub = section(&root, "scrub", scrub).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -181,6 +184,7 @@ impl Reader<'_> {
             limits,
             gc_grace,
             lifecycle,
+            scrub,
             s3,
             admin,
             engine,
@@ -341,6 +345,18 @@ fn limits(table: &Table<'_>) -> Limits {
 fn lifecycle(table: &Table<'_>) -> Pace {
     let default = Pace::default();
     Pace { interval: span(table, "interval").unwrap_or(default.interval), day: span(table, "day").unwrap_or(default.day) }
+}
+
+fn scrub(table: &Table<'_>) -> Continuous {
+    let default = Continuous::default();
+    let bytes = table.optional("bytes-per-second").and_then(|item| bounded(item, 1, u64::MAX));
+    let requests = positive(table, "requests-per-second").map(|rate| u64::from(rate.get()));
+    Continuous {
+        on: table.bool("continuous").unwrap_or(default.on),
+        depth: if table.bool("deep").unwrap_or_default() { Depth::Whole } else { Depth::Head },
+        pace: objects::Pace { bytes_per_second: bytes, requests_per_second: requests.or(default.pace.requests_per_second) },
+        pause: span(table, "pause").unwrap_or(default.pause),
+    }
 }
 
 fn engine(table: &Table<'_>) -> Option<Engine> {

@@ -178,6 +178,14 @@ impl Index {
         let _ = tokio::task::spawn_blocking(read).await;
     }
 
+    /// Keeps a single row, durably. It stands in no ledger and no journal.
+    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: &'static [u8], value: &T) -> Result<(), IndexError> {
+        let body = super::codec::encode(value)?;
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Keep { row, body, answer })?;
+        answered.await.map_err(|_| IndexError::Stopped)?
+    }
+
     pub(super) fn enqueue(&self, work: Work) -> Result<(), IndexError> {
         self.handle.queue.send(work).map_err(|_| IndexError::Stopped)
     }

@@ -1,8 +1,8 @@
 //! What a commit can ask for, and how it can end.
 
 use super::{
-    Bucket, BucketId, CompletedUpload, CopyRow, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload,
-    Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary,
+    Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -12,8 +12,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, Attributes, BucketName, Generation, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket, UploadId,
-        VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Generation, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket,
+        UploadId, VersionId,
     },
 };
 
@@ -122,6 +122,17 @@ pub enum Change {
     Collected {
         /// The rows.
         garbage: Vec<GarbageKey>,
+    },
+    /// Keeps what a scrub found.
+    Found(Box<Finding>),
+    /// What a scrub found is so no longer.
+    Cleared(Box<Finding>),
+    /// Forgets an attempt of an earlier run, once nothing of it is left at a site.
+    Forgotten {
+        /// The record.
+        record: RecordId,
+        /// The attempt.
+        attempt: AttemptId,
     },
     /// Only the ledger entry.
     Note,

@@ -1,24 +1,14 @@
 //! Which blobs a record consists of, and blobs that nothing needs any more.
 
-use std::collections::{HashMap, HashSet};
-
 use serde::{Deserialize, Serialize};
 
-use super::{
-    BucketId, CopyRow, CopyState, Index, IndexError, Layout, Part, PartEntry, Record, Upload,
-    catalogue::Inner,
-    codec::{decode, decode_version},
-    keys::{self, kind},
-    list::Step,
-    replay::page,
-};
+use super::{CopyRow, CopyState, Index, IndexError, Layout, PartEntry, Record, codec::decode, keys::kind, list::Step};
 use crate::{
     digest,
-    kms::WrappedSubjectKey,
     policy::Role,
     residency::PlannedCopy,
     seal::{BlobName, EXTENT_SIZE, ExtentId, HEAD_LEN, stream_len},
-    types::{AttemptId, Country, ObjectKey, RecordId, SiteId, Ticket, Timestamp, UploadId},
+    types::{AttemptId, Country, RecordId, SiteId, Timestamp, UploadId},
 };
 
 /// A blob at a site.
@@ -238,85 +228,6 @@ impl Index {
         }
         let waste = garbage.what.clone();
         self.blocking(move |inner| inner.blobs(&waste)).await.map(Some)
-    }
-}
-
-impl Index {
-    /// Every blob that any row names, by site: of records, uploads, garbage and subject keys. Takes memory in proportion.
-    ///
-    /// # Errors
-    /// Those of reading rows.
-    pub async fn named_blobs(&self) -> Result<HashMap<SiteId, HashSet<BlobName>>, IndexError> {
-        self.blocking(|inner| {
-            let mut named: HashMap<SiteId, HashSet<BlobName>> = HashMap::new();
-            let mut add = |site: &SiteId, name: BlobName| {
-                if let Some(names) = named.get_mut(site) {
-                    names.insert(name);
-                } else {
-                    named.insert(site.clone(), HashSet::from([name]));
-                }
-            };
-            for letter in [kind::RECORD, kind::HISTORY] {
-                inner.pages(letter, |_, body| {
-                    let Some(record) = decode_version(body)?.into_record() else { return Ok(()) };
-                    let parts = match record.detail.layout {
-                        Layout::Parts { table, .. } => inner.part_table(&table)?.unwrap_or_default(),
-                        Layout::Whole { .. } | Layout::Extents { .. } => Vec::new(),
-                    };
-                    record.blobs(&parts).for_each(|blob| add(&blob.site, blob.name));
-                    Ok(())
-                })?;
-            }
-            for letter in [kind::UPLOAD, kind::CLOSED_UPLOAD] {
-                for (_, upload) in inner.rows::<Upload>(&[letter], usize::MAX)? {
-                    for (_, part) in inner.rows::<Part>(&keys::parts(&upload.id), usize::MAX)? {
-                        let part = part.entry;
-                        let at = upload.copies.iter().map(CopyRow::stored_at);
-                        let blobs = at.flat_map(|at| run(at, upload.record, part.number, part.attempt, part.size));
-                        blobs.for_each(|blob| add(&blob.site, blob.name));
-                    }
-                }
-            }
-            inner.pages(kind::GARBAGE, |_, body| {
-                let garbage: Garbage = decode('g', body)?;
-                inner.blobs(&garbage.what)?.iter().for_each(|blob| add(&blob.site, blob.name));
-                Ok(())
-            })?;
-            for (_, key) in inner.rows::<WrappedSubjectKey>(&[kind::SUBJECT_KEY], usize::MAX)? {
-                let name = BlobName::of_subject_key(&key);
-                key.sites.iter().for_each(|site| add(site, name));
-            }
-            Ok(named)
-        })
-        .await
-    }
-
-    /// Whether any version of the key is this record.
-    ///
-    /// # Errors
-    /// Those of reading rows.
-    pub fn has_record(&self, bucket: BucketId, key: &ObjectKey, ticket: Ticket, record: RecordId) -> Result<bool, IndexError> {
-        if self.inner.record(bucket, key.as_str())?.is_some_and(|current| current.summary.id == record) {
-            return Ok(true);
-        }
-        let row = keys::history(bucket, key.as_str(), ticket);
-        let version = self.inner.row_with(&row, decode_version)?;
-        Ok(version.is_some_and(|version| version.summary().id == record))
-    }
-}
-
-impl Inner {
-    /// Opens every row of a kind, a page at a time, so that `visit` may read other rows.
-    fn pages(&self, letter: u8, mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), IndexError>) -> Result<(), IndexError> {
-        let mut from = vec![letter];
-        loop {
-            let page = page(self.engine.as_ref(), &from, &[letter + 1])?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (row, value) in &page {
-                self.sealing.open(row, value, |body| visit(row, body))?;
-            }
-        }
     }
 }
 

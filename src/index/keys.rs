@@ -13,6 +13,7 @@ pub(super) mod kind {
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
     pub(in crate::index) const UNSETTLED: u8 = b'e';
+    pub(in crate::index) const FINDING: u8 = b'f';
     pub(in crate::index) const GARBAGE: u8 = b'g';
     pub(in crate::index) const HISTORY: u8 = b'h';
     pub(in crate::index) const INTENT: u8 = b'i';
@@ -33,11 +34,13 @@ pub(super) mod kind {
     pub(in crate::index) const BY_INSTRUMENT: u8 = b'z';
 }
 
-// Single rows, all of kind `m`, in the clear but for the policy and the journal.
+// Single rows, all of kind `m`, in the clear but for the policy, the journal, how far it has been checked, and the scrub.
+pub(super) const CHECKED: &[u8] = b"mchecked";
 pub(super) const FORMAT: &[u8] = b"mformat";
 pub(super) const JOURNAL: &[u8] = b"mjournal";
 pub(super) const LEDGER_HEAD: &[u8] = b"mledger";
 pub(super) const POLICY: &[u8] = b"mpolicy";
+pub(super) const SCRUB: &[u8] = b"mscrub";
 pub(super) const SEQUENCES: &[u8] = b"msequences";
 
 const END: [u8; 2] = [0, 1];
@@ -174,6 +177,12 @@ pub(super) fn subject_key(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {
 
 pub(super) fn site(site: &SiteId) -> Vec<u8> {
     with(kind::SITE, &[site.as_str().as_bytes()])
+}
+
+/// What a scrub found at a site: by class, and half of SHA-256 of the name that it is about.
+pub(super) fn finding(site: &SiteId, class: &str, name: &str) -> Vec<u8> {
+    let hash = crate::digest::sha256(name.as_bytes());
+    with(kind::FINDING, &[site.as_str().as_bytes(), &[0], class.as_bytes(), &[0], &hash[..16]])
 }
 
 pub(super) fn ledger(seq: u64) -> Vec<u8> {

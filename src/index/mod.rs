@@ -14,12 +14,14 @@ mod counters;
 mod cursor;
 pub mod engine;
 mod error;
+mod findings;
 mod garbage;
 mod guards;
 pub mod journal;
 mod keys;
 mod ledger;
 mod list;
+mod named;
 mod replay;
 mod rows;
 mod sealing;
@@ -38,10 +40,12 @@ pub use change::{
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
+pub use findings::{Class, Finding};
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
+pub use named::BlobNames;
 pub use replay::{Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,

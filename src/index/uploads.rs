@@ -78,6 +78,24 @@ impl Index {
         .await
     }
 
+    /// Up to `limit` open uploads of all buckets, from behind `after` on.
+    pub async fn open_uploads(&self, after: Option<Upload>, limit: usize) -> Result<Vec<Upload>, IndexError> {
+        self.blocking(move |inner| {
+            let start =
+                after.map(|upload| [keys::upload(upload.bucket, upload.key.as_str(), &upload.id).as_slice(), &[0]].concat());
+            let mut uploads = Vec::new();
+            inner.walk(&[kind::UPLOAD], start, |row, sealed| {
+                if uploads.len() == limit {
+                    return Ok(Step::Stop);
+                }
+                uploads.push(inner.sealing.open(row, sealed, |body| decode('u', body))?);
+                Ok(Step::Next)
+            })?;
+            Ok(uploads)
+        })
+        .await
+    }
+
     /// Up to `limit` parts of an upload with numbers above `after`, and whether there are more.
     pub async fn upload_parts(&self, upload: UploadId, after: u32, limit: usize) -> Result<(Vec<Part>, bool), IndexError> {
         self.blocking(move |inner| {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Counter, FoundRecord, Index, IndexError, Record,
     catalogue::Inner,
@@ -24,10 +26,11 @@ pub struct Stock {
 }
 
 /// How far a walk has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The site whose rows are walked; `None` where they are a subject's.
     site: Option<SiteId>,
+    #[serde(with = "serde_bytes")]
     row: Vec<u8>,
 }
 

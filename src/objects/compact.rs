@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backend::Site;
 use crate::index::journal::Base;
-use crate::objects::{ObjectError, Objects};
+use crate::objects::{Agreement, ObjectError, Objects};
 use crate::seal::BlobName;
 use crate::types::Country;
 
@@ -42,6 +42,15 @@ impl Objects {
     }
 
     async fn compact_round(&self) -> Result<(), ObjectError> {
+        // What only the journal knows must not go with what it replaces.
+        match self.agreement().await? {
+            Agreement::Agrees => {}
+            Agreement::IsBehind { site, piece } => {
+                tracing::error!(%site, %piece, "the index is older than the journal: rebuild it; the journal is not compacted");
+                return Ok(());
+            }
+            Agreement::Unknown { reason } => return Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
+        }
         let base = match self.index.base()? {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.
             Some(base) => {
@@ -123,7 +132,7 @@ async fn each_piece(site: &Site, mut visit: impl FnMut(u64, BlobName, u64) -> bo
     let mut after = BlobName::marker();
     loop {
         let page = site.list(Some(&after), PAGE).await;
-        let page = page.map_err(|error| ObjectError::from_backend(site.spec().country, &error))?;
+        let page = page.map_err(|error| ObjectError::from_backend(site.spec().country, &error))?.blobs;
         for blob in &page {
             let Some(number) = blob.name.journal_number() else { continue };
             if !visit(number, blob.name, blob.len) {

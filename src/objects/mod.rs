@@ -10,6 +10,7 @@
 //! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is).
 
 mod acl;
+mod agreement;
 mod authorize;
 mod body;
 mod bucket;
@@ -23,6 +24,7 @@ mod customer;
 mod delete;
 mod describe;
 mod error;
+mod examine;
 mod expire;
 mod facts;
 #[cfg(test)]
@@ -45,6 +47,8 @@ mod recording;
 mod relocate;
 mod replicate;
 mod request;
+mod restore;
+mod segments;
 mod settings;
 mod standing;
 mod subjects;
@@ -64,12 +68,14 @@ use crate::policy::PolicySet;
 use crate::residency::Residency;
 
 pub use acl::AclRequest;
+pub use agreement::Agreement;
 pub use body::{Body, BodyError, Length, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;
 pub use describe::{ObjectAttributes, VersionName};
 pub use error::ObjectError;
+pub use examine::{Depth, Examined, Fault, Faulty};
 pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use limits::*;
@@ -80,6 +86,8 @@ pub use pace::{Gate, Pace};
 pub use read::{ReadBody, ReadError};
 pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
+pub use restore::Restored;
+pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
 pub use versions::VersionsRequest;
 
 pub use crate::seal::CustomerKey;

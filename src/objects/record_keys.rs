@@ -66,6 +66,11 @@ impl CreationLocks {
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry((key.clone(), owner.clone())).or_default())
     }
+
+    /// Whether somebody holds the lock, or waits for it.
+    pub(super) fn is_held(&self, key: &KeyId, owner: &KeyOwner) -> bool {
+        self.0.lock().get(&(key.clone(), owner.clone())).is_some_and(|lock| Arc::strong_count(lock) > 1)
+    }
 }
 
 impl Objects {

@@ -101,23 +101,38 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::Residency`] when nobody may put it anywhere or a site is down; those of reads and writes. The record is as it was then.
     pub async fn relocate(&self, found: &FoundRecord) -> Result<Relocated, ObjectError> {
-        let id = found.record.summary.id;
-        let _pin = self.index.pin(id);
-        let Ok(bucket) = self.bucket(&found.bucket) else { return Ok(Relocated::Gone) };
-        let version = self.index.version(&bucket, &found.key, found.record.summary.version)?;
-        let record = version.and_then(Version::into_record).filter(|record| record.summary.id == id);
-        let Some(record) = record else { return Ok(Relocated::Gone) };
+        let _pin = self.index.pin(found.record.summary.id);
+        let Some((bucket, found)) = self.as_it_is(found)? else { return Ok(Relocated::Gone) };
+        let record = &found.record;
         let placement = self.residency.relocate(&record.detail.placement, &found.bucket, &found.key)?;
-        let Some(planned) = planned_move(&record, placement.record()) else { return Ok(Relocated::Stays) };
-        let found = FoundRecord { record, ..found.clone() };
-        Ok(if self.move_to(&found, &bucket, placement).await? { Relocated::Moved(planned) } else { Relocated::Gone })
+        let Some(planned) = planned_move(record, placement.record()) else { return Ok(Relocated::Stays) };
+        let switched = self.move_to(&found, &record.detail.copies, &bucket, placement).await?;
+        Ok(if switched { Relocated::Moved(planned) } else { Relocated::Gone })
     }
 
-    /// Writes what is missing and switches; `false` when the record changed meanwhile.
-    async fn move_to(&self, found: &FoundRecord, bucket: &Arc<Bucket>, placement: Placement) -> Result<bool, ObjectError> {
+    /// The record as it is by now, with its bucket; `None` when it is gone. Pin it first.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub fn as_it_is(&self, found: &FoundRecord) -> Result<Option<(Arc<Bucket>, FoundRecord)>, ObjectError> {
+        let Ok(bucket) = self.bucket(&found.bucket) else { return Ok(None) };
+        let version = self.index.version(&bucket, &found.key, found.record.summary.version)?;
+        let record = version.and_then(Version::into_record).filter(|record| record.summary.id == found.record.summary.id);
+        Ok(record.map(|record| (bucket, FoundRecord { record, ..found.clone() })))
+    }
+
+    /// Writes what is missing, read from the copies that are `sound`, and switches to these and the new ones; `false` when the record changed
+    /// meanwhile.
+    pub(super) async fn move_to(
+        &self,
+        found: &FoundRecord,
+        sound: &[CopyRow],
+        bucket: &Arc<Bucket>,
+        placement: Placement,
+    ) -> Result<bool, ObjectError> {
         let record = &found.record;
         let id = record.summary.id;
-        let Difference { missing, kept, .. } = Difference::new(&record.detail.copies, placement.copies());
+        let Difference { missing, kept, .. } = Difference::new(sound, placement.copies());
         let owner = self.key_owner(placement.subject(), &bucket.name);
         let mut targets = Vec::with_capacity(missing.len());
         for copy in &missing {
@@ -137,7 +152,9 @@ impl Objects {
         let (mut rows, mut receipts) = (kept, Vec::new());
         if !targets.is_empty() {
             let to = Copying { bucket, described: &described, targets: &targets, names };
-            let written = self.write_copies(found, to, &mut standing, Some(&mut intent)).await?;
+            let mut source = found.clone();
+            source.record.detail.copies = sound.to_vec();
+            let written = self.write_copies(&source, to, &mut standing, Some(&mut intent)).await?;
             fail::fail_point!("objects::move-written", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let now = self.clock.now();
             for target in &targets {

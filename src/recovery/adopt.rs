@@ -118,7 +118,7 @@ pub async fn adopt(
 
 /// The blobs that no row names.
 async fn unnamed(index: &Index, sites: &Sites, progress: &dyn Progress) -> Result<Vec<(Arc<Site>, BlobInfo)>, RecoveryError> {
-    let named = index.named_blobs().await?;
+    let named = index.named_blobs(|_, _| true).await?;
     progress.begin("listing the sites", None);
     let mut unnamed = Vec::new();
     for site in sites.iter() {

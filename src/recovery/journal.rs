@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use super::{Progress, RecoveryError, sites};
-use crate::backend::{BackendError, Site, Sites};
+use crate::backend::{Site, Sites};
 use crate::index::Replay;
 use crate::index::journal::Segment;
-use crate::kms::{Hierarchy, KeyOwner, SubjectKey};
-use crate::seal::{BlobName, ExtentId, ExtentOpener, ReadPlan, RecordKey, parse_head, parse_subject_key_blob};
-use crate::types::{Country, Generation, RecordId, SiteId};
+use crate::kms::Hierarchy;
+use crate::objects::{SegmentError, SiteKeys, read_segment, site_keys};
+use crate::seal::BlobName;
+use crate::types::{Country, RecordId};
 
 /// Segments read at a time, of at most eight MiB each.
 const AT_ONCE: usize = 8;
@@ -78,7 +78,7 @@ pub async fn read_journal(
     progress.begin("reading the journals", Some(segments.len() as u64));
     let keys = &keys;
     let read = segments.into_iter().map(|(site, name)| async move {
-        let segment = segment(&site, &name, keys).await;
+        let segment = read_segment(&site, &name, keys).await;
         (site, name, segment)
     });
     let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
@@ -86,8 +86,8 @@ pub async fn read_journal(
         progress.advance(1);
         match segment {
             Ok(segment) => journals.take(segment, replay)?,
-            Err(Unread::Site(error)) => return Err(RecoveryError::backend(&site.spec().id, &error)),
-            Err(Unread::Piece(why)) => journals.unreadable.push(format!("{}/{name}: {why}", site.spec().id)),
+            Err(SegmentError::Site(error)) => return Err(RecoveryError::backend(&site.spec().id, &error)),
+            Err(error) => journals.unreadable.push(format!("{}/{name}: {error}", site.spec().id)),
         }
     }
     Ok(journals)
@@ -119,13 +119,6 @@ impl Journals {
     }
 }
 
-type SiteKeys = HashMap<(SiteId, Generation), Arc<SubjectKey>>;
-
-enum Unread {
-    Site(BackendError),
-    Piece(String),
-}
-
 /// Opens the keys at the front of the journals.
 async fn open_keys(
     blobs: Vec<(Arc<Site>, BlobName)>,
@@ -135,50 +128,12 @@ async fn open_keys(
     let mut keys = SiteKeys::new();
     for (site, name) in blobs {
         let spec = site.spec();
-        let blob = sites::read(&site, &name, None).await.map_err(|error| RecoveryError::backend(&spec.id, &error))?;
-        let wrapped = match parse_subject_key_blob(&blob) {
-            Ok(wrapped) if wrapped.owner == KeyOwner::Site(spec.id.clone()) && wrapped.country == spec.country => wrapped,
-            Ok(_) => {
-                journals.unreadable.push(format!("{}/{name}: it is the key of another site", spec.id));
-                continue;
-            }
-            Err(error) => {
-                journals.unreadable.push(format!("{}/{name}: {error}", spec.id));
-                continue;
-            }
-        };
-        let key = hierarchy.open_subject_key(&wrapped).await;
-        let key = key.map_err(|cause| RecoveryError::Keys { country: spec.country, cause })?;
-        keys.insert((spec.id.clone(), wrapped.generation), key);
+        match site_keys(&site, &name, hierarchy, &mut keys).await {
+            Ok(()) => {}
+            Err(SegmentError::Site(error)) => return Err(RecoveryError::backend(&spec.id, &error)),
+            Err(SegmentError::Keys(cause)) => return Err(RecoveryError::Keys { country: spec.country, cause }),
+            Err(SegmentError::Piece(why)) => journals.unreadable.push(format!("{}/{name}: {why}", spec.id)),
+        }
     }
     Ok(keys)
-}
-
-/// Reads and opens one piece.
-async fn segment(site: &Site, name: &BlobName, keys: &SiteKeys) -> Result<Segment, Unread> {
-    let blob = match sites::read(site, name, None).await {
-        Ok(blob) => blob,
-        Err(error @ BackendError::Corrupt { .. }) => return Err(Unread::Piece(error.to_string())),
-        Err(error) => return Err(Unread::Site(error)),
-    };
-    let piece = |what: &dyn std::fmt::Display| Unread::Piece(what.to_string());
-    let head = parse_head(&blob).map_err(|error| piece(&error))?;
-    let id = *head.id();
-    if id.part != ExtentId::JOURNAL_PART || BlobName::of_journal(name.journal_number().unwrap_or_default(), &id) != Some(*name) {
-        return Err(piece(&"it lies under the name of another"));
-    }
-    let key = keys.get(&(site.spec().id.clone(), head.generation())).ok_or_else(|| piece(&"its key is missing"))?;
-    let key = RecordKey::open(key, id.record, head.wrapped_dek()).map_err(|error| piece(&error))?;
-    let head_len = u32::try_from(head.len()).map_err(|error| piece(&error))?;
-    let plan = ReadPlan::new(head_len, head.plain_len(), 0..head.plain_len());
-    plan.check_total(blob.len() as u64).map_err(|error| piece(&error))?;
-    let mut opener = ExtentOpener::new(id, head.country(), &key, &plan).map_err(|error| piece(&error))?;
-    let mut text = Vec::new();
-    opener.push(Bytes::from(blob), &mut text).map_err(|error| piece(&error))?;
-    opener.finish().map_err(|error| piece(&error))?;
-    let segment = Segment::decode(&text.concat()).map_err(|error| piece(&error))?;
-    if segment.country != site.spec().country || Some(segment.number) != name.journal_number() {
-        return Err(piece(&"it is a piece of another journal"));
-    }
-    Ok(segment)
 }

@@ -17,7 +17,7 @@ pub(super) async fn list(
     mut visit: impl FnMut(Vec<BlobInfo>),
 ) -> Result<(), RecoveryError> {
     loop {
-        let page = site.list(after.as_ref(), PAGE).await.map_err(|error| RecoveryError::backend(&site.spec().id, &error))?;
+        let page = site.list(after.as_ref(), PAGE).await.map_err(|error| RecoveryError::backend(&site.spec().id, &error))?.blobs;
         let last = page.len() < PAGE;
         after = page.last().map(|blob| blob.name);
         visit(page);

@@ -59,7 +59,7 @@ impl Inventory {
         for (site, path) in data.sites() {
             let site = SiteId::new(site).unwrap();
             let backend = FsBackend::open(site.clone(), path).unwrap();
-            for blob in backend.list(None, usize::MAX).await.unwrap() {
+            for blob in backend.list(None, usize::MAX).await.unwrap().blobs {
                 if blob.name.journal_number().is_some() {
                     continue;
                 }

@@ -6,13 +6,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{backend::BlobInfo, seal::BlobName, types::Timestamp};
+use crate::{
+    backend::{BlobInfo, Listing},
+    seal::BlobName,
+    types::Timestamp,
+};
 
 /// Up to `limit` blobs after `after`.
 ///
 /// Reads the folders on the way whole, so a page costs the size of the folders it touches: long pages are cheaper than many.
-pub(super) fn blobs(root: &Path, after: Option<BlobName>, limit: usize) -> io::Result<Vec<BlobInfo>> {
-    let mut walk = Walk { root, after: after.map(|name| name.to_string()).unwrap_or_default(), limit, found: Vec::new() };
+pub(super) fn blobs(root: &Path, after: Option<BlobName>, limit: usize) -> io::Result<Listing> {
+    let mut walk = Walk { root, after: after.map(|name| name.to_string()).unwrap_or_default(), limit, found: Listing::default() };
     walk.folder("")?;
     Ok(walk.found)
 }
@@ -21,7 +25,7 @@ struct Walk<'a> {
     root: &'a Path,
     after: String,
     limit: usize,
-    found: Vec<BlobInfo>,
+    found: Listing,
 }
 
 impl Walk<'_> {
@@ -42,13 +46,16 @@ impl Walk<'_> {
         }
         entries.sort_unstable();
         for path in entries {
-            if self.found.len() >= self.limit {
+            if self.found.blobs.len() >= self.limit {
                 return Ok(());
             }
             if path.ends_with('/') {
                 self.folder(&path)?;
-            } else if let Ok(name) = path.parse() {
-                self.file(name, &path)?;
+            } else {
+                match path.parse() {
+                    Ok(name) => self.file(name, &path)?,
+                    Err(_) => self.found.strangers.push(path),
+                }
             }
         }
         Ok(())
@@ -61,7 +68,7 @@ impl Walk<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        self.found.push(BlobInfo { name, len: metadata.len(), modified: timestamp(metadata.modified()?) });
+        self.found.blobs.push(BlobInfo { name, len: metadata.len(), modified: timestamp(metadata.modified()?) });
         Ok(())
     }
 }

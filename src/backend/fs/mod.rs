@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead, contract::cut_range};
+use super::{Backend, BackendError, BlobRead, Listing, contract::cut_range};
 use crate::{seal::BlobName, types::SiteId};
 
 /// Holds unfinished files, inside the root so that a rename stays in the file system.
@@ -117,7 +117,7 @@ impl Backend for FsBackend {
         .await
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobInfo>, BackendError> {
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Listing, BackendError> {
         let after = after.copied();
         self.blocking(move |root| {
             root.still_there()?;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leftovers_go_when_nobody_else_is_there_and_strangers_are_not_listed() {
+    async fn leftovers_go_when_nobody_else_is_there_and_strangers_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path());
         let leftover = folder.path().join(TEMPORARY).join("0123");
@@ -224,7 +224,7 @@ mod tests {
         fs::write(folder.path().join("README"), b"not a blob").unwrap();
         let second = open(folder.path());
         assert!(leftover.exists(), "another user of the folder may be writing it");
-        assert_eq!(second.list(None, 10).await.unwrap(), []);
+        assert_eq!(second.list(None, 10).await.unwrap(), Listing { blobs: Vec::new(), strangers: vec!["README".to_owned()] });
         drop((first, second));
         open(folder.path());
         assert!(!leftover.exists());

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use direct::Direct;
 use secrecy::SecretString;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead};
+use super::{Backend, BackendError, BlobInfo, BlobRead, Listing};
 use crate::{
     seal::BlobName,
     types::{SiteId, Timestamp},
@@ -182,19 +182,25 @@ impl Backend for S3Backend {
         }
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobInfo>, BackendError> {
-        let mut found = Vec::new();
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Listing, BackendError> {
+        let mut found = Listing::default();
         let mut after = after.map(|name| name.to_string());
         // Continues by name rather than by token: strangers' objects that were left out must not end a page early.
-        while found.len() < limit {
-            let page = LIST_PAGE.min(limit - found.len());
+        while found.blobs.len() < limit {
+            let page = LIST_PAGE.min(limit - found.blobs.len());
             let request = self.client.list_objects_v2().bucket(&self.bucket).set_start_after(after.clone());
             let answer = request
                 .max_keys(page as i32)
                 .send()
                 .await
                 .map_err(|failure| error::of_bucket(&self.site, &self.bucket, failure))?;
-            found.extend(answer.contents().iter().filter_map(blob_info));
+            for object in answer.contents() {
+                match (blob_info(object), object.key()) {
+                    (Some(blob), _) => found.blobs.push(blob),
+                    (None, Some(stranger)) => found.strangers.push(stranger.to_owned()),
+                    (None, None) => {}
+                }
+            }
             let last = answer.contents().last().and_then(|object| object.key()).map(str::to_owned);
             if !answer.is_truncated().unwrap_or(false) || last.is_none() {
                 break;
@@ -203,6 +209,10 @@ impl Backend for S3Backend {
                 return Err(self.corrupt("the listing does not advance".to_owned()));
             }
             after = last;
+        }
+        // The next page begins behind the last blob and meets what follows it.
+        if let Some(last) = found.blobs.last().filter(|_| found.blobs.len() == limit).map(|blob| blob.name.to_string()) {
+            found.strangers.retain(|stranger| *stranger < last);
         }
         Ok(found)
     }

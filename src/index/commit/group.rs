@@ -18,7 +18,7 @@ use crate::{
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
         engine::Batch,
-        journal::{Again, Audience, Audiences, Base, Entry, Fact, Retold, Told},
+        journal::{Again, Audience, Audiences, Entry, Fact, Retold, Told},
         keys::{self, successor},
         ledger::head_row,
     },
@@ -342,9 +342,9 @@ impl<'a> Group<'a> {
         Ok(next)
     }
 
-    pub(super) fn keep_base(&mut self, base: Base) -> Result<(), IndexError> {
-        self.overlay.insert(keys::JOURNAL.to_vec(), Some(sealed(&base)?));
-        Ok(())
+    /// Writes a single row without an entry in the ledger: it tells of nothing but the gateway's own work.
+    pub(super) fn keep(&mut self, row: &[u8], body: Vec<u8>) {
+        self.overlay.insert(row.to_vec(), Some(Body::Sealed(body)));
     }
 
     /// Removes the outbox rows of what the journal holds everywhere.

@@ -21,7 +21,7 @@ use super::{
     Change, CommitError, Committed, IndexError,
     catalogue::{Inner, TICKET_BLOCK},
     engine::Batch,
-    journal::{Base, Retold},
+    journal::Retold,
     keys,
 };
 use crate::{
@@ -51,9 +51,10 @@ pub(super) enum Work {
         after: Vec<u8>,
         answer: oneshot::Sender<Result<Retold, IndexError>>,
     },
-    /// Keep how far the journal is compacted.
-    Base {
-        base: Base,
+    /// Keep one of the single rows by which the gateway's own long work goes on where it was.
+    Keep {
+        row: &'static [u8],
+        body: Vec<u8>,
         answer: oneshot::Sender<Result<(), IndexError>>,
     },
     /// Reserve more tickets.
@@ -119,7 +120,7 @@ impl Committer {
         }
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
-        let (mut told, mut based) = (Vec::new(), Vec::new());
+        let (mut told, mut kept) = (Vec::new(), Vec::new());
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -133,9 +134,9 @@ impl Committer {
                     let next = group.retell(&after);
                     told.push((answer, next));
                 }
-                Work::Base { base, answer } => {
-                    let kept = group.keep_base(base);
-                    based.push((answer, kept));
+                Work::Keep { row, body, answer } => {
+                    group.keep(row, body);
+                    kept.push(answer);
                 }
                 Work::Nudge => {}
                 Work::Stop => stop = true,
@@ -164,8 +165,8 @@ impl Committer {
         for (answer, next) in told {
             let _ = answer.send(applied.clone().and(next));
         }
-        for (answer, kept) in based {
-            let _ = answer.send(applied.clone().and(kept));
+        for answer in kept {
+            let _ = answer.send(applied.clone());
         }
         (stop, applied)
     }

@@ -87,6 +87,21 @@ impl Group<'_> {
             Change::Adopt(adopt) => self.adopt(&adopt),
             Change::Site(site) => self.site(site),
             Change::Collected { garbage } => self.collected(garbage),
+            Change::Found(finding) => {
+                let mut draft = Draft::default();
+                draft.put(finding.row(), sealed(finding.as_ref())?);
+                Ok(draft)
+            }
+            Change::Cleared(finding) => {
+                let mut draft = Draft::default();
+                draft.delete(finding.row());
+                Ok(draft)
+            }
+            Change::Forgotten { record, attempt } => {
+                let mut draft = Draft::default();
+                draft.delete(keys::intent(&record, &attempt));
+                Ok(draft)
+            }
             Change::Note => Ok(Draft::default()),
         }
     }

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 
 use super::{Batch, Engine, EngineError, EngineStats, Value, Visit};
 
-/// A sorted map behind a lock.
+/// A sorted map behind a lock. Who is shown a row may read others, so that a waiting write keeps no reader from a second look.
 #[derive(Debug, Default)]
 pub struct MemoryEngine {
     rows: RwLock<BTreeMap<Vec<u8>, Arc<[u8]>>>,
@@ -49,7 +49,7 @@ pub(super) fn is_empty_range(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
 impl Engine for MemoryEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, EngineError> {
         self.check()?;
-        Ok(self.rows.read().get(key).cloned().map(Value::Shared))
+        Ok(self.rows.read_recursive().get(key).cloned().map(Value::Shared))
     }
 
     fn scan(&self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: Visit<'_>) -> Result<(), EngineError> {
@@ -57,7 +57,7 @@ impl Engine for MemoryEngine {
         if is_empty_range(from, to) {
             return Ok(());
         }
-        for (key, value) in self.rows.read().range::<[u8], _>((from, to)) {
+        for (key, value) in self.rows.read_recursive().range::<[u8], _>((from, to)) {
             if visit(key, value).is_break() {
                 break;
             }
@@ -70,7 +70,7 @@ impl Engine for MemoryEngine {
         if is_empty_range(from, to) {
             return Ok(());
         }
-        for (key, value) in self.rows.read().range::<[u8], _>((from, to)).rev() {
+        for (key, value) in self.rows.read_recursive().range::<[u8], _>((from, to)).rev() {
             if visit(key, value).is_break() {
                 break;
             }

@@ -12,8 +12,13 @@ use super::{
     chain::{Entry, Held, Told},
 };
 use crate::{
-    index::{CommitError, Committed, Index, IndexError, catalogue::Inner, codec::decode, keys::kind},
-    types::Country,
+    index::{
+        CommitError, Committed, Index, IndexError,
+        catalogue::Inner,
+        codec::decode,
+        keys::{self, kind},
+    },
+    types::{Country, SiteId},
 };
 
 /// How long a change that must not be undone by a rebuild waits for the journal.
@@ -89,6 +94,39 @@ impl Index {
             Some(number) if !self.inner.journal.wait(number, WAIT).await => Err(CommitError::NotJournalled),
             _ => Ok(committed),
         }
+    }
+
+    /// Whether every ledger entry that these facts tell of is the index's own. It is unless the index is older than the journal.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub async fn has_entries_of(&self, groups: Vec<Group>) -> Result<bool, IndexError> {
+        self.blocking(move |inner| {
+            for fact in groups.iter().flat_map(|group| &group.facts) {
+                let Some(body) = fact.body.as_ref().filter(|_| fact.row.first() == Some(&kind::LEDGER)) else { continue };
+                if inner.engine.get(&fact.row)?.is_none_or(|own| own[..] != body[..]) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Keeps up to which name the journal at each site has been found to agree with the index.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn keep_checked(&self, names: &BTreeMap<SiteId, String>) -> Result<(), IndexError> {
+        self.keep(keys::CHECKED, names).await
+    }
+
+    /// What [`Index::keep_checked`] kept last.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub fn checked(&self) -> Result<BTreeMap<SiteId, String>, IndexError> {
+        self.inner.row(keys::CHECKED).map(Option::unwrap_or_default)
     }
 
     /// How far a chain is behind.

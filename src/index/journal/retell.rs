@@ -57,9 +57,7 @@ impl Index {
     /// # Errors
     /// Those of the index.
     pub async fn keep_base(&self, base: Base) -> Result<(), IndexError> {
-        let (answer, answered) = oneshot::channel();
-        self.enqueue(Work::Base { base, answer })?;
-        answered.await.map_err(|_| IndexError::Stopped)?
+        self.keep(keys::JOURNAL, &base).await
     }
 
     /// How far the journal has been compacted; `None` when it was never begun with what there was.

@@ -37,7 +37,7 @@ impl World {
     async fn extents(&self, name: &str) -> usize {
         let site = self.objects.sites.get(&site(name)).unwrap().clone();
         let mut extents = 0;
-        for blob in site.list(None, 10_000).await.unwrap() {
+        for blob in site.list(None, 10_000).await.unwrap().blobs {
             let read = site.read(&blob.name, Some(0..15)).await.unwrap();
             let prefix: Vec<u8> = read.body.try_collect::<Vec<_>>().await.unwrap().concat();
             extents += usize::from(crate::seal::blob_kind(&prefix).unwrap() == crate::seal::BlobKind::Extent);

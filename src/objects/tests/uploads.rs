@@ -4,7 +4,7 @@ use super::*;
 use crate::types::UploadId;
 
 impl World {
-    pub(super) async fn upload(&self, at: &str) -> UploadId {
+    pub(crate) async fn upload(&self, at: &str) -> UploadId {
         let create = CreateUpload {
             bucket: bucket(),
             key: key(at),
@@ -15,7 +15,7 @@ impl World {
         self.objects.create_upload(&self.asks(), create).await.unwrap().0
     }
 
-    pub(super) async fn part(&self, at: &str, upload: UploadId, bytes: &[u8]) -> StoredPart {
+    pub(crate) async fn part(&self, at: &str, upload: UploadId, bytes: &[u8]) -> StoredPart {
         let (length, content_md5, checksum) = (bytes.len() as u64, None, None);
         let part = PartRequest { bucket: bucket(), key: key(at), upload, number: 1, length, content_md5, checksum };
         self.objects.upload_part(&self.asks(), part, body(bytes)).await.unwrap()

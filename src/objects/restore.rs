@@ -1,0 +1,68 @@
+//! Puts back what a site has lost or damaged, from another copy or from the index.
+
+use std::sync::Arc;
+
+use crate::backend::{BackendError, Site};
+use crate::index::{CopyRow, FoundRecord};
+use crate::kms::{KeyOwner, WrappedSubjectKey};
+use crate::objects::{ObjectError, Objects};
+use crate::seal::{self, BlobName, SealTarget};
+use crate::types::{KeyId, SiteId};
+
+/// What became of a copy that was to be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// The record has a sound copy in its place.
+    Done,
+    /// The record has been replaced, deleted or changed meanwhile.
+    Gone,
+    /// There is no other copy to put it back from, or the policy in force no longer wants it there.
+    Not,
+}
+
+impl Objects {
+    /// Writes the copy at `damaged` anew, from the record's other stored copies: under names of its own, read back, and switched to in one commit. The
+    /// blobs of the damaged one become garbage.
+    ///
+    /// # Errors
+    /// Those of reads and writes; the record is as it was then.
+    pub async fn restore_copy(&self, found: &FoundRecord, damaged: &SiteId) -> Result<Restored, ObjectError> {
+        let _pin = self.index.pin(found.record.summary.id);
+        let Some((bucket, found)) = self.as_it_is(found)? else { return Ok(Restored::Gone) };
+        let copies = &found.record.detail.copies;
+        let sound: Vec<CopyRow> = copies.iter().filter(|copy| copy.site != *damaged).cloned().collect();
+        let placement = self.residency.relocate(&found.record.detail.placement, &found.bucket, &found.key)?;
+        if sound.len() == copies.len() || !sound.iter().any(CopyRow::is_stored) {
+            return Ok(Restored::Not);
+        }
+        if !placement.copies().iter().any(|planned| planned.site == *damaged) {
+            return Ok(Restored::Not);
+        }
+        let switched = self.move_to(&found, &sound, &bucket, placement).await?;
+        Ok(if switched { Restored::Done } else { Restored::Gone })
+    }
+
+    /// Stores the blob of a subject key once more, as the index has it.
+    ///
+    /// # Errors
+    /// When the site does not take it.
+    pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<(), ObjectError> {
+        let target = SealTarget::of_site(site.spec());
+        let blob = seal::subject_key_blob(&target, key)?;
+        site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
+        Ok(())
+    }
+
+    /// Removes a blob that no row names. The caller owes the proof that nothing needs it.
+    ///
+    /// # Errors
+    /// When the site cannot be asked.
+    pub async fn discard(&self, site: &Arc<Site>, name: &BlobName) -> Result<(), BackendError> {
+        site.remove(name).await
+    }
+
+    /// Whether a subject key is being made or stored just now: its blob can be at a site before the index knows of it.
+    pub fn is_keeping(&self, key: &KeyId, owner: &KeyOwner) -> bool {
+        self.0.subject_keys.is_held(key, owner)
+    }
+}
