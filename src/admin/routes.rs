@@ -121,7 +121,7 @@ pub const ROUTES: &[Route] = &[
         ),
     ),
     built("GET", "/v1/scrubs/{id}", SCRUB, &[], "How far a verification has come and what it found"),
-    built("DELETE", "/v1/scrubs/{id}", SCRUB, &[], "Call a verification off"),
+    built("DELETE", "/v1/scrubs/{id}", OPERATE, &[], "Call a verification off"),
     built("GET", "/v1/findings", READ, &[], "What verifications found to be wrong and is not put right"),
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),

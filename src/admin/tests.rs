@@ -256,7 +256,7 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
                 _ if route.built => {
                     assert!(!matches!(status.as_u16(), 401 | 403 | 405 | 501), "{what}");
                     assert!(
-                        status != StatusCode::NOT_FOUND || text.contains("there is no such re") || text.contains("nothing"),
+                        status != StatusCode::NOT_FOUND || text.contains("there is no such ") || text.contains("nothing"),
                         "{what}"
                     );
                 }
@@ -268,11 +268,29 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
 
 #[tokio::test]
 async fn an_auditor_changes_nothing() {
-    // A plan takes a body and changes nothing.
-    let reads = |route: &&Route| route.method == "GET" || route.path == "/v1/policies/plan";
+    // A plan takes a body and changes nothing; nor does a scrub that does not repair.
+    let reads = |route: &&Route| {
+        route.method == "GET" || (route.method == "POST" && matches!(route.path, "/v1/policies/plan" | "/v1/scrubs"))
+    };
     for route in ROUTES.iter().filter(|route| !reads(route)) {
         let Access::Roles(roles) = route.access else { panic!("{} {} is public", route.method, route.path) };
         assert!(!roles.contains(&Role::Auditor) && !roles.contains(&Role::Legal), "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn only_an_operator_may_have_what_a_scrub_finds_put_right() {
+    let (_, router) = api(Fake::default());
+    for (role, body, expected) in [
+        (Role::Auditor, r#"{"deep":true,"sample":{"seed":1,"one_in":100}}"#, StatusCode::SERVICE_UNAVAILABLE),
+        (Role::Auditor, r#"{"repair":true}"#, StatusCode::FORBIDDEN),
+        (Role::Operator, r#"{"repair":true}"#, StatusCode::SERVICE_UNAVAILABLE),
+        (Role::Operator, r#"{"sample":{"seed":1,"one_in":0}}"#, StatusCode::BAD_REQUEST),
+        (Role::Operator, r#"{"prefix":"a"}"#, StatusCode::BAD_REQUEST),
+        (Role::Operator, r#"{"fix":true}"#, StatusCode::BAD_REQUEST),
+    ] {
+        let (status, text) = ask(&router, "POST", "/v1/scrubs", Some(role), body).await;
+        assert_eq!(status, expected, "{role:?} {body}: {text}");
     }
 }
 
