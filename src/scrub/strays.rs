@@ -278,12 +278,13 @@ impl Scrub<'_> {
             Origin::Record(of) => {
                 let known = acknowledged.contains(&of.record);
                 let begun = left.iter().any(|(record, _)| *record == of.record);
-                if !of.opens && !known && !begun {
+                if !young {
+                    // Also one that nothing opens: its key can be as new as it is.
+                    unindexed()
+                } else if !of.opens && !known && !begun {
                     (Class::Foreign, "no key that is known opens it, and the ledger does not know its record".to_owned())
                 } else if of.country != country {
                     (Class::Misplaced, format!("it was sealed for {}", of.country))
-                } else if !young {
-                    unindexed()
                 } else if known && !left.contains(&(of.record, of.attempt)) {
                     (Class::Superseded, "its record has been replaced, deleted or moved away".to_owned())
                 } else {
