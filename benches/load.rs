@@ -21,6 +21,7 @@ use client::{Endpoint, Signed};
 #[expect(dead_code, reason = "another bench uses the rest")]
 #[path = "load/client.rs"]
 mod client;
+#[expect(dead_code, reason = "another bench uses the rest")]
 #[path = "load/servers.rs"]
 mod servers;
 
@@ -55,7 +56,13 @@ fn main() -> io::Result<()> {
 async fn run(options: &Options) -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let backend = servers::seaweed(&folder.path().join("weed")).await?;
-    let gateway = servers::gateway(&folder.path().join("gateway"), backend.as_ref().map(|server| &server.endpoint), "").await?;
+    let gateway = servers::gateway(
+        &folder.path().join("gateway"),
+        backend.as_ref().map(|server| &server.endpoint),
+        "",
+        &servers::shipped(),
+    )
+    .await?;
     let direct = backend.as_ref().map(|server| &server.endpoint);
     println!("backend: {}", if direct.is_some() { "SeaweedFS" } else { "folders (no direct figures)" });
     println!("{:<22} {:>5} {:>12} {:>12} {:>7} {:>11}", "operation", "conns", "gateway/s", "direct/s", "ratio", "CPU ms/op");

@@ -26,6 +26,7 @@ use tokio::{
 
 #[path = "load/client.rs"]
 mod client;
+#[expect(dead_code, reason = "another bench uses the rest")]
 #[path = "load/servers.rs"]
 mod servers;
 
@@ -53,8 +54,13 @@ async fn main() -> io::Result<()> {
     let clients = value("--clients").and_then(|clients| clients.parse().ok()).unwrap_or(64);
     let folder = tempfile::tempdir()?;
     let backend = servers::seaweed(&folder.path().join("weed")).await?;
-    let gateway =
-        servers::gateway(&folder.path().join("gateway"), backend.as_ref().map(|server| &server.endpoint), COLLECT).await?;
+    let gateway = servers::gateway(
+        &folder.path().join("gateway"),
+        backend.as_ref().map(|server| &server.endpoint),
+        COLLECT,
+        &servers::shipped(),
+    )
+    .await?;
     let endpoint = &gateway.endpoint;
     let requests = requests(endpoint);
     for request in requests.iter().filter(|request| request.is_write()) {

@@ -16,6 +16,8 @@ use super::client::Endpoint;
 /// A process that ends with its handle.
 pub(crate) struct Server {
     pub(crate) endpoint: Endpoint,
+    /// Where the gateway's admin API is served; 0 for another server.
+    pub(crate) admin: u16,
     child: Child,
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn seaweed(folder: &Path) -> io::Result<Option<Server>> {
         arguments.push(flag);
     }
     let child = quiet(&program, &folder.join("log"))?.args(arguments).current_dir(folder).spawn()?;
-    let server = Server { endpoint: Endpoint { port: ports[0], access_key, secret_key }, child };
+    let server = Server { endpoint: Endpoint { port: ports[0], access_key, secret_key }, admin: 0, child };
     for bucket in ["direct", "site-pk", "site-sg"] {
         server.until("PUT", &format!("/{bucket}")).await?;
         server.until("PUT", &format!("/{bucket}/probe")).await?;
@@ -99,7 +101,7 @@ pub(crate) async fn seaweed(folder: &Path) -> io::Result<Option<Server>> {
 }
 
 /// The gateway by `DOMICILE_BINARY` or from `target/release`, over SeaweedFS or over folders, with further tables of configuration.
-pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>, tables: &str) -> io::Result<Server> {
+pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>, tables: &str, policies: &Path) -> io::Result<Server> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = env::var_os("DOMICILE_BINARY").map_or_else(|| root.join("target/release/domicile"), PathBuf::from);
     let (access_key, secret_key) = ("LOADBENCHGATEWAYKEY1".to_owned(), "a-secret-for-benches-of-forty-characters".to_owned());
@@ -112,7 +114,7 @@ pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>, tables: &st
          [index]\nengine = \"sled\"\n[[principal]]\nid = \"load\"\naccess-key-id = \"{access_key}\"\nsecret-file = \"{home}/secret\"\n\
          buckets = [\"*\"]\nallow = [\"read\", \"write\", \"list\"]\ncountry = \"SG\"\n{tables}",
         home = folder.display(),
-        policies = root.join("policies").display(),
+        policies = policies.display(),
     );
     for (site, country) in [("pk", "PK"), ("sg", "SG")] {
         let backend = match sites {
@@ -137,11 +139,16 @@ pub(crate) async fn gateway(folder: &Path, sites: Option<&Endpoint>, tables: &st
     if let Some(endpoint) = sites {
         command.env("LOAD_ACCESS_KEY_ID", &endpoint.access_key).env("LOAD_SECRET_ACCESS_KEY", &endpoint.secret_key);
     }
-    let server = Server { endpoint: Endpoint { port, access_key, secret_key }, child: command.spawn()? };
+    let server = Server { endpoint: Endpoint { port, access_key, secret_key }, admin, child: command.spawn()? };
     let ready = server.until("PUT", "/static-load").await;
     let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
     ready.map_err(|error| io::Error::other(format!("{error}\n{}", log())))?;
     Ok(server)
+}
+
+/// The policies that come with the gateway.
+pub(crate) fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
 }
 
 fn private_file(path: &Path, text: &str) -> io::Result<()> {
