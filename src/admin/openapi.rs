@@ -144,6 +144,7 @@ fn schemas() -> Value {
         ("to", &strings),
         ("instruments", &strings),
         ("deadline", &json!({ "type": ["string", "null"] })),
+        ("overdue", &json!({ "type": "boolean" })),
         ("records", &tally),
     ]);
     let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
@@ -185,7 +186,7 @@ fn schemas() -> Value {
             ("id", &number), ("state", &string), ("dry_run", &json!({ "type": "boolean" })), ("ordered", &string),
             ("progress", &object(&[
                 ("records", &tally), ("moved", &tally), ("overtaken", &number), ("failed", &number),
-                ("ways", &json!({ "type": "array", "items": object(&[("from", &strings), ("to", &strings), ("records", &tally)]) })),
+                ("ways", &json!({ "type": "array", "items": object(&[("from", &strings), ("to", &strings), ("instruments", &strings), ("records", &tally)]) })),
                 ("failures", &json!({ "type": "array", "items": without_place })),
             ])),
         ]),

@@ -29,12 +29,9 @@ pub(super) fn run(args: &PlanArgs, out: &mut Output<'_>) -> Result<(), Failure> 
 pub(super) fn show(plan: &Value, out: &mut Output<'_>) -> Result<(), Failure> {
     let mut moves = Table::new(["FROM", "TO", "OBJECTS", "BYTES", "ASKED FOR BY", "UNTIL"]);
     for way in plan["moves"].as_array().into_iter().flatten() {
-        let instruments = match text(&way["instruments"]) {
-            none if none.is_empty() => "(default)".to_owned(),
-            some => some,
-        };
+        let instruments = askers(way);
         let (objects, bytes) = (text(&way["records"]["objects"]), text(&way["records"]["bytes"]));
-        moves.row([text(&way["from"]), text(&way["to"]), objects, bytes, instruments, text(&way["deadline"])]);
+        moves.row([text(&way["from"]), text(&way["to"]), objects, bytes, instruments, until(way)]);
     }
     if !moves.is_empty() {
         out.table(&moves)?;
@@ -52,4 +49,18 @@ pub(super) fn show(plan: &Value, out: &mut Output<'_>) -> Result<(), Failure> {
         out.table(&table(&plan["refusals"], &columns))?;
     }
     Ok(())
+}
+
+/// Who asks for a way.
+pub(super) fn askers(way: &Value) -> String {
+    match text(&way["instruments"]) {
+        none if none.is_empty() => "(default)".to_owned(),
+        some => some,
+    }
+}
+
+/// The day by which it has to be done.
+pub(super) fn until(way: &Value) -> String {
+    let deadline = text(&way["deadline"]);
+    if way["overdue"] == true { format!("{deadline} (overdue)") } else { deadline }
 }

@@ -5,7 +5,14 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Output, Table, args::RelocateArgs, client::Client, output::text, plan, policy::table};
+use super::{
+    Failure, Output, Table,
+    args::RelocateArgs,
+    client::Client,
+    output::text,
+    plan::{self, askers, until},
+    policy::table,
+};
 
 /// The longest pause between two looks at a relocation: each is a question that the ledger keeps.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -39,10 +46,21 @@ pub(super) fn run(args: &RelocateArgs, out: &mut Output<'_>) -> Result<(), Failu
     if args.dry_run && job["state"] == "done" {
         return plan::show(&job["plan"], out);
     }
-    let mut ways = Table::new(["FROM", "TO", "OBJECTS", "BYTES"]);
-    for way in job["progress"]["ways"].as_array().into_iter().flatten() {
+    // What was planned and what was done, way by way, against the day by which it has to be.
+    let mut ways = Table::new(["FROM", "TO", "OBJECTS", "BYTES", "OF", "ASKED FOR BY", "UNTIL"]);
+    let same = |one: &Value, other: &Value| ["from", "to", "instruments"].iter().all(|part| one[part] == other[part]);
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (planned, done) = (list(&job["plan"]["moves"]), list(&job["progress"]["ways"]));
+    for way in &planned {
+        let moved = done.iter().find(|moved| same(moved, way)).map_or(&Value::Null, |moved| &moved["records"]);
+        let count = |name: &str| moved[name].as_u64().unwrap_or_default().to_string();
+        let of = text(&way["records"]["objects"]);
+        ways.row([text(&way["from"]), text(&way["to"]), count("objects"), count("bytes"), of, askers(way), until(way)]);
+    }
+    // What came to be moved only after the plan.
+    for way in done.iter().filter(|way| !planned.iter().any(|planned| same(planned, way))) {
         let (objects, bytes) = (text(&way["records"]["objects"]), text(&way["records"]["bytes"]));
-        ways.row([text(&way["from"]), text(&way["to"]), objects, bytes]);
+        ways.row([text(&way["from"]), text(&way["to"]), objects, bytes, String::new(), askers(way), String::new()]);
     }
     if !ways.is_empty() {
         out.table(&ways)?;

@@ -36,7 +36,7 @@ pub struct View {
     pub subject: Option<SubjectId>,
     /// What has been done.
     pub progress: Progress,
-    /// What would be done, of one that only plans.
+    /// What there was to do when it began: what it does is held against this, and each way of it against the backlog deadline.
     pub plan: Option<Plan>,
 }
 
@@ -71,10 +71,10 @@ impl Task for Relocation {
     }
 
     async fn work(&self, objects: &Objects, done: &Done) -> Result<(), ObjectError> {
+        let set = objects.policies.load_full();
+        let planned = plan(objects, &set, self.order.stock.clone()).await?;
+        *done.plan.lock() = Some(planned);
         if self.dry_run {
-            let set = objects.policies.load_full();
-            let planned = plan(objects, &set, self.order.stock.clone()).await?;
-            *done.plan.lock() = Some(planned);
             return Ok(());
         }
         Ok(run(objects, &self.order, &done.moved).await?)

@@ -42,8 +42,10 @@ pub struct Move {
     pub to: Vec<Country>,
     /// The instruments that ask for it; none where it is the gateway's own default.
     pub instruments: Vec<InstrumentId>,
-    /// The first day on which one of them wants it done, `YYYY-MM-DD`.
+    /// The day by which the first of them wants it done, `YYYY-MM-DD`.
     pub deadline: Option<String>,
+    /// Whether that day has passed.
+    pub overdue: bool,
     /// The records.
     pub records: Tally,
 }
@@ -104,16 +106,19 @@ pub async fn plan(objects: &Objects, set: &PolicySet, stock: Stock) -> Result<Pl
         moving.objects = moving.objects.saturating_add(tally.objects);
         moving.bytes = moving.bytes.saturating_add(tally.bytes);
     }
+    let today = objects.clock.now().to_datetime().date();
     let moves = ways.into_iter().map(|((from, to, instruments), records)| {
         let deadline = deadline(set, &instruments);
-        Move { from, to, instruments, deadline, records }
+        let overdue = deadline.is_some_and(|day| day < today);
+        Move { from, to, instruments, deadline: deadline.map(|day| day.to_string()), overdue, records }
     });
     Ok(Plan { revision: set.revision(), records, moving, moves: moves.collect(), refused, refusals })
 }
 
-fn deadline(set: &PolicySet, instruments: &[InstrumentId]) -> Option<String> {
+/// The first backlog deadline of these instruments.
+fn deadline(set: &PolicySet, instruments: &[InstrumentId]) -> Option<time::Date> {
     let asking = set.instruments().iter().filter(|instrument| instruments.contains(&instrument.id));
-    asking.filter_map(|instrument| instrument.backlog_deadline).min().map(|day| day.to_string())
+    asking.filter_map(|instrument| instrument.backlog_deadline).min()
 }
 
 fn add(tally: &mut Tally, size: u64) {

@@ -3,7 +3,7 @@
 //! Nothing has to be remembered for a walk that is broken off: a record lives where it belongs or it does not, and the next walk finds those
 //! that do not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::{
     index::{FoundRecord, IndexError, Stock, Tally},
-    objects::{Gate, ObjectError, Objects, Pace, Relocated, planned_move},
-    types::{BucketName, Country, ObjectKey, VersionId},
+    objects::{Gate, Move, ObjectError, Objects, Pace, Relocated, planned_move},
+    types::{BucketName, Country, InstrumentId, ObjectKey, VersionId},
 };
 
 /// Rows of the catalogue looked at in one step.
@@ -65,6 +65,8 @@ pub struct Way {
     pub from: Vec<Country>,
     /// The countries that have one now.
     pub to: Vec<Country>,
+    /// The instruments that asked for it, as in [`super::Move`].
+    pub instruments: Vec<InstrumentId>,
     /// The records.
     pub records: Tally,
 }
@@ -86,11 +88,14 @@ pub struct Failure {
 #[derive(Debug, Default)]
 pub struct Counting(Mutex<Counts>);
 
+/// Where from, where to, who asked.
+type Key = (Vec<Country>, Vec<Country>, Vec<InstrumentId>);
+
 #[derive(Debug, Default)]
 struct Counts {
     records: Tally,
     moved: Tally,
-    ways: BTreeMap<(Vec<Country>, Vec<Country>), Tally>,
+    ways: BTreeMap<Key, Tally>,
     overtaken: u64,
     failed: u64,
     failures: Vec<Failure>,
@@ -100,9 +105,10 @@ impl Counting {
     /// As of now.
     pub fn progress(&self) -> Progress {
         let counts = self.0.lock();
-        let way = |((from, to), records): (&(Vec<Country>, Vec<Country>), &Tally)| Way {
+        let way = |((from, to, instruments), records): (&Key, &Tally)| Way {
             from: from.clone(),
             to: to.clone(),
+            instruments: instruments.clone(),
             records: *records,
         };
         Progress {
@@ -115,8 +121,8 @@ impl Counting {
         }
     }
 
-    fn moved(&self, from: &BTreeSet<Country>, to: &BTreeSet<Country>, bytes: u64) {
-        let way = (from.iter().copied().collect(), to.iter().copied().collect());
+    fn moved(&self, Move { from, to, bytes }: Move, instruments: Vec<InstrumentId>) {
+        let way = (from.into_iter().collect(), to.into_iter().collect(), instruments);
         let mut counts = self.0.lock();
         add(&mut counts.moved, bytes);
         add(counts.ways.entry(way).or_default(), bytes);
@@ -196,17 +202,18 @@ async fn some(objects: &Objects, gate: &Gate, records: Vec<FoundRecord>, countin
 async fn one(objects: &Objects, gate: &Gate, found: &FoundRecord, counting: &Counting) -> bool {
     let placement = &found.record.detail.placement;
     let wanted = objects.residency.plan(&objects.policies.load(), placement, &found.bucket, &found.key);
-    match wanted.map(|wanted| planned_move(&found.record, &wanted)) {
+    let instruments = match wanted.map(|wanted| planned_move(&found.record, &wanted).map(|_| wanted.instruments)) {
         Ok(None) => return false,
-        Ok(Some(_)) => gate.pass(found.record.summary.size).await,
+        Ok(Some(instruments)) => instruments,
         Err(refusal) => {
             counting.failed(found, &refusal.to_string());
             return refusal.is_retryable();
         }
-    }
+    };
+    gate.pass(found.record.summary.size).await;
     match objects.relocate(found).await {
         Ok(Relocated::Moved(moved)) => {
-            counting.moved(&moved.from, &moved.to, moved.bytes);
+            counting.moved(moved, instruments);
             false
         }
         Ok(Relocated::Stays) => false,
