@@ -9,6 +9,8 @@ use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::chunked::{ChunkedError, Decoder, Framing, Trailers};
 use super::errors::{Code, S3Error};
@@ -25,6 +27,10 @@ const DRAIN_BYTES: u64 = 1024 * 1024;
 
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_secs(3);
+
+/// Bytes of a document that are read before it takes memory for the whole: one that is only announced, or comes drop by drop, keeps none from
+/// others, and most are no longer.
+const SHORT_DOCUMENT: usize = 64 * 1024;
 
 /// A body that has a reader, or waits for one. The service keeps a handle of it while the use case reads, and gets back what was not
 /// read.
@@ -53,13 +59,17 @@ impl SharedBody {
     }
 
     /// Makes the connection fit for the next request, reading a bounded rest of the body. False when that cannot be: then the
-    /// connection has to be closed behind the answer. A body that the client holds back until `100 Continue` is never asked for.
-    pub(super) async fn settle(self, expects_continue: bool) -> bool {
+    /// connection has to be closed behind the answer. A body that the client holds back until `100 Continue` is never asked for; `drains`
+    /// says how many are read at a time.
+    pub(super) async fn settle(self, expects_continue: bool, drains: &Semaphore) -> bool {
         let slot = std::mem::replace(&mut *self.0.lock(), Slot::Done);
         match slot {
             Slot::Done => true,
             Slot::Untouched(_) if expects_continue => false,
-            Slot::Untouched(body) | Slot::Left(body) => drain(body).await,
+            Slot::Untouched(body) | Slot::Left(body) => match drains.try_acquire() {
+                Ok(_turn) => drain(body).await,
+                Err(_) => false,
+            },
             // Still read elsewhere; it must not be waited for.
             Slot::Lent => false,
         }
@@ -103,7 +113,7 @@ async fn drain(mut body: RawBody) -> bool {
 pub(super) struct RequestBody {
     pub(super) shared: SharedBody,
     pub(super) payload: Payload,
-    /// How long the client may pause.
+    /// How long the client may pause, and how long all of a document may take: up to the first 64 KiB, and after them.
     pub(super) patience: Duration,
     /// What documents take their memory from.
     pub(super) memory: MemoryBudget,
@@ -113,7 +123,7 @@ pub(super) struct RequestBody {
 #[derive(Debug)]
 pub(super) struct Document {
     bytes: BytesMut,
-    _memory: ReadLease,
+    _memory: Option<ReadLease>,
 }
 
 impl std::ops::Deref for Document {
@@ -145,20 +155,24 @@ impl RequestBody {
         let md5 = headers::content_md5(headers)?;
         let mut expected: Vec<Checksum> =
             headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
-        let memory = self.memory.clone();
+        let (budget, patience) = (self.memory.clone(), self.patience);
         // Without a body there need not be a length.
         let (length, mut pieces) = if absent { (0, self.pieces(headers, 0)?) } else { self.upload(headers)? };
         let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
         if length > max as u64 {
             return Err(too_long());
         }
-        let memory = memory.document(length).await?;
-        let mut document = BytesMut::new();
-        while let Some(piece) = pieces.next().await {
+        let (mut document, mut memory) = (BytesMut::new(), None);
+        let mut end = Instant::now() + patience;
+        while let Some(piece) = timeout_at(end, pieces.next()).await.map_err(|_| BodyError::TooSlow)? {
             match piece? {
                 Piece::Data(data) if document.len().saturating_add(data.len()) > max => return Err(too_long()),
                 Piece::Data(data) => document.extend_from_slice(&data),
                 Piece::Expect(checksum) => expected.push(checksum),
+            }
+            if memory.is_none() && document.len() > SHORT_DOCUMENT {
+                memory = Some(budget.document(length).await?);
+                end = Instant::now() + patience;
             }
         }
         let mut hasher = Md5::new();
@@ -364,6 +378,22 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
     }
 
+    fn drains() -> Semaphore {
+        Semaphore::new(1)
+    }
+
+    /// A body of which `sent` bytes come at once and then one each second.
+    fn dripping(sent: usize, memory: &MemoryBudget) -> RequestBody {
+        let first = Bytes::from(vec![b'x'; sent]);
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Bytes::from_static(b"x"), ()))
+        });
+        let frames = stream::iter([first]).chain(drops).map(|data| Ok::<_, std::io::Error>(http_body::Frame::data(data)));
+        let shared = SharedBody::new(StreamBody::new(frames));
+        RequestBody { shared, payload: Payload::Unsigned, patience: PATIENCE, memory: memory.clone() }
+    }
+
     async fn read(mut body: Body) -> Result<(Vec<u8>, Vec<Checksum>), BodyError> {
         let (mut data, mut checksums) = (Vec::new(), Vec::new());
         while let Some(piece) = body.next().await {
@@ -380,7 +410,7 @@ mod tests {
         let (shared, body) = request("hello", Payload::Unsigned);
         let (length, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
         assert_eq!((length, read(pieces).await.unwrap().0.as_slice()), (5, b"hello".as_slice()));
-        assert!(shared.settle(false).await);
+        assert!(shared.settle(false, &drains()).await);
         for wrong in ["4", "6"] {
             let (_, body) = request("hello", Payload::Unsigned);
             let (_, pieces) = body.upload(&headers(&[("content-length", wrong)])).unwrap();
@@ -431,6 +461,25 @@ mod tests {
         assert_eq!(body.document(&sent, 5).await.unwrap_err().code(), Code::BadDigest);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn documents_that_are_announced_and_do_not_come_keep_no_memory_from_others() {
+        let memory = MemoryBudget::new(64 << 20);
+        let (free, sent) = (memory.free(), headers(&[("content-length", "2000000")]));
+        let mut slow: Vec<_> =
+            (0..50).map(|at| Box::pin(dripping([0, 1, SHORT_DOCUMENT][at % 3], &memory).document(&sent, 1 << 21))).collect();
+        for document in &mut slow {
+            assert!(futures_util::poll!(document.as_mut()).is_pending());
+        }
+        assert_eq!(memory.free(), free);
+        let began = Instant::now();
+        let outcomes = futures_util::future::join_all(slow).await;
+        let codes = outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err().code());
+        assert!(codes.into_iter().all(|code| matches!(code, Code::RequestTimeout | Code::SlowDown)));
+        assert!(began.elapsed() <= 2 * PATIENCE + Duration::from_secs(30));
+        let whole = dripping(100_000, &memory).document(&headers(&[("content-length", "100001")]), 1 << 21).await;
+        assert_eq!(whole.unwrap_err().code(), Code::IncompleteBody, "it goes on behind its end");
+    }
+
     #[tokio::test]
     async fn a_document_that_was_stripped_is_refused() {
         let document = async |payload, sent: &[_]| request("", payload).1.document(&headers(sent), 5).await;
@@ -445,10 +494,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_nobody_read_is_drained_or_the_connection_closed() {
-        assert!(request("hello", Payload::Unsigned).0.settle(false).await);
-        assert!(!request("hello", Payload::Unsigned).0.settle(true).await);
+        assert!(request("hello", Payload::Unsigned).0.settle(false, &drains()).await);
+        assert!(!request("hello", Payload::Unsigned).0.settle(true, &drains()).await);
+        assert!(
+            !request("hello", Payload::Unsigned).0.settle(false, &Semaphore::new(0)).await,
+            "as many are drained as there may be"
+        );
         let large = SharedBody::new(Full::new(Bytes::from(vec![0; 2 * 1024 * 1024])));
-        assert!(!large.settle(false).await);
+        assert!(!large.settle(false, &drains()).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -459,6 +512,6 @@ mod tests {
         let body = RequestBody { shared: shared.clone(), payload: Payload::Unsigned, patience: PATIENCE, memory };
         let (_, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
         assert_eq!(read(pieces).await.unwrap_err(), BodyError::TooSlow);
-        assert!(!shared.settle(false).await);
+        assert!(!shared.settle(false, &drains()).await);
     }
 }

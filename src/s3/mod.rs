@@ -27,6 +27,8 @@ mod response;
 mod robustness;
 mod router;
 mod service;
+#[cfg(test)]
+mod strangers;
 mod target;
 mod xml;
 

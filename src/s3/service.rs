@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::sync::Semaphore;
 
 use super::address::Address;
 use super::admission::{Admission, Place, Turn};
@@ -28,6 +29,9 @@ use crate::digest;
 use crate::objects::{self, Objects};
 use crate::telemetry::metric;
 use crate::types::{BucketName, RequestId, Timestamp};
+
+/// How many bodies that nobody reads are taken off the wire at a time; the connections of others are closed.
+const MOST_DRAINS: usize = 256;
 
 /// What the S3 front works with.
 pub struct S3Parts {
@@ -60,6 +64,8 @@ pub struct S3Service(Arc<Shared>);
 struct Shared {
     parts: S3Parts,
     admission: Admission,
+    /// Bodies that nobody reads, taken off the wire at a time.
+    drains: Semaphore,
 }
 
 impl std::ops::Deref for Shared {
@@ -84,7 +90,7 @@ impl S3Service {
     pub fn new(parts: S3Parts) -> Self {
         register();
         let admission = Admission::new(parts.concurrent_requests, parts.anonymous);
-        Self(Arc::new(Shared { parts, admission }))
+        Self(Arc::new(Shared { parts, admission, drains: Semaphore::new(MOST_DRAINS) }))
     }
 
     /// Answers one request of `client`. Never fails: what goes wrong is an answer too.
@@ -105,12 +111,18 @@ impl S3Service {
         // The gateway has no time for the body of a request that it has no time for.
         let leave_body = place.is_err() || expects_continue(&parts);
         let (outcome, place) = match place {
-            Ok(place) => (self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await, Some(place)),
+            Ok(place) => {
+                let outcome = self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await;
+                seen.throttled = place.is_refused();
+                // What counts on nobody, or was refused, holds no place for as long as its client takes to send a body that nobody reads.
+                (outcome, Some(place).filter(Place::is_counted))
+            }
             Err(limit) => {
                 seen.throttled = true;
                 (Err(limit.into()), None)
             }
         };
+        let place = place.filter(|_| outcome.is_ok());
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -122,7 +134,7 @@ impl S3Service {
         set(headers, "x-amz-id-2", id.as_str());
         headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
         cors::let_read(&self.0.objects, &parts, self.0.authenticator.hosts(), &mut response);
-        if !body.settle(leave_body).await {
+        if !body.settle(leave_body, &self.0.drains).await {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         report(&id, &seen, &response, code, started.elapsed());
@@ -148,7 +160,7 @@ impl S3Service {
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
         let turn = Turn { admission: &self.0.admission, place };
         if mechanism != Mechanism::Absent {
-            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+            turn.count_on(&authenticated)?;
         }
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
@@ -161,7 +173,7 @@ impl S3Service {
         seen.operation = Some(operation);
         // Whose a form is, it says itself.
         if mechanism == Mechanism::Absent && operation != Operation::PostObject {
-            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+            turn.count_on(&authenticated)?;
         }
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
