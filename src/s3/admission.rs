@@ -53,6 +53,8 @@ pub(super) struct Place {
     all: Arc<Meter>,
     caller: OnceLock<Arc<Meter>>,
     refused: AtomicBool,
+    /// Whether a principal signed it.
+    signed: AtomicBool,
     under_way: metrics::Gauge,
 }
 
@@ -80,6 +82,11 @@ impl Place {
     /// Whether the request is counted on its caller.
     pub(super) fn is_counted(&self) -> bool {
         self.caller.get().is_some()
+    }
+
+    /// Whether it is a principal's; until that is known it is not.
+    pub(super) fn is_signed(&self) -> bool {
+        self.signed.load(Relaxed)
     }
 
     /// Whether a limit of its caller, or of forms, refused the request.
@@ -129,10 +136,12 @@ impl Admission {
         }
         self.under_way.increment(1.0);
         let all = Arc::clone(&self.all);
-        Ok(Place { all, caller: OnceLock::new(), refused: AtomicBool::new(false), under_way: self.under_way.clone() })
+        let (refused, signed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Place { all, caller: OnceLock::new(), refused, signed, under_way: self.under_way.clone() })
     }
 
     fn admit_at(&self, place: &Place, who: &Authenticated, now: Instant) -> Result<(), Throttled> {
+        place.signed.store(!who.is_anonymous(), Relaxed);
         self.count(place, who, now).inspect_err(|_| place.refused.store(true, Relaxed))
     }
 

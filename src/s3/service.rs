@@ -19,7 +19,7 @@ use super::headers::{add_hoisted, take_customer_keys, text};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
-use super::response::{ResponseBody, set};
+use super::response::{ResponseBody, set, unset_residence};
 use super::router;
 use super::target::Target;
 use crate::authn::{Mechanism, Quota, S3Authenticator, UnsignedPayload, Verified};
@@ -47,6 +47,8 @@ pub struct S3Parts {
     pub unsigned_payload: UnsignedPayload,
     /// Whether keys of the client's own may come without TLS to this gateway.
     pub customer_keys_over_http: bool,
+    /// Whether answers to unsigned requests say where a record lives and why.
+    pub anonymous_residence: bool,
     /// What a bucket is created with unless the request says otherwise.
     pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
@@ -114,6 +116,8 @@ impl S3Service {
             Ok(place) => {
                 let outcome = self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await;
                 seen.throttled = place.is_refused();
+                let tells = self.0.anonymous_residence || place.is_signed();
+                let outcome = if tells { outcome } else { withhold(outcome) };
                 // What counts on nobody, or was refused, holds no place for as long as its client takes to send a body that nobody reads.
                 (outcome, Some(place).filter(Place::is_counted))
             }
@@ -246,6 +250,13 @@ impl S3Service {
             }
         }
     }
+}
+
+/// What a stranger is told: of the record nothing but what S3 says.
+fn withhold(outcome: Result<Response<ResponseBody>, S3Error>) -> Result<Response<ResponseBody>, S3Error> {
+    let mut response = outcome.map_err(S3Error::without_residence)?;
+    unset_residence(response.headers_mut());
+    Ok(response)
 }
 
 fn request_id() -> Result<RequestId, crate::types::InvalidName> {

@@ -6,20 +6,26 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use http::{Method, Request};
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::{
     facts::Client,
     service::{S3Parts, S3Service},
 };
 use crate::{
+    access::{Action, BucketPolicy, PublicAccessBlock},
     authn::{HostRules, Principals, Quota, S3Authenticator, UnsignedPayload},
-    objects::tests::{PK_ONLY, World},
+    bucket::Setting,
+    objects::tests::{PK_ONLY, World, bucket},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn front(world: &World, at_once: u32, strangers: u32) -> S3Service {
+    telling(world, at_once, strangers, false)
+}
+
+fn telling(world: &World, at_once: u32, strangers: u32, anonymous_residence: bool) -> S3Service {
     let principals = Arc::new(ArcSwap::from_pointee(Principals::default()));
     S3Service::new(S3Parts {
         objects: world.objects.clone(),
@@ -28,6 +34,7 @@ fn front(world: &World, at_once: u32, strangers: u32) -> S3Service {
         external_url: None,
         unsigned_payload: UnsignedPayload::Allow,
         customer_keys_over_http: false,
+        anonymous_residence,
         new_buckets: Default::default(),
         body_patience: PATIENCE,
         concurrent_requests: NonZeroU32::new(at_once).unwrap(),
@@ -94,4 +101,48 @@ async fn forms_whose_fields_do_not_come_take_no_place_from_others_and_end() {
         assert_eq!(form.await.status(), 400);
     }
     assert!(form().now_or_never().is_none());
+}
+
+/// Lets everybody read and write `media`.
+async fn opened(world: &World) {
+    let block = Setting::PublicAccess(Some(PublicAccessBlock::NONE));
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": "arn:aws:s3:::media/*"}]}"#;
+    let policy = Setting::Policy(Some(BucketPolicy::for_bucket(policy, &bucket()).unwrap()));
+    for (action, setting) in [(Action::PutBucketPublicAccessBlock, block), (Action::PutBucketPolicy, policy)] {
+        world.objects.configure_bucket(&world.asks(), &bucket(), action, setting).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_in_particular_is_not_told_where_a_record_lives_and_why() {
+    let world = World::new(PK_ONLY).await;
+    opened(&world).await;
+    world.put("ali/a", b"x").await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nali/b\r\n\
+                --b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nx\r\n--b--\r\n";
+    let length = form.len().to_string();
+    let form_headers = [("content-length", length.as_str()), ("content-type", "multipart/form-data; boundary=b")];
+    for told in [false, true] {
+        let front = telling(&world, 9, 9, told);
+        for (method, path, headers, body, status) in [
+            (Method::GET, "/media/ali/a", &[][..], "", 200),
+            (Method::HEAD, "/media/ali/a", &[], "", 200),
+            // Nothing is known of whom nobody speaks for.
+            (Method::PUT, "/media/ali/b", &[("content-length", "1")], "x", 403),
+            (Method::POST, "/media", &form_headers, form, 403),
+        ] {
+            let ask = request(method, path, headers).body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap();
+            let (answer, body) = front.handle(ask, Client::default()).await.into_parts();
+            let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+            assert_eq!(answer.status, status, "{body}");
+            if status == 200 {
+                let names = ["x-domicile-country", "x-domicile-site", "x-domicile-instruments"];
+                assert!(names.iter().all(|name| answer.headers.contains_key(*name) == told), "{:?}", answer.headers);
+            } else {
+                assert!(body.contains("<Code>ResidencyUnknown</Code>"), "{body}");
+                assert_eq!(body.contains("residence"), told, "{body}");
+            }
+        }
+    }
 }
