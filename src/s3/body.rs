@@ -1,113 +1,25 @@
-//! A request's body: from frames off the wire to checked pieces for the use cases, and what becomes of a body nobody read.
+//! A request's body: from frames off the wire to checked pieces for the use cases.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::chunked::{ChunkedError, Decoder, Framing, Trailers};
 use super::errors::{Code, S3Error};
 use super::headers;
+use super::shared_body::{RawBody, SharedBody};
 use crate::authn::Payload;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumHasher, Md5, Sha256, constant_time_eq};
 use crate::objects::{Body, BodyError, MemoryBudget, Piece, ReadLease};
 
-/// A body as the connection gives it.
-pub(super) type RawBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Bytes of an unread body that are taken off the wire so that the client can read an early answer and keep its connection.
-const DRAIN_BYTES: u64 = 1024 * 1024;
-
-/// How long that may take.
-const DRAIN_TIME: Duration = Duration::from_secs(3);
-
 /// Bytes of a document that are read before it takes memory for the whole: one that is only announced, or comes drop by drop, keeps none from
 /// others, and most are no longer.
 const SHORT_DOCUMENT: usize = 64 * 1024;
-
-/// A body that has a reader, or waits for one. The service keeps a handle of it while the use case reads, and gets back what was not
-/// read.
-#[derive(Clone)]
-pub(super) struct SharedBody(Arc<Mutex<Slot>>);
-
-enum Slot {
-    /// Nobody has asked for it: a client that expects `100 Continue` has not sent it.
-    Untouched(RawBody),
-    /// A reader has it.
-    Lent,
-    /// A reader gave it back before its end.
-    Left(RawBody),
-    /// Read to its end, or there was none.
-    Done,
-}
-
-impl SharedBody {
-    pub(super) fn new<B>(body: B) -> Self
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let slot = if body.is_end_stream() { Slot::Done } else { Slot::Untouched(body.map_err(Into::into).boxed_unsync()) };
-        Self(Arc::new(Mutex::new(slot)))
-    }
-
-    /// Makes the connection fit for the next request, reading a bounded rest of the body. False when that cannot be: then the
-    /// connection has to be closed behind the answer. A body that the client holds back until `100 Continue` is never asked for; `drains`
-    /// says how many are read at a time.
-    pub(super) async fn settle(self, expects_continue: bool, drains: &Semaphore) -> bool {
-        let slot = std::mem::replace(&mut *self.0.lock(), Slot::Done);
-        match slot {
-            Slot::Done => true,
-            Slot::Untouched(_) if expects_continue => false,
-            Slot::Untouched(body) | Slot::Left(body) => match drains.try_acquire() {
-                Ok(_turn) => drain(body).await,
-                Err(_) => false,
-            },
-            // Still read elsewhere; it must not be waited for.
-            Slot::Lent => false,
-        }
-    }
-
-    fn take(&self) -> Option<RawBody> {
-        let mut slot = self.0.lock();
-        match std::mem::replace(&mut *slot, Slot::Lent) {
-            Slot::Untouched(body) | Slot::Left(body) => Some(body),
-            Slot::Lent => None,
-            Slot::Done => {
-                *slot = Slot::Done;
-                None
-            }
-        }
-    }
-}
-
-async fn drain(mut body: RawBody) -> bool {
-    // A body known to be too long is not worth the wait.
-    if http_body::Body::size_hint(&body).lower() > DRAIN_BYTES {
-        return false;
-    }
-    let all = async {
-        let mut taken = 0_u64;
-        loop {
-            match body.frame().await {
-                None => return true,
-                Some(Err(_)) => return false,
-                Some(Ok(frame)) => taken = taken.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            }
-            if taken > DRAIN_BYTES {
-                return false;
-            }
-        }
-    };
-    tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(false)
-}
 
 /// The body of an authenticated request, and what its signature promises of it.
 pub(super) struct RequestBody {
@@ -151,7 +63,7 @@ impl RequestBody {
     /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body and the
     /// signature promises none: a body that was stripped on the way fails like one that was changed.
     pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Document, S3Error> {
-        let absent = matches!(*self.shared.0.lock(), Slot::Done);
+        let absent = self.shared.is_over();
         let md5 = headers::content_md5(headers)?;
         let mut expected: Vec<Checksum> =
             headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
@@ -279,7 +191,7 @@ impl Reader {
             }
             None => {
                 self.raw = None;
-                *self.shared.0.lock() = Slot::Done;
+                self.shared.finish();
                 Ok(None)
             }
         }
@@ -334,7 +246,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(raw) = self.raw.take() {
-            *self.shared.0.lock() = Slot::Left(raw);
+            self.shared.leave(raw);
         }
     }
 }
@@ -364,6 +276,7 @@ fn body_error(error: &ChunkedError, declared: u64, received: u64) -> BodyError {
 mod tests {
     use http::HeaderValue;
     use http_body_util::{Full, StreamBody};
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -490,18 +403,6 @@ mod tests {
         assert_eq!(document(Payload::UnsignedTrailer, &[]).await.unwrap_err().code(), Code::IncompleteBody);
         let md5 = [("content-md5", "XUFAKrxLKna5cZ2REBfFkg==")];
         assert_eq!(document(Payload::Unsigned, &md5).await.unwrap_err().code(), Code::BadDigest);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_nobody_read_is_drained_or_the_connection_closed() {
-        assert!(request("hello", Payload::Unsigned).0.settle(false, &drains()).await);
-        assert!(!request("hello", Payload::Unsigned).0.settle(true, &drains()).await);
-        assert!(
-            !request("hello", Payload::Unsigned).0.settle(false, &Semaphore::new(0)).await,
-            "as many are drained as there may be"
-        );
-        let large = SharedBody::new(Full::new(Bytes::from(vec![0; 2 * 1024 * 1024])));
-        assert!(!large.settle(false, &drains()).await);
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,7 @@ mod response;
 mod robustness;
 mod router;
 mod service;
+mod shared_body;
 #[cfg(test)]
 mod strangers;
 mod target;

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::address::Address;
 use super::admission::{Admission, Place, Turn};
-use super::body::{RequestBody, SharedBody};
+use super::body::RequestBody;
 use super::cors;
 use super::errors::{Code, S3Error};
 use super::facts::{Client, RequestFacts};
@@ -21,6 +21,7 @@ use super::ops::{self, Context};
 use super::query::Query;
 use super::response::{ResponseBody, set, unset_residence};
 use super::router;
+use super::shared_body::SharedBody;
 use super::target::Target;
 use crate::authn::{Mechanism, Quota, S3Authenticator, UnsignedPayload, Verified};
 use crate::bucket::BucketSettings;
