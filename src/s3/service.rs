@@ -118,7 +118,7 @@ impl S3Service {
                 let outcome = self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await;
                 seen.throttled = place.is_refused();
                 let tells = self.0.anonymous_residence || place.is_signed();
-                let outcome = if tells { outcome } else { withhold(outcome) };
+                let outcome = if tells { outcome } else { withhold(outcome, &self.0.objects) };
                 // What counts on nobody, or was refused, holds no place for as long as its client takes to send a body that nobody reads.
                 (outcome, Some(place).filter(Place::is_counted))
             }
@@ -253,10 +253,14 @@ impl S3Service {
     }
 }
 
-/// What a stranger is told: of the record nothing but what S3 says.
-fn withhold(outcome: Result<Response<ResponseBody>, S3Error>) -> Result<Response<ResponseBody>, S3Error> {
+/// What a stranger is told: neither where a record lives and why, nor what its metadata says of the person whose data it is.
+fn withhold(outcome: Result<Response<ResponseBody>, S3Error>, objects: &Objects) -> Result<Response<ResponseBody>, S3Error> {
     let mut response = outcome.map_err(S3Error::without_residence)?;
-    unset_residence(response.headers_mut());
+    let headers = response.headers_mut();
+    unset_residence(headers);
+    for name in objects.metadata_of_subjects() {
+        headers.remove(format!("x-amz-meta-{name}"));
+    }
     Ok(response)
 }
 

@@ -16,7 +16,11 @@ use crate::{
     access::{Action, BucketPolicy, PublicAccessBlock},
     authn::{HostRules, Principals, Quota, S3Authenticator, UnsignedPayload},
     bucket::Setting,
-    objects::tests::{PK_ONLY, World, bucket},
+    objects::{
+        Description,
+        tests::{PK_ONLY, World, bucket},
+    },
+    policy::{PolicyFile, PolicySet},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,6 +107,14 @@ async fn forms_whose_fields_do_not_come_take_no_place_from_others_and_end() {
     assert!(form().now_or_never().is_none());
 }
 
+/// As those of [`World`], and what is known of somebody may stand in metadata.
+fn policies() -> Arc<PolicySet> {
+    let text = "version = 1\n[subject]\nfrom = [\"key:{subject}/**\", \"metadata:whose\"]\n\
+                [attributes.residence]\nfrom = [\"directory\", \"principal\", \"metadata:residence\"]\n\
+                [no-subject]\nbuckets = { \"static-*\" = [\"SG\"] }\n[default]\ncountries = [\"SG\"]\n";
+    Arc::new(PolicySet::parse(&[PolicyFile { path: "gateway.toml".to_owned(), text: text.to_owned() }]).unwrap())
+}
+
 /// Lets everybody read and write `media`.
 async fn opened(world: &World) {
     let block = Setting::PublicAccess(Some(PublicAccessBlock::NONE));
@@ -118,7 +130,10 @@ async fn opened(world: &World) {
 async fn nobody_in_particular_is_not_told_where_a_record_lives_and_why() {
     let world = World::new(PK_ONLY).await;
     opened(&world).await;
-    world.put("ali/a", b"x").await;
+    world.decide_by(policies()).await;
+    let metadata =
+        [("whose", "ali"), ("residence", "PK"), ("colour", "red")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    world.put_described("ali/a", Description { metadata: metadata.into(), ..Description::default() }).await;
     let form = "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nali/b\r\n\
                 --b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nx\r\n--b--\r\n";
     let length = form.len().to_string();
@@ -137,8 +152,9 @@ async fn nobody_in_particular_is_not_told_where_a_record_lives_and_why() {
             let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
             assert_eq!(answer.status, status, "{body}");
             if status == 200 {
-                let names = ["x-domicile-country", "x-domicile-site", "x-domicile-instruments"];
+                let names = ["x-domicile-country", "x-domicile-site", "x-amz-meta-whose", "x-amz-meta-residence"];
                 assert!(names.iter().all(|name| answer.headers.contains_key(*name) == told), "{:?}", answer.headers);
+                assert_eq!(answer.headers["x-amz-meta-colour"], "red", "what else is in its metadata is for everybody");
             } else {
                 assert!(body.contains("<Code>ResidencyUnknown</Code>"), "{body}");
                 assert_eq!(body.contains("residence"), told, "{body}");
