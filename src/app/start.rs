@@ -205,6 +205,7 @@ impl App {
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
             customer_keys_over_http: config.s3.customer_keys_over_http,
+            anonymous_residence: config.s3.anonymous_residence,
             new_buckets: config.s3.new_buckets.clone(),
             body_patience: config.limits.body_timeout,
             concurrent_requests: config.limits.concurrent_requests,

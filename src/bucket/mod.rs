@@ -15,7 +15,7 @@ mod versioning;
 pub use cors::{Cors, CorsAnswer, CorsMethod, CorsRule};
 pub use encryption::{Algorithm, Encryption};
 pub use error::SettingError;
-pub use lifecycle::{Candidate, Due, Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule, Scope};
+pub use lifecycle::{Candidate, Due, Expiration, Filter, Lifecycle, MAX_KEPT, NoncurrentExpiration, Rule, Scope};
 pub use object_lock::{DefaultRetention, Lock, LockMode, LockRefused, ObjectLock, Period, Retention};
 pub use settings::{BucketSettings, Setting};
 pub use tags::{InvalidTag, MAX_BUCKET_TAGS, MAX_OBJECT_TAGS, check_bucket_tags, check_object_tags};

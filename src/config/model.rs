@@ -132,6 +132,8 @@ pub struct S3 {
     pub post_signature_v2: bool,
     /// Whether keys of the client's own (SSE-C) may come over plain HTTP.
     pub customer_keys_over_http: bool,
+    /// Whether answers to unsigned requests say where a record lives and why.
+    pub anonymous_residence: bool,
     /// What a bucket is created with unless the request says otherwise: its object ownership and its public access block.
     pub new_buckets: BucketSettings,
     /// Plain HTTP when absent.

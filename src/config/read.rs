@@ -126,6 +126,7 @@ impl Default for S3 {
             unsigned_payload: UnsignedPayload::default(),
             post_signature_v2: false,
             customer_keys_over_http: false,
+            anonymous_residence: false,
             tls: None,
         }
     }

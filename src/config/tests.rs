@@ -135,6 +135,7 @@ fn what_is_said_of_the_outside_of_s3_is_read() {
     assert_eq!(config.s3.unsigned_payload, crate::authn::UnsignedPayload::TlsOnly);
     assert!(config.s3.customer_keys_over_http && !read(GOOD).unwrap().s3.customer_keys_over_http);
     assert_eq!(read(GOOD).unwrap().s3.unsigned_payload, crate::authn::UnsignedPayload::Allow);
+    assert!(with("anonymous-residence = true").unwrap().s3.anonymous_residence && !config.s3.anonymous_residence);
     assert!(with("post-signature-v2 = true").unwrap().s3.post_signature_v2 && !config.s3.post_signature_v2);
     for wrong in [
         "external-url = \"s3.example.com\"",

@@ -163,6 +163,10 @@ impl Index {
         let row = match change {
             Change::Put(put) | Change::CompleteUpload { put, .. } => keys::record(put.bucket, put.key.as_str()),
             Change::Delete(delete) => keys::record(delete.bucket, delete.key.as_str()),
+            Change::Expire(expire) => {
+                let (bucket, key) = expire.what.place();
+                keys::record(bucket, key.as_str())
+            }
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
             _ => return,
         };

@@ -1,8 +1,8 @@
 //! What a commit can ask for, and how it can end.
 
 use super::{
-    Bucket, BucketId, CompletedUpload, CopyRow, Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary,
-    Upload, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, ExpireChange, Expires, Finding, GarbageKey, IndexError, Part, PartEntry, Record,
+    SiteRow, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -52,6 +52,8 @@ pub enum Change {
     /// Deletes a key or one of its versions. Without a version, what that means is decided by the bucket's versioning at commit: the
     /// record goes, or a delete marker comes. Of what is absent it removes nothing and succeeds.
     Delete(Box<DeleteChange>),
+    /// Lets go of what the bucket's lifecycle rules let go of.
+    Expire(Box<ExpireChange>),
     /// Changes what a version says of itself; its bytes stay.
     Update(Box<UpdateChange>),
     /// Opens an upload.
@@ -339,6 +341,7 @@ impl Change {
     pub(super) const fn waits_for_the_journal(&self) -> bool {
         match self {
             Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
+            Self::Expire(change) => matches!(change.what, Expires::Version { .. }),
             Self::Update(change) => {
                 matches!(change.update, RecordUpdate::Retention { .. } | RecordUpdate::LegalHold(_) | RecordUpdate::Acl(_))
             }

@@ -14,6 +14,7 @@ mod counters;
 mod cursor;
 pub mod engine;
 mod error;
+mod expire;
 mod findings;
 mod garbage;
 mod guards;
@@ -40,6 +41,7 @@ pub use change::{
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
+pub use expire::{Beside, ExpireChange, Expires};
 pub use findings::{Class, Finding};
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, IntentGuard, Pin, Reservation};

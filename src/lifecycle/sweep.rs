@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::standing::{Standing, Walk};
 use crate::bucket::{Candidate, Lifecycle};
-use crate::index::{Bucket, UploadsQuery, Version, VersionItem, VersionsQuery};
+use crate::index::{Beside, Bucket, UploadsQuery, Version, VersionItem, VersionsQuery};
 use crate::objects::{Expiring, ObjectError, Objects};
 use crate::telemetry::metric;
 use crate::types::{ObjectKey, Timestamp};
@@ -85,21 +85,31 @@ pub(super) async fn all(objects: &Objects, day: Duration) -> Tally {
             return tally;
         }
     };
-    for bucket in buckets {
-        let Some(rules) = bucket.settings.lifecycle.clone() else { continue };
-        let sweep = Sweep { objects, bucket: Arc::clone(&bucket), rules, day };
-        if let Err(error) = sweep.run(&mut tally).await {
-            tracing::warn!(bucket = %bucket.name, %error, "lifecycle rules were not carried out whole");
+    for name in buckets.iter().map(|bucket| &bucket.name) {
+        // The walk before may have taken hours: what counts is what the bucket says now.
+        let carried_out = match objects.index.bucket(name) {
+            Ok(Some(bucket)) => one(objects, bucket, day, &mut tally).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = carried_out {
+            tracing::warn!(bucket = %name, %error, "lifecycle rules were not carried out whole");
         }
     }
     tally
+}
+
+/// Walks over one bucket, if it has rules.
+pub(super) async fn one(objects: &Objects, bucket: Arc<Bucket>, day: Duration, tally: &mut Tally) -> Result<(), ObjectError> {
+    let Some(rules) = bucket.settings.lifecycle.clone().map(Arc::new) else { return Ok(()) };
+    Sweep { objects, bucket, rules, day }.run(tally).await
 }
 
 /// The walk over one bucket.
 struct Sweep<'a> {
     objects: &'a Objects,
     bucket: Arc<Bucket>,
-    rules: Lifecycle,
+    rules: Arc<Lifecycle>,
     day: Duration,
 }
 
@@ -108,7 +118,7 @@ impl Sweep<'_> {
         if self.rules.expires_versions() {
             self.versions(tally).await?;
         }
-        if self.rules.aborts_uploads() {
+        if self.rules.aborts_uploads() && self.stands()? {
             self.uploads(tally).await?;
         }
         Ok(())
@@ -128,16 +138,20 @@ impl Sweep<'_> {
                 limit: PAGE,
             };
             let page = self.objects.index.versions(query).await?;
-            let mut told: Vec<_> = page.versions.into_iter().flat_map(|item| walk.next(item)).collect();
-            if page.next.is_none() {
-                told.extend(std::mem::take(&mut walk).end());
-            }
             let now = self.objects.clock.now();
-            let due: Vec<Due> = told
-                .iter()
-                .map(|(item, standing)| self.due(item, *standing, now))
-                .filter_map(Result::transpose)
-                .collect::<Result<_, _>>()?;
+            let mut due = Vec::new();
+            for item in page.versions {
+                for (item, standing) in walk.next(item) {
+                    due.extend(self.due(&item, standing, &walk, now)?);
+                }
+            }
+            if page.next.is_none()
+                && let Some((marker, standing)) = std::mem::take(&mut walk).end()
+            {
+                due.extend(self.due(&marker, standing, &walk, now)?);
+            }
+            // The oldest of a key first: each goes while what stood before it still does.
+            due.reverse();
             self.let_go(due, tally).await?;
             let Some((key, version)) = page.next else { return Ok(()) };
             if !self.stands()? {
@@ -164,7 +178,7 @@ impl Sweep<'_> {
             let now = self.objects.clock.now();
             let is_due = |upload: &crate::index::Upload| {
                 let candidate = Candidate::Upload { key: upload.key.as_str(), created: upload.initiated };
-                self.is_due(&candidate, now)
+                self.is_due(&candidate, now).is_some()
             };
             let due = page.uploads.into_iter().filter(is_due);
             let due = due
@@ -183,32 +197,34 @@ impl Sweep<'_> {
     /// Whether the bucket is still there with the same rules: others are for the next walk.
     fn stands(&self) -> Result<bool, ObjectError> {
         let now = self.objects.index.bucket(&self.bucket.name)?;
-        Ok(now.is_some_and(|now| now.id == self.bucket.id && now.settings.lifecycle.as_ref() == Some(&self.rules)))
+        Ok(now.is_some_and(|now| now.id == self.bucket.id && now.settings.lifecycle.as_ref() == Some(&*self.rules)))
     }
 
-    fn due(&self, item: &VersionItem, standing: Standing, now: Timestamp) -> Result<Option<Due>, ObjectError> {
+    fn due(&self, item: &VersionItem, standing: Standing, walk: &Walk, now: Timestamp) -> Result<Option<Due>, ObjectError> {
         let (key, summary) = (item.key.as_str(), &item.summary);
         let candidate = |tags| match standing {
             Standing::Current => Candidate::Current { key, size: summary.size, tags, written: summary.modified },
-            Standing::Noncurrent { since, newer } => Candidate::Noncurrent { key, size: summary.size, tags, since, newer },
+            Standing::Noncurrent { since, newer, .. } => Candidate::Noncurrent { key, size: summary.size, tags, since, newer },
             Standing::LoneMarker => Candidate::LoneMarker { key, written: summary.modified },
         };
         let Ok(name) = ObjectKey::new(key) else { return Ok(None) };
         let asks = self.rules.asks_tags() && !summary.delete_marker;
         let tags = if asks { Some(self.tags(&name, item)?) } else { None };
-        if !self.is_due(&candidate(tags.as_deref().unwrap_or_default()), now) {
-            return Ok(None);
-        }
+        let Some(keep) = self.is_due(&candidate(tags.as_deref().unwrap_or_default()), now) else { return Ok(None) };
+        let version = |beside| Expiring::Version(summary.version, summary.id, beside);
         let (what, kind) = match standing {
             Standing::Current => (Expiring::Current(summary.id), Goes::Current),
-            Standing::Noncurrent { .. } => (Expiring::Version(summary.version, summary.id), Goes::Noncurrent),
-            Standing::LoneMarker => (Expiring::Version(summary.version, summary.id), Goes::Marker),
+            Standing::Noncurrent { behind, .. } => {
+                (version(Beside::Behind { newer: behind, kept: walk.newest(keep).to_vec() }), Goes::Noncurrent)
+            }
+            Standing::LoneMarker => (version(Beside::Nothing), Goes::Marker),
         };
         Ok(Some(Due { key: name, what, tags, kind }))
     }
 
-    fn is_due(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
-        self.rules.due(candidate, self.day).is_some_and(|due| due.at <= now)
+    /// Whether a rule lets it go by now, and how many noncurrent versions that rule keeps.
+    fn is_due(&self, candidate: &Candidate<'_>, now: Timestamp) -> Option<u32> {
+        self.rules.due(candidate, self.day).filter(|due| due.at <= now).map(|due| due.keep)
     }
 
     fn tags(&self, key: &ObjectKey, item: &VersionItem) -> Result<Vec<(String, String)>, ObjectError> {
@@ -218,9 +234,10 @@ impl Sweep<'_> {
 
     async fn let_go(&self, due: Vec<Due>, tally: &mut Tally) -> Result<(), ObjectError> {
         let mut done = stream::iter(due)
-            .map(
-                |due| async move { (due.kind, self.objects.expire(&self.bucket, &due.key, due.what, due.tags.as_deref()).await) },
-            )
+            .map(|due| async move {
+                let tags = due.tags.as_deref();
+                (due.kind, self.objects.expire(&self.bucket, &due.key, due.what, &self.rules, tags).await)
+            })
             .buffer_unordered(TOGETHER);
         while let Some((kind, went)) = done.next().await {
             if went? {

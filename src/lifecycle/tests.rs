@@ -1,10 +1,10 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule, Scope, Setting, Versioning};
-use crate::index::{Bucket, Change, RecordUpdate, UpdateChange, VersionsQuery};
+use crate::index::{Beside, Bucket, Change, Record, RecordUpdate, UpdateChange, VersionsQuery};
 use crate::objects::tests::{PK_ONLY, World, bucket, key};
 use crate::objects::{CreateUpload, DeleteItem, DeleteRequest, Description, Expiring};
 use crate::types::VersionId;
@@ -29,7 +29,7 @@ impl World {
         sweep::all(&self.objects, Duration::from_secs(60 * 60)).await
     }
 
-    fn bucket(&self) -> std::sync::Arc<Bucket> {
+    fn bucket(&self) -> Arc<Bucket> {
         self.objects.index.bucket(&bucket()).unwrap().unwrap()
     }
 
@@ -44,10 +44,38 @@ impl World {
     }
 
     async fn remove(&self, at: &str) {
-        let item = DeleteItem { key: key(at), version: None, condition: Default::default() };
+        self.remove_version(at, None).await;
+    }
+
+    async fn remove_version(&self, at: &str, version: Option<VersionId>) {
+        let item = DeleteItem { key: key(at), version, condition: Default::default() };
         let delete = DeleteRequest { bucket: bucket(), item, bypass_governance: false };
         self.objects.delete(&self.asks(), delete).await.unwrap();
     }
+}
+
+impl World {
+    /// Tries to let something of `ali/a` go by the bucket's rules.
+    async fn expire(&self, what: Expiring, tags: Option<&[(String, String)]>) -> bool {
+        let rules = Arc::new(self.bucket().settings.lifecycle.clone().unwrap());
+        self.objects.expire(&self.bucket(), &key("ali/a"), what, &rules, tags).await.unwrap()
+    }
+
+    /// Several versions of `ali/a`, the oldest first, of which all but the last are noncurrent.
+    async fn overwritten(&self, versions: usize) -> Vec<Record> {
+        self.versioned().await;
+        let mut records = Vec::new();
+        for number in 0..versions {
+            records.push(self.put("ali/a", format!("{number}").as_bytes()).await);
+        }
+        records
+    }
+}
+
+/// A version that is due behind `newer`, while others are kept.
+fn behind(version: &Record, newer: &Record, kept: &[&Record]) -> Expiring {
+    let kept = kept.iter().map(|record| record.summary.ticket).collect();
+    Expiring::Version(version.summary.version, version.summary.id, Beside::Behind { newer: newer.summary.ticket, kept })
 }
 
 fn rule(prefix: &str) -> Rule {
@@ -126,14 +154,85 @@ async fn uploads_that_nobody_completes_are_aborted() {
 #[tokio::test]
 async fn what_was_written_meanwhile_stays() {
     let world = World::new(PK_ONLY).await;
-    let found = world.put("ali/a", b"old").await;
+    world.rules(vec![Rule { expiration: Some(Expiration::Days(1)), ..rule("") }]).await;
+    let found = world.put("ali/a", b"old").await.summary;
     world.put("ali/a", b"new").await;
-    let went = world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Current(found.summary.id), None).await;
-    assert!(!went.unwrap());
-    let went =
-        world.objects.expire(&world.bucket(), &key("ali/a"), Expiring::Version(VersionId::Null, found.summary.id), None).await;
-    assert!(!went.unwrap());
+    for what in [Expiring::Current(found.id), Expiring::Version(VersionId::Null, found.id, Beside::Anything)] {
+        assert!(!world.expire(what, None).await);
+    }
     assert_eq!(world.read("ali/a").await.unwrap(), b"new");
+    assert_eq!(world.count("expired"), 0, "the ledger does not say that something went");
+}
+
+/// Somebody takes a newer version back between the look and the delete: what was due as noncurrent is the object now.
+#[tokio::test]
+async fn what_became_current_meanwhile_stays() {
+    let world = World::new(PK_ONLY).await;
+    let noncurrent = Some(NoncurrentExpiration { days: 1, keep: None });
+    world.rules(vec![Rule { noncurrent, ..rule("") }]).await;
+    let [old, new] = &world.overwritten(2).await[..] else { panic!() };
+    world.remove_version("ali/a", Some(new.summary.version)).await;
+    assert!(!world.expire(behind(old, new, &[]), None).await);
+    assert_eq!(world.read("ali/a").await.unwrap(), b"0");
+    // Written over again it is noncurrent since now, not since then.
+    let newest = world.put("ali/a", b"2").await;
+    assert!(!world.expire(behind(old, new, &[]), None).await);
+    assert!(world.expire(behind(old, &newest, &[]), None).await);
+    assert_eq!(world.versions().await, ["ali/a+"]);
+}
+
+#[tokio::test]
+async fn a_rule_keeps_as_many_as_it_says_also_when_one_of_them_is_deleted_meanwhile() {
+    let world = World::new(PK_ONLY).await;
+    let noncurrent = Some(NoncurrentExpiration { days: 1, keep: Some(2) });
+    world.rules(vec![Rule { noncurrent, ..rule("") }]).await;
+    let [oldest, older, old, new, current] = &world.overwritten(5).await[..] else { panic!() };
+    world.remove_version("ali/a", Some(new.summary.version)).await;
+    assert!(!world.expire(behind(oldest, older, &[new, old]), None).await);
+    assert!(world.expire(behind(oldest, older, &[old, older]), None).await);
+    // The current version counts for nothing, nor does a version that became current.
+    assert!(!world.expire(behind(older, old, &[current, old]), None).await);
+    world.remove_version("ali/a", Some(current.summary.version)).await;
+    assert!(!world.expire(behind(older, old, &[old]), None).await);
+    assert_eq!(world.versions().await, ["ali/a+", "ali/a+"]);
+    // A walk finds by itself what is still there.
+    world.put("ali/a", b"5").await;
+    world.put("ali/a", b"6").await;
+    world.clock.advance(HOUR);
+    assert_eq!(world.sweep().await, Tally { noncurrent: 1, ..Tally::default() });
+    assert_eq!(world.sweep().await, Tally::default());
+}
+
+#[tokio::test]
+async fn rules_that_were_taken_back_let_nothing_go() {
+    let world = World::new(PK_ONLY).await;
+    let due = Rule { expiration: Some(Expiration::Days(1)), abort_uploads_after: Some(1), ..rule("") };
+    world.rules(vec![due.clone()]).await;
+    world.put("ali/a", b"x").await;
+    let (description, acl) = (Description::default(), Default::default());
+    let create = CreateUpload { bucket: bucket(), key: key("ali/b"), description, checksum: None, acl };
+    world.objects.create_upload(&world.asks(), create).await.unwrap();
+    world.clock.advance(HOUR);
+    // What the walk began with is not what the bucket says when something is to go.
+    let before = world.bucket();
+    for rules in [None, Some(Lifecycle::new(vec![Rule { enabled: false, ..due.clone() }]).unwrap())] {
+        world.configure(Action::PutLifecycleConfiguration, Setting::Lifecycle(rules)).await;
+        let mut tally = Tally::default();
+        sweep::one(&world.objects, Arc::clone(&before), Duration::from_secs(60 * 60), &mut tally).await.unwrap();
+        assert_eq!(tally.current + tally.uploads, 0, "{tally:?}");
+    }
+    assert_eq!(world.read("ali/a").await.unwrap(), b"x");
+    world.rules(vec![due]).await;
+    assert_eq!(world.sweep().await, Tally { current: 1, uploads: 1, ..Tally::default() });
+}
+
+#[tokio::test]
+async fn of_many_noncurrent_versions_all_go_in_one_walk() {
+    let world = World::new(PK_ONLY).await;
+    world.rules(vec![Rule { noncurrent: Some(NoncurrentExpiration { days: 1, keep: Some(3) }), ..rule("") }]).await;
+    world.overwritten(60).await;
+    world.clock.advance(HOUR);
+    assert_eq!(world.sweep().await, Tally { noncurrent: 56, ..Tally::default() });
 }
 
 #[tokio::test]
@@ -155,12 +254,13 @@ async fn what_is_locked_stays() {
 #[tokio::test]
 async fn what_was_tagged_otherwise_meanwhile_stays() {
     let world = World::new(PK_ONLY).await;
+    world.rules(vec![Rule { expiration: Some(Expiration::Days(1)), ..rule("") }]).await;
     let (index, bucket) = (&world.objects.index, world.bucket());
     world.put("ali/a", b"x").await;
     let found = index.current(&bucket, &key("ali/a")).unwrap().unwrap().summary;
     let due = vec![("keep".to_owned(), "no".to_owned())];
-    for what in [Expiring::Current(found.id), Expiring::Version(VersionId::Null, found.id)] {
-        assert!(!world.objects.expire(&bucket, &key("ali/a"), what, Some(&due)).await.unwrap());
+    for what in [Expiring::Current(found.id), Expiring::Version(VersionId::Null, found.id, Beside::Anything)] {
+        assert!(!world.expire(what, Some(&due)).await);
     }
     assert_eq!(world.versions().await, ["ali/a+"]);
     let update = UpdateChange {
@@ -172,6 +272,6 @@ async fn what_was_tagged_otherwise_meanwhile_stays() {
         basis: None,
     };
     index.commit(Change::Update(Box::new(update)), Event::new(Kind::Started, Actor::System)).await.unwrap();
-    assert!(world.objects.expire(&bucket, &key("ali/a"), Expiring::Current(found.id), Some(&due)).await.unwrap());
+    assert!(world.expire(Expiring::Current(found.id), Some(&due)).await);
     assert!(world.versions().await.is_empty());
 }

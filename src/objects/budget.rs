@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// with memory in hand. Short reads have a quarter of their own, which long ones cannot fill. A copy takes the memory of its read
 /// before that of its write, and no write ever asks for a read's: so these do not wait for each other in a circle either.
 ///
-/// **Documents.** A request that is a document, a list of keys to delete or a bucket's policy, is read whole. It takes its declared length
-/// from an eighth of the reads' share before its first byte, and asks for nothing more.
+/// **Documents.** A request that is a document, a list of keys to delete or a bucket's policy, is read whole. A long one takes its declared
+/// length from an eighth of the reads' share once its beginning is here, and asks for nothing more.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget {
     open: Pool,

@@ -72,6 +72,11 @@ impl Objects {
         Ok(ObjectAttributes { record, parts, unlocked })
     }
 
+    /// The names of the user metadata that says, by the policies in force, whose data a record is or what is known of them.
+    pub fn metadata_of_subjects(&self) -> Vec<String> {
+        self.policies.load().gateway().metadata().map(str::to_owned).collect()
+    }
+
     /// A version whose tags the caller may see.
     ///
     /// # Errors

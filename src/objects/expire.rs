@@ -1,11 +1,14 @@
 //! What goes because its bucket's rules say so, not because somebody asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Actor, Event, Kind};
-use crate::bucket::Candidate;
+use crate::bucket::{Candidate, Lifecycle};
 use crate::digest;
-use crate::index::{Bucket, Change, CommitError, DeleteChange, Record, Seen, Version, WriteCondition};
+use crate::index::{
+    Beside, Bucket, Change, CommitError, DeleteChange, ExpireChange, Expires, Record, Seen, Version, WriteCondition,
+};
 use crate::objects::{ObjectError, Objects};
 use crate::types::{ObjectKey, RecordId, UploadId, VersionId};
 
@@ -13,13 +16,13 @@ use crate::types::{ObjectKey, RecordId, UploadId, VersionId};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Something that goes, named so exactly that nothing else can go in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expiring {
     /// The current version of a key, as long as it is this record: it goes, or gets a delete marker before it, as the bucket's
     /// versioning has it then.
     Current(RecordId),
-    /// This version, or delete marker, as long as it is this record.
-    Version(VersionId, RecordId),
+    /// This version, or delete marker, as long as it is this record and what stands beside it does so still.
+    Version(VersionId, RecordId, Beside),
     /// An open upload.
     Upload(UploadId),
 }
@@ -33,8 +36,8 @@ pub(super) fn expiration(bucket: &Bucket, key: &ObjectKey, record: &Record) -> O
 }
 
 impl Objects {
-    /// Lets something go; `tags` are those that it is due for, where a rule asks for tags. `false` when it stays: locked, replaced, gone or
-    /// tagged otherwise by now.
+    /// Lets something go that is due by `rules`; `tags` are those that it is due for, where a rule asks for tags. `false` when it stays: by
+    /// now it is locked, replaced, gone, current again or tagged otherwise, or the bucket has other rules.
     ///
     /// # Errors
     /// Only those of the index.
@@ -43,10 +46,11 @@ impl Objects {
         bucket: &Bucket,
         key: &ObjectKey,
         what: Expiring,
+        rules: &Arc<Lifecycle>,
         tags: Option<&[(String, String)]>,
     ) -> Result<bool, ObjectError> {
         let version = match what {
-            Expiring::Version(version, _) => Some(version),
+            Expiring::Version(version, ..) => Some(version),
             Expiring::Current(_) | Expiring::Upload(_) => None,
         };
         let seen = match tags {
@@ -56,21 +60,23 @@ impl Objects {
             },
             None => Vec::new(),
         };
-        let change = match what {
-            Expiring::Current(record) => self.deletion(bucket, key, (None, record), seen)?,
-            Expiring::Version(version, record) => self.deletion(bucket, key, (Some(version), record), seen)?,
-            Expiring::Upload(upload) => Change::AbortUpload { bucket: bucket.id, key: key.clone(), upload },
+        let what = match what {
+            Expiring::Current(record) => {
+                Expires::Version { delete: self.deletion(bucket, key, (None, record), seen)?, beside: Beside::Anything }
+            }
+            Expiring::Version(version, record, beside) => {
+                Expires::Version { delete: self.deletion(bucket, key, (Some(version), record), seen)?, beside }
+            }
+            Expiring::Upload(upload) => Expires::Upload { bucket: bucket.id, key: key.clone(), upload },
         };
+        let change = Change::Expire(Box::new(ExpireChange { rules: Arc::clone(rules), what }));
         let event = Event {
             bucket: Some(self.pseudonyms.bucket(&bucket.name)),
             key: Some(self.pseudonyms.key(&bucket.name, key)),
             ..Event::new(Kind::Expired, Actor::System)
         };
         match self.index.commit(change, event).await {
-            Ok(committed) => {
-                let upload = matches!(what, Expiring::Upload(_));
-                Ok(upload || committed.replaced.is_some() || committed.marker.is_some())
-            }
+            Ok(_) => Ok(true),
             Err(
                 CommitError::Locked
                 | CommitError::Conflict
@@ -109,9 +115,9 @@ impl Objects {
         key: &ObjectKey,
         (version, record): (Option<VersionId>, RecordId),
         seen: Vec<Seen>,
-    ) -> Result<Change, ObjectError> {
+    ) -> Result<Box<DeleteChange>, ObjectError> {
         let ticket = self.index.ticket()?;
-        Ok(Change::Delete(Box::new(DeleteChange {
+        Ok(Box::new(DeleteChange {
             bucket: bucket.id,
             key: key.clone(),
             version,
@@ -122,6 +128,6 @@ impl Objects {
             condition: WriteCondition::None,
             seen,
             bypass_governance: false,
-        })))
+        }))
     }
 }

@@ -39,7 +39,7 @@ enum Place {
 }
 
 pub(super) struct Hashers {
-    md5: Md5,
+    md5: Option<Md5>,
     checksum: Option<ChecksumHasher>,
     size: u64,
 }
@@ -60,7 +60,9 @@ impl Hashes {
 
 impl Hashers {
     fn update(&mut self, piece: &[u8]) {
-        self.md5.update(piece);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(piece);
+        }
         if let Some(checksum) = &mut self.checksum {
             checksum.update(piece);
         }
@@ -68,14 +70,25 @@ impl Hashers {
     }
 
     fn finish(self) -> Hashes {
-        Hashes { md5: self.md5.finish(), checksum: self.checksum.map(ChecksumHasher::finish), size: self.size }
+        let md5 = self.md5.map_or([0; 16], Md5::finish);
+        Hashes { md5, checksum: self.checksum.map(ChecksumHasher::finish), size: self.size }
     }
 }
 
 impl Hashing {
     pub(super) fn new(length: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
-        let hashers = Box::new(Hashers { md5: Md5::new(), checksum: checksum.map(ChecksumHasher::new), size: 0 });
-        Self { inline: length <= INLINE, hashers: Place::Here(hashers), batch: Vec::new(), weight: 0 }
+        Self::of(Some(Md5::new()), length, checksum)
+    }
+
+    /// The same where nobody asks for the MD5, which is left at zeros.
+    pub(super) fn without_md5(length: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
+        Self::of(None, length, checksum)
+    }
+
+    fn of(md5: Option<Md5>, length: u64, checksum: Option<ChecksumAlgorithm>) -> Self {
+        let nothing = md5.is_none() && checksum.is_none();
+        let hashers = Box::new(Hashers { md5, checksum: checksum.map(ChecksumHasher::new), size: 0 });
+        Self { inline: nothing || length <= INLINE, hashers: Place::Here(hashers), batch: Vec::new(), weight: 0 }
     }
 
     /// Takes the next piece. Waits only when the pool is a whole batch behind.
@@ -161,6 +174,21 @@ mod tests {
         assert_eq!(inline.0, md5);
         for piece in [999, 16_384, 70_001, BATCH, WAITING + 1, body.len()] {
             assert_eq!(hashed(INLINE + 1, &body, piece).await, inline, "in pieces of {piece}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asks_for_is_not_hashed() {
+        let body = Bytes::from(vec![7; 2 * WAITING]);
+        for (checksum, kept) in [(None, 0), (Some(ChecksumAlgorithm::Crc32), 1)] {
+            let mut hashing = Hashing::without_md5(body.len() as u64, checksum);
+            hashing.update(&body.slice(..5)).await.unwrap();
+            assert_eq!(hashing.batch.len(), kept, "what is not hashed is not kept for it");
+            hashing.update(&body.slice(5..)).await.unwrap();
+            let hashes = hashing.finish().await.unwrap();
+            let with_md5 = hashed(body.len() as u64, &body, WAITING).await;
+            assert_eq!((hashes.md5, hashes.size), ([0; 16], body.len() as u64));
+            assert_eq!(hashes.checksum, checksum.and(with_md5.1));
         }
     }
 

@@ -225,10 +225,13 @@ struct InnerLayer {
 
 impl Reader {
     fn new(ingest: &Ingest<'_>, body: Body) -> Self {
+        let (length, checksum) = (ingest.length.most(), ingest.checksum.map(|checksum| checksum.algorithm));
+        // Under a client's key the MD5 that is kept is another: that of the plaintext is only compared, where one came.
+        let compared = ingest.inner.is_none() || ingest.content_md5.is_some();
         Self {
             body,
             rest: Bytes::new(),
-            hashing: Hashing::new(ingest.length.most(), ingest.checksum.map(|checksum| checksum.algorithm)),
+            hashing: if compared { Hashing::new(length, checksum) } else { Hashing::without_md5(length, checksum) },
             content_md5: ingest.content_md5,
             expected: ingest.checksum.and_then(|checksum| checksum.value),
             inner: ingest.inner.map(|key| InnerLayer {

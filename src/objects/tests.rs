@@ -244,6 +244,11 @@ impl World {
         self.record(at).unwrap()
     }
 
+    pub(crate) async fn put_described(&self, at: &str, description: Description) {
+        let put = PutRequest { description, ..Self::put_request(at, 1) };
+        self.objects.put(&self.asks(), put, body(b"x")).await.unwrap();
+    }
+
     pub(crate) fn record(&self, at: &str) -> Option<Record> {
         let bucket = self.objects.bucket(&bucket()).unwrap();
         self.objects.index.current(&bucket, &key(at)).unwrap()

@@ -25,6 +25,21 @@ pub struct Gateway {
     pub exclude: BTreeSet<Country>,
 }
 
+impl Gateway {
+    /// The names of the user metadata that says whose data a record is, or what is known of them.
+    pub fn metadata(&self) -> impl Iterator<Item = &str> {
+        let subject = self.subject.iter().filter_map(|source| match source {
+            SubjectSource::Metadata(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let attributes = self.attributes.values().flat_map(|rule| &rule.from).filter_map(|source| match source {
+            AttributeSource::Metadata(name) => Some(name.as_str()),
+            _ => None,
+        });
+        subject.chain(attributes)
+    }
+}
+
 /// A place where a request can name its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubjectSource {

@@ -9,7 +9,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -43,6 +43,8 @@ pub(super) struct Admission {
     started: Instant,
     all: Arc<Meter>,
     callers: ArcSwap<HashMap<PrincipalId, Arc<Meter>>>,
+    /// Forms of which it is not known yet whose they are.
+    forms: Arc<Meter>,
     under_way: metrics::Gauge,
 }
 
@@ -50,6 +52,9 @@ pub(super) struct Admission {
 pub(super) struct Place {
     all: Arc<Meter>,
     caller: OnceLock<Arc<Meter>>,
+    refused: AtomicBool,
+    /// Whether a principal signed it.
+    signed: AtomicBool,
     under_way: metrics::Gauge,
 }
 
@@ -65,7 +70,33 @@ impl Turn<'_> {
     pub(super) fn count_on(self, who: &Authenticated) -> Result<(), Throttled> {
         self.admission.admit_at(self.place, who, Instant::now())
     }
+
+    /// Counts a form while its fields are read. There may be as many as of unsigned requests: anybody can send one, and whose limits it
+    /// counts on stands in it.
+    pub(super) fn read_form(self) -> Result<FormTurn, Throttled> {
+        self.admission.admit_form(self.place)
+    }
 }
+
+impl Place {
+    /// Whether the request is counted on its caller.
+    pub(super) fn is_counted(&self) -> bool {
+        self.caller.get().is_some()
+    }
+
+    /// Whether it is a principal's; until that is known it is not.
+    pub(super) fn is_signed(&self) -> bool {
+        self.signed.load(Relaxed)
+    }
+
+    /// Whether a limit of its caller, or of forms, refused the request.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+}
+
+/// A form whose fields are being read. It is counted among its like until this is dropped.
+pub(super) struct FormTurn(Arc<Meter>);
 
 /// What is counted of one caller, or of all.
 #[derive(Default)]
@@ -87,7 +118,15 @@ impl Admission {
         }
         let under_way = metrics::gauge!(metric::REQUESTS_UNDER_WAY);
         under_way.increment(0.0);
-        Self { most: most.get(), anonymous, started: Instant::now(), all: Arc::default(), callers: ArcSwap::default(), under_way }
+        Self {
+            most: most.get(),
+            anonymous,
+            started: Instant::now(),
+            all: Arc::default(),
+            callers: ArcSwap::default(),
+            forms: Arc::default(),
+            under_way,
+        }
     }
 
     /// A place for a request of which nothing is known yet.
@@ -96,10 +135,25 @@ impl Admission {
             return Err(self.refuse(&self.all, "-", Throttled::Gateway));
         }
         self.under_way.increment(1.0);
-        Ok(Place { all: Arc::clone(&self.all), caller: OnceLock::new(), under_way: self.under_way.clone() })
+        let all = Arc::clone(&self.all);
+        let (refused, signed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Place { all, caller: OnceLock::new(), refused, signed, under_way: self.under_way.clone() })
     }
 
     fn admit_at(&self, place: &Place, who: &Authenticated, now: Instant) -> Result<(), Throttled> {
+        place.signed.store(!who.is_anonymous(), Relaxed);
+        self.count(place, who, now).inspect_err(|_| place.refused.store(true, Relaxed))
+    }
+
+    fn admit_form(&self, place: &Place) -> Result<FormTurn, Throttled> {
+        if !self.forms.enter(self.anonymous.concurrent_requests.map(NonZeroU32::get)) {
+            place.refused.store(true, Relaxed);
+            return Err(self.refuse(&self.forms, "form", Throttled::Concurrency));
+        }
+        Ok(FormTurn(Arc::clone(&self.forms)))
+    }
+
+    fn count(&self, place: &Place, who: &Authenticated, now: Instant) -> Result<(), Throttled> {
         let name = &who.principal().id;
         let quota = if who.is_anonymous() { self.anonymous } else { who.principal().quota };
         let meter = self.meter(name);
@@ -155,6 +209,12 @@ impl Drop for Place {
         }
         self.all.leave();
         self.under_way.decrement(1.0);
+    }
+}
+
+impl Drop for FormTurn {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -260,6 +320,18 @@ mod tests {
         let _first = admission.request(&Authenticated::anonymous_for_test(), 0).ok().unwrap();
         assert_eq!(admission.request(&Authenticated::anonymous_for_test(), 0).err(), Some(Throttled::Concurrency));
         assert!(admission.request(&limited("feed", 0, 0), 0).is_ok());
+    }
+
+    #[test]
+    fn forms_that_say_nothing_yet_share_a_limit_of_their_own() {
+        let admission = admission(9);
+        let places: Vec<_> = (0..2).map(|_| admission.enter().ok().unwrap()).collect();
+        let reading = admission.admit_form(&places[0]).ok().unwrap();
+        assert_eq!(admission.admit_form(&places[1]).err(), Some(Throttled::Concurrency));
+        assert!(places[1].is_refused() && !places[0].is_refused());
+        assert!(admission.request(&Authenticated::anonymous_for_test(), 0).is_ok(), "others who do not sign go on");
+        drop(reading);
+        assert!(admission.admit_form(&places[1]).is_ok());
     }
 
     #[test]

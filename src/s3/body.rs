@@ -1,109 +1,31 @@
-//! A request's body: from frames off the wire to checked pieces for the use cases, and what becomes of a body nobody read.
+//! A request's body: from frames off the wire to checked pieces for the use cases.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
-use parking_lot::Mutex;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
 
 use super::chunked::{ChunkedError, Decoder, Framing, Trailers};
 use super::errors::{Code, S3Error};
 use super::headers;
+use super::shared_body::{RawBody, SharedBody};
 use crate::authn::Payload;
 use crate::digest::{Checksum, ChecksumAlgorithm, ChecksumHasher, Md5, Sha256, constant_time_eq};
 use crate::objects::{Body, BodyError, MemoryBudget, Piece, ReadLease};
 
-/// A body as the connection gives it.
-pub(super) type RawBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
-
-/// Bytes of an unread body that are taken off the wire so that the client can read an early answer and keep its connection.
-const DRAIN_BYTES: u64 = 1024 * 1024;
-
-/// How long that may take.
-const DRAIN_TIME: Duration = Duration::from_secs(3);
-
-/// A body that has a reader, or waits for one. The service keeps a handle of it while the use case reads, and gets back what was not
-/// read.
-#[derive(Clone)]
-pub(super) struct SharedBody(Arc<Mutex<Slot>>);
-
-enum Slot {
-    /// Nobody has asked for it: a client that expects `100 Continue` has not sent it.
-    Untouched(RawBody),
-    /// A reader has it.
-    Lent,
-    /// A reader gave it back before its end.
-    Left(RawBody),
-    /// Read to its end, or there was none.
-    Done,
-}
-
-impl SharedBody {
-    pub(super) fn new<B>(body: B) -> Self
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let slot = if body.is_end_stream() { Slot::Done } else { Slot::Untouched(body.map_err(Into::into).boxed_unsync()) };
-        Self(Arc::new(Mutex::new(slot)))
-    }
-
-    /// Makes the connection fit for the next request, reading a bounded rest of the body. False when that cannot be: then the
-    /// connection has to be closed behind the answer. A body that the client holds back until `100 Continue` is never asked for.
-    pub(super) async fn settle(self, expects_continue: bool) -> bool {
-        let slot = std::mem::replace(&mut *self.0.lock(), Slot::Done);
-        match slot {
-            Slot::Done => true,
-            Slot::Untouched(_) if expects_continue => false,
-            Slot::Untouched(body) | Slot::Left(body) => drain(body).await,
-            // Still read elsewhere; it must not be waited for.
-            Slot::Lent => false,
-        }
-    }
-
-    fn take(&self) -> Option<RawBody> {
-        let mut slot = self.0.lock();
-        match std::mem::replace(&mut *slot, Slot::Lent) {
-            Slot::Untouched(body) | Slot::Left(body) => Some(body),
-            Slot::Lent => None,
-            Slot::Done => {
-                *slot = Slot::Done;
-                None
-            }
-        }
-    }
-}
-
-async fn drain(mut body: RawBody) -> bool {
-    // A body known to be too long is not worth the wait.
-    if http_body::Body::size_hint(&body).lower() > DRAIN_BYTES {
-        return false;
-    }
-    let all = async {
-        let mut taken = 0_u64;
-        loop {
-            match body.frame().await {
-                None => return true,
-                Some(Err(_)) => return false,
-                Some(Ok(frame)) => taken = taken.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            }
-            if taken > DRAIN_BYTES {
-                return false;
-            }
-        }
-    };
-    tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(false)
-}
+/// Bytes of a document that are read before it takes memory for the whole: one that is only announced, or comes drop by drop, keeps none from
+/// others, and most are no longer.
+const SHORT_DOCUMENT: usize = 64 * 1024;
 
 /// The body of an authenticated request, and what its signature promises of it.
 pub(super) struct RequestBody {
     pub(super) shared: SharedBody,
     pub(super) payload: Payload,
-    /// How long the client may pause.
+    /// How long the client may pause, and how long all of a document may take: up to the first 64 KiB, and after them.
     pub(super) patience: Duration,
     /// What documents take their memory from.
     pub(super) memory: MemoryBudget,
@@ -113,7 +35,7 @@ pub(super) struct RequestBody {
 #[derive(Debug)]
 pub(super) struct Document {
     bytes: BytesMut,
-    _memory: ReadLease,
+    _memory: Option<ReadLease>,
 }
 
 impl std::ops::Deref for Document {
@@ -141,24 +63,28 @@ impl RequestBody {
     /// A whole document of at most `max` bytes, its Content-MD5 and checksum verified. Empty when there is no body and the
     /// signature promises none: a body that was stripped on the way fails like one that was changed.
     pub(super) async fn document(self, headers: &HeaderMap, max: usize) -> Result<Document, S3Error> {
-        let absent = matches!(*self.shared.0.lock(), Slot::Done);
+        let absent = self.shared.is_over();
         let md5 = headers::content_md5(headers)?;
         let mut expected: Vec<Checksum> =
             headers::expected_checksum(headers)?.and_then(|checksum| checksum.value).into_iter().collect();
-        let memory = self.memory.clone();
+        let (budget, patience) = (self.memory.clone(), self.patience);
         // Without a body there need not be a length.
         let (length, mut pieces) = if absent { (0, self.pieces(headers, 0)?) } else { self.upload(headers)? };
         let too_long = || S3Error::new(Code::MaxMessageLengthExceeded).detail("MaxMessageLengthBytes", max.to_string());
         if length > max as u64 {
             return Err(too_long());
         }
-        let memory = memory.document(length).await?;
-        let mut document = BytesMut::new();
-        while let Some(piece) = pieces.next().await {
+        let (mut document, mut memory) = (BytesMut::new(), None);
+        let mut end = Instant::now() + patience;
+        while let Some(piece) = timeout_at(end, pieces.next()).await.map_err(|_| BodyError::TooSlow)? {
             match piece? {
                 Piece::Data(data) if document.len().saturating_add(data.len()) > max => return Err(too_long()),
                 Piece::Data(data) => document.extend_from_slice(&data),
                 Piece::Expect(checksum) => expected.push(checksum),
+            }
+            if memory.is_none() && document.len() > SHORT_DOCUMENT {
+                memory = Some(budget.document(length).await?);
+                end = Instant::now() + patience;
             }
         }
         let mut hasher = Md5::new();
@@ -265,7 +191,7 @@ impl Reader {
             }
             None => {
                 self.raw = None;
-                *self.shared.0.lock() = Slot::Done;
+                self.shared.finish();
                 Ok(None)
             }
         }
@@ -320,7 +246,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(raw) = self.raw.take() {
-            *self.shared.0.lock() = Slot::Left(raw);
+            self.shared.leave(raw);
         }
     }
 }
@@ -350,6 +276,7 @@ fn body_error(error: &ChunkedError, declared: u64, received: u64) -> BodyError {
 mod tests {
     use http::HeaderValue;
     use http_body_util::{Full, StreamBody};
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -362,6 +289,22 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+    }
+
+    fn drains() -> Semaphore {
+        Semaphore::new(1)
+    }
+
+    /// A body of which `sent` bytes come at once and then one each second.
+    fn dripping(sent: usize, memory: &MemoryBudget) -> RequestBody {
+        let first = Bytes::from(vec![b'x'; sent]);
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Bytes::from_static(b"x"), ()))
+        });
+        let frames = stream::iter([first]).chain(drops).map(|data| Ok::<_, std::io::Error>(http_body::Frame::data(data)));
+        let shared = SharedBody::new(StreamBody::new(frames));
+        RequestBody { shared, payload: Payload::Unsigned, patience: PATIENCE, memory: memory.clone() }
     }
 
     async fn read(mut body: Body) -> Result<(Vec<u8>, Vec<Checksum>), BodyError> {
@@ -380,7 +323,7 @@ mod tests {
         let (shared, body) = request("hello", Payload::Unsigned);
         let (length, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
         assert_eq!((length, read(pieces).await.unwrap().0.as_slice()), (5, b"hello".as_slice()));
-        assert!(shared.settle(false).await);
+        assert!(shared.settle(false, &drains()).await);
         for wrong in ["4", "6"] {
             let (_, body) = request("hello", Payload::Unsigned);
             let (_, pieces) = body.upload(&headers(&[("content-length", wrong)])).unwrap();
@@ -431,6 +374,25 @@ mod tests {
         assert_eq!(body.document(&sent, 5).await.unwrap_err().code(), Code::BadDigest);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn documents_that_are_announced_and_do_not_come_keep_no_memory_from_others() {
+        let memory = MemoryBudget::new(64 << 20);
+        let (free, sent) = (memory.free(), headers(&[("content-length", "2000000")]));
+        let mut slow: Vec<_> =
+            (0..50).map(|at| Box::pin(dripping([0, 1, SHORT_DOCUMENT][at % 3], &memory).document(&sent, 1 << 21))).collect();
+        for document in &mut slow {
+            assert!(futures_util::poll!(document.as_mut()).is_pending());
+        }
+        assert_eq!(memory.free(), free);
+        let began = Instant::now();
+        let outcomes = futures_util::future::join_all(slow).await;
+        let codes = outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err().code());
+        assert!(codes.into_iter().all(|code| matches!(code, Code::RequestTimeout | Code::SlowDown)));
+        assert!(began.elapsed() <= 2 * PATIENCE + Duration::from_secs(30));
+        let whole = dripping(100_000, &memory).document(&headers(&[("content-length", "100001")]), 1 << 21).await;
+        assert_eq!(whole.unwrap_err().code(), Code::IncompleteBody, "it goes on behind its end");
+    }
+
     #[tokio::test]
     async fn a_document_that_was_stripped_is_refused() {
         let document = async |payload, sent: &[_]| request("", payload).1.document(&headers(sent), 5).await;
@@ -443,14 +405,6 @@ mod tests {
         assert_eq!(document(Payload::Unsigned, &md5).await.unwrap_err().code(), Code::BadDigest);
     }
 
-    #[tokio::test]
-    async fn a_body_that_nobody_read_is_drained_or_the_connection_closed() {
-        assert!(request("hello", Payload::Unsigned).0.settle(false).await);
-        assert!(!request("hello", Payload::Unsigned).0.settle(true).await);
-        let large = SharedBody::new(Full::new(Bytes::from(vec![0; 2 * 1024 * 1024])));
-        assert!(!large.settle(false).await);
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_client_that_pauses_too_long_is_told_so() {
         let never = stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
@@ -459,6 +413,6 @@ mod tests {
         let body = RequestBody { shared: shared.clone(), payload: Payload::Unsigned, patience: PATIENCE, memory };
         let (_, pieces) = body.upload(&headers(&[("content-length", "5")])).unwrap();
         assert_eq!(read(pieces).await.unwrap_err(), BodyError::TooSlow);
-        assert!(!shared.settle(false).await);
+        assert!(!shared.settle(false, &drains()).await);
     }
 }

@@ -180,6 +180,16 @@ impl S3Error {
         self
     }
 
+    /// The same without what a refusal says of countries, instruments and signals.
+    pub(super) fn without_residence(self) -> Self {
+        match self.code {
+            Code::ResidencyConflict | Code::ResidencyUnavailable | Code::ResidencyUnknown => {
+                Self { message: Cow::Borrowed(self.code.message()), details: Vec::new(), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The code.
     pub(super) const fn code(&self) -> Code {
         self.code

@@ -27,6 +27,9 @@ mod response;
 mod robustness;
 mod router;
 mod service;
+mod shared_body;
+#[cfg(test)]
+mod strangers;
 mod target;
 mod xml;
 

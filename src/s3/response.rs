@@ -183,12 +183,23 @@ pub(super) fn set_lock(headers: &mut HeaderMap, lock: &Lock) {
     }
 }
 
+const COUNTRY: &str = "x-domicile-country";
+const SITE: &str = "x-domicile-site";
+const INSTRUMENTS: &str = "x-domicile-instruments";
+
 /// Where a record lives, and which instruments said so.
 pub(super) fn set_residence(headers: &mut HeaderMap, residence: &Residence) {
-    set(headers, "x-domicile-country", &join(&residence.countries));
-    set(headers, "x-domicile-site", &join(&residence.sites));
+    set(headers, COUNTRY, &join(&residence.countries));
+    set(headers, SITE, &join(&residence.sites));
     if !residence.instruments.is_empty() {
-        set(headers, "x-domicile-instruments", &join(&residence.instruments));
+        set(headers, INSTRUMENTS, &join(&residence.instruments));
+    }
+}
+
+/// Takes [`set_residence`] back.
+pub(super) fn unset_residence(headers: &mut HeaderMap) {
+    for name in [COUNTRY, SITE, INSTRUMENTS] {
+        headers.remove(name);
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use tokio::sync::Semaphore;
 
 use super::address::Address;
 use super::admission::{Admission, Place, Turn};
-use super::body::{RequestBody, SharedBody};
+use super::body::RequestBody;
 use super::cors;
 use super::errors::{Code, S3Error};
 use super::facts::{Client, RequestFacts};
@@ -18,8 +19,9 @@ use super::headers::{add_hoisted, take_customer_keys, text};
 use super::operation::{Operation, Status};
 use super::ops::{self, Context};
 use super::query::Query;
-use super::response::{ResponseBody, set};
+use super::response::{ResponseBody, set, unset_residence};
 use super::router;
+use super::shared_body::SharedBody;
 use super::target::Target;
 use crate::authn::{Mechanism, Quota, S3Authenticator, UnsignedPayload, Verified};
 use crate::bucket::BucketSettings;
@@ -28,6 +30,9 @@ use crate::digest;
 use crate::objects::{self, Objects};
 use crate::telemetry::metric;
 use crate::types::{BucketName, RequestId, Timestamp};
+
+/// How many bodies that nobody reads are taken off the wire at a time; the connections of others are closed.
+const MOST_DRAINS: usize = 256;
 
 /// What the S3 front works with.
 pub struct S3Parts {
@@ -43,6 +48,8 @@ pub struct S3Parts {
     pub unsigned_payload: UnsignedPayload,
     /// Whether keys of the client's own may come without TLS to this gateway.
     pub customer_keys_over_http: bool,
+    /// Whether answers to unsigned requests say where a record lives and why.
+    pub anonymous_residence: bool,
     /// What a bucket is created with unless the request says otherwise.
     pub new_buckets: BucketSettings,
     /// How long a client may pause within a body.
@@ -60,6 +67,8 @@ pub struct S3Service(Arc<Shared>);
 struct Shared {
     parts: S3Parts,
     admission: Admission,
+    /// Bodies that nobody reads, taken off the wire at a time.
+    drains: Semaphore,
 }
 
 impl std::ops::Deref for Shared {
@@ -84,7 +93,7 @@ impl S3Service {
     pub fn new(parts: S3Parts) -> Self {
         register();
         let admission = Admission::new(parts.concurrent_requests, parts.anonymous);
-        Self(Arc::new(Shared { parts, admission }))
+        Self(Arc::new(Shared { parts, admission, drains: Semaphore::new(MOST_DRAINS) }))
     }
 
     /// Answers one request of `client`. Never fails: what goes wrong is an answer too.
@@ -105,12 +114,20 @@ impl S3Service {
         // The gateway has no time for the body of a request that it has no time for.
         let leave_body = place.is_err() || expects_continue(&parts);
         let (outcome, place) = match place {
-            Ok(place) => (self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await, Some(place)),
+            Ok(place) => {
+                let outcome = self.answer(&id, &mut parts, client, body.clone(), &place, &mut seen).await;
+                seen.throttled = place.is_refused();
+                let tells = self.0.anonymous_residence || place.is_signed();
+                let outcome = if tells { outcome } else { withhold(outcome, &self.0.objects) };
+                // What counts on nobody, or was refused, holds no place for as long as its client takes to send a body that nobody reads.
+                (outcome, Some(place).filter(Place::is_counted))
+            }
             Err(limit) => {
                 seen.throttled = true;
                 (Err(limit.into()), None)
             }
         };
+        let place = place.filter(|_| outcome.is_ok());
         let code = outcome.as_ref().err().map(S3Error::code);
         if let Err(error) = &outcome {
             tracing::debug!(request = %id, message = error.message(), "refused");
@@ -122,7 +139,7 @@ impl S3Service {
         set(headers, "x-amz-id-2", id.as_str());
         headers.insert(header::SERVER, HeaderValue::from_static("domicile"));
         cors::let_read(&self.0.objects, &parts, self.0.authenticator.hosts(), &mut response);
-        if !body.settle(leave_body).await {
+        if !body.settle(leave_body, &self.0.drains).await {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         report(&id, &seen, &response, code, started.elapsed());
@@ -148,7 +165,7 @@ impl S3Service {
         let Verified { authenticated, payload, mechanism, signed } = self.authenticate(id, parts, client.tls, now).await?;
         let turn = Turn { admission: &self.0.admission, place };
         if mechanism != Mechanism::Absent {
-            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+            turn.count_on(&authenticated)?;
         }
         let Parts { uri, headers, .. } = &mut *parts;
         if mechanism == Mechanism::Presigned {
@@ -161,7 +178,7 @@ impl S3Service {
         seen.operation = Some(operation);
         // Whose a form is, it says itself.
         if mechanism == Mechanism::Absent && operation != Operation::PostObject {
-            turn.count_on(&authenticated).inspect_err(|_| seen.throttled = true)?;
+            turn.count_on(&authenticated)?;
         }
         if operation.status() == Status::NotBuilt {
             return Err(S3Error::not_implemented(operation.name()));
@@ -234,6 +251,17 @@ impl S3Service {
             }
         }
     }
+}
+
+/// What a stranger is told: neither where a record lives and why, nor what its metadata says of the person whose data it is.
+fn withhold(outcome: Result<Response<ResponseBody>, S3Error>, objects: &Objects) -> Result<Response<ResponseBody>, S3Error> {
+    let mut response = outcome.map_err(S3Error::without_residence)?;
+    let headers = response.headers_mut();
+    unset_residence(headers);
+    for name in objects.metadata_of_subjects() {
+        headers.remove(format!("x-amz-meta-{name}"));
+    }
+    Ok(response)
 }
 
 fn request_id() -> Result<RequestId, crate::types::InvalidName> {

@@ -181,6 +181,31 @@ def test_a_full_gateway_refuses_before_it_looks_at_anything(make_gateway):
     assert metric(gateway, 'domicile_s3_throttled_total{limit="gateway"}') == 4
 
 
+def silent(gateway, head, body=""):
+    """A connection that sends the head of a request, a part of its body, and then nothing more."""
+    connection = socket.create_connection(("127.0.0.1", gateway.s3_port))
+    lines = "".join(f"{line}\r\n" for line in [*head, "Host: 127.0.0.1", "Content-Length: 1000000", ""])
+    connection.sendall((lines + body).encode())
+    return connection
+
+
+def test_strangers_who_send_no_body_keep_nobody_waiting(make_gateway):
+    gateway = with_feed(make_gateway, "", general="concurrent-requests = 4\nanonymous-concurrent-requests = 2")
+    owner = gateway.client()
+    wrong = ["PUT /media/x HTTP/1.1", "Authorization: AWS4-HMAC-SHA256 nonsense"]
+    held = [silent(gateway, head) for head in [wrong, ["PUT /media/x HTTP/1.1"]] * 8]
+    # Sooner than the gateway gives their bodies up.
+    eventually(lambda: metric(gateway, "domicile_s3_requests_under_way") == 0, seconds=2)
+    assert outcomes(lambda: owner.list_objects_v2(Bucket="media"), 5) == {"ok": 5}
+    form = ["POST /media HTTP/1.1", "Content-Type: multipart/form-data; boundary=b"]
+    held += [silent(gateway, form, "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nusers/") for _ in range(8)]
+    eventually(lambda: metric(gateway, "domicile_s3_requests_under_way") == 2)
+    assert outcomes(lambda: owner.list_objects_v2(Bucket="media"), 5) == {"ok": 5}
+    for connection in held:
+        connection.close()
+    eventually(lambda: metric(gateway, "domicile_s3_requests_under_way") == 0)
+
+
 def test_a_reader_that_takes_nothing_is_cut_off_and_its_memory_comes_back(make_gateway):
     gateway = with_feed(make_gateway, "", general='body-timeout = "2s"')
     gateway.client().put_object(Bucket="media", Key=KEY, Body=b"x" * (64 << 20), **HERE)

@@ -11,7 +11,7 @@ const MAX_PREFIX: usize = 1024;
 /// The most days that S3 counts.
 const MAX_DAYS: u32 = 0x7fff_ffff;
 /// The most noncurrent versions that a rule can keep.
-const MAX_KEPT: u32 = 100;
+pub const MAX_KEPT: u32 = 100;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 type Checked = Result<(), SettingError>;

@@ -62,6 +62,8 @@ pub struct Due<'a> {
     pub at: Timestamp,
     /// The id of the rule that says so.
     pub rule: &'a str,
+    /// How many noncurrent versions that rule keeps.
+    pub keep: u32,
 }
 
 impl Lifecycle {
@@ -72,7 +74,7 @@ impl Lifecycle {
         self.rules()
             .iter()
             .filter(|rule| rule.enabled && rule.is_for(candidate))
-            .filter_map(|rule| Some(Due { at: rule.time(candidate, day)?, rule: &rule.id }))
+            .filter_map(|rule| Some(Due { at: rule.time(candidate, day)?, rule: &rule.id, keep: rule.keep() }))
             .min_by_key(|due| due.at)
     }
 }
@@ -90,6 +92,11 @@ impl Rule {
         }
     }
 
+    /// How many noncurrent versions it keeps.
+    fn keep(&self) -> u32 {
+        self.noncurrent.and_then(|noncurrent| noncurrent.keep).unwrap_or(0)
+    }
+
     /// When the rule lets go of what it is for.
     fn time(&self, candidate: &Candidate<'_>, day: Duration) -> Option<Timestamp> {
         match *candidate {
@@ -100,7 +107,7 @@ impl Rule {
             },
             Candidate::Noncurrent { since, newer, .. } => {
                 let rule = self.noncurrent?;
-                (newer >= rule.keep.unwrap_or(0)).then(|| after(since, rule.days, day))
+                (newer >= self.keep()).then(|| after(since, rule.days, day))
             }
             // Rules that expire versions by age or date clear their markers away, too.
             Candidate::LoneMarker { written, .. } => match self.expiration? {
@@ -281,7 +288,7 @@ mod tests {
 
     #[test]
     fn headers_encode_the_rule() {
-        let due = Due { at: at("2012-12-21T00:00:00Z"), rule: "a b\"ü\n" };
+        let due = Due { at: at("2012-12-21T00:00:00Z"), rule: "a b\"ü\n", keep: 0 };
         let expected = "expiry-date=\"Fri, 21 Dec 2012 00:00:00 GMT\", rule-id=\"a%20b%22%C3%BC%0A\"";
         assert_eq!(due.expiration_header(), expected);
         assert_eq!(due.abort_headers().1, "a b\"%C3%BC%0A");

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use check::MAX_KEPT;
 pub use due::{Candidate, Due};
 
 use crate::bucket::SettingError;

@@ -23,6 +23,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             post_signature_v2: table.bool("post-signature-v2").unwrap_or(false),
             customer_keys_over_http: table.bool("customer-keys-over-http").unwrap_or_default(),
+            anonymous_residence: table.bool("anonymous-residence").unwrap_or_default(),
             new_buckets: new_buckets(table),
             tls: self.tls(table),
         }

@@ -69,6 +69,7 @@ impl Group<'_> {
             Change::DeleteBucket { name, id } => self.delete_bucket(name, id),
             Change::Put(put) => self.put_record(&put),
             Change::Delete(delete) => self.delete_record(&delete),
+            Change::Expire(expire) => self.expire(*expire),
             Change::Update(update) => self.update(*update),
             Change::CreateUpload { upload, basis } => self.create_upload(&upload, basis),
             Change::PutPart(part) => self.put_part(&part),

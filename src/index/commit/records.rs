@@ -291,7 +291,7 @@ impl Group<'_> {
         Ok(draft)
     }
 
-    fn settings(&self, bucket: BucketId) -> Option<&BucketSettings> {
+    pub(super) fn settings(&self, bucket: BucketId) -> Option<&BucketSettings> {
         let name = self.state.bucket_ids.get(&bucket)?;
         self.state.buckets.get(name).map(|bucket| &bucket.settings)
     }

@@ -14,6 +14,9 @@ const CONTENT: [&str; 7] =
 /// Fields that are no headers: those of the signature.
 const SIGNATURE: [&str; 4] = ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"];
 
+/// What a form cannot ask for, and a bucket's policy may look at: it would pass for what it is not.
+const OF_COPIES: [&str; 3] = ["x-amz-copy-source", "x-amz-metadata-directive", "x-amz-tagging-directive"];
+
 /// Headers of the request that count: what the facts of a request and conditional writes are made of.
 const OF_REQUEST: [&str; 5] = ["if-match", "if-none-match", "referer", "user-agent", "x-amz-content-sha256"];
 
@@ -23,7 +26,7 @@ const HARMLESS: [&str; 4] = ["x-amz-content-sha256", "x-amz-date", "x-amz-expect
 /// What a form says of its object. `request` are the headers that it came with.
 ///
 /// # Errors
-/// `InvalidArgument` for a field that no header can carry, and for `x-amz-` headers of the request: a policy covers fields alone.
+/// `InvalidArgument` for a field that no header can carry, for those of copies, and for `x-amz-` headers of the request: a policy covers fields alone.
 pub(crate) fn headers(request: &HeaderMap, fields: &FormFields) -> Result<HeaderMap, S3Error> {
     let stray = |name: &HeaderName| name.as_str().starts_with("x-amz-") && !HARMLESS.contains(&name.as_str());
     if request.keys().any(stray) {
@@ -36,6 +39,9 @@ pub(crate) fn headers(request: &HeaderMap, fields: &FormFields) -> Result<Header
         }
     }
     for (name, value) in fields {
+        if OF_COPIES.iter().any(|of_copies| name.starts_with(of_copies)) {
+            return Err(S3Error::with(Code::InvalidArgument, "A form brings its object: it cannot be a copy."));
+        }
         let (name, value) = match name.as_str() {
             "acl" => ("x-amz-acl", value.clone()),
             "tagging" => ("x-amz-tagging", tags(value)?),
@@ -104,6 +110,9 @@ mod tests {
             &[("x-amz-meta a", "1")],
             &[("acl", "private"), ("x-amz-acl", "private")],
             &[("tagging", "a=b")],
+            &[("x-amz-copy-source", "/media/a")],
+            &[("x-amz-copy-source-if-match", "a")],
+            &[("x-amz-metadata-directive", "COPY")],
         ] {
             assert!(headers(&HeaderMap::new(), &fields(wrong)).is_err(), "{wrong:?}");
         }

@@ -35,7 +35,9 @@ const COPY_SOURCE: Names = Names {
 /// As S3: `InvalidRequest` where the way is not secure, `InvalidEncryptionAlgorithmError`, and `InvalidArgument` where a header is missing or
 /// does not fit the others.
 pub(crate) fn take_customer_keys(headers: &mut HeaderMap, secure: bool) -> Result<CustomerKeys, S3Error> {
-    Ok(CustomerKeys { object: take(headers, &OBJECT, secure)?, copy_source: take(headers, &COPY_SOURCE, secure)? })
+    // Both are taken away, also when one of them is wrong.
+    let (object, copy_source) = (take(headers, &OBJECT, secure), take(headers, &COPY_SOURCE, secure));
+    Ok(CustomerKeys { object: object?, copy_source: copy_source? })
 }
 
 /// Whether a request has headers of a key for the object that it writes.
@@ -135,6 +137,10 @@ mod tests {
                 assert!(!error.message().contains(KEY));
             }
         }
+        let mut both = headers(&OBJECT, "AES128", KEY, MD5);
+        both.extend(headers(&COPY_SOURCE, "AES256", KEY, MD5));
+        assert!(take_customer_keys(&mut both, true).is_err());
+        assert!(!both.contains_key(OBJECT.key) && !both.contains_key(COPY_SOURCE.key), "nobody comes by the other one later");
     }
 
     #[test]

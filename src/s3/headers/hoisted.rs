@@ -5,6 +5,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::customer::is_of_customer_key;
 use super::invalid;
 use crate::s3::errors::S3Error;
 use crate::s3::query::Query;
@@ -26,12 +27,16 @@ const NOT_HEADERS: [&str; 9] = [
 /// Adds the headers that `query` carries to `headers`.
 ///
 /// # Errors
-/// `InvalidArgument` when one of them is in both places, since only one can be meant.
+/// `InvalidArgument` when one of them is in both places, since only one can be meant, and when a client's key is among them: URLs end up in
+/// logs and histories. SDKs leave those in the head, and S3 reads them nowhere else.
 pub(crate) fn add_hoisted(query: &Query<'_>, headers: &mut HeaderMap) -> Result<(), S3Error> {
     for (name, value) in query.iter() {
         let name = name.to_ascii_lowercase();
         if !name.starts_with("x-amz-") || name.starts_with("x-amz-checksum-") || NOT_HEADERS.contains(&name.as_str()) {
             continue;
+        }
+        if is_of_customer_key(&name) {
+            return Err(invalid("x-amz-", "A key of the client's own (SSE-C) comes in the request's head, not in its URL."));
         }
         let header = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
         let Some((name, value)) = header else { return Err(invalid("x-amz-", "A query parameter cannot be read as a header.")) };
@@ -65,6 +70,8 @@ mod tests {
     fn a_header_in_both_places_is_refused() {
         let headers = HeaderMap::from_iter([("x-amz-meta-a".parse().unwrap(), HeaderValue::from_static("1"))]);
         assert!(hoisted("x-amz-meta-a=2", headers).is_err());
+        assert!(hoisted("x-amz-server-side-encryption-customer-key=a", HeaderMap::new()).is_err());
+        assert!(hoisted("X-Amz-Copy-Source-Server-Side-Encryption-Customer-Algorithm=AES256", HeaderMap::new()).is_err());
         assert!(hoisted("x-amz-meta-a=%0d%0a", HeaderMap::new()).is_err());
         assert!(hoisted("x-amz-me%20ta=1", HeaderMap::new()).is_err());
     }

@@ -5,7 +5,7 @@ use http::{HeaderValue, Response, StatusCode, Uri, header};
 use super::Context;
 use super::upload::stored_headers;
 use crate::authn::{FormFields, Mechanism, Payload, VerifiedForm};
-use crate::objects::{PutRequest, Request, Stored};
+use crate::objects::{BodyError, PutRequest, Request, Stored};
 use crate::s3::body::RequestBody;
 use crate::s3::conditions;
 use crate::s3::errors::{Code, S3Error};
@@ -23,9 +23,13 @@ pub(super) async fn handle(context: &Context<'_>, body: RequestBody) -> Result<R
     if context.facts.mechanism != Mechanism::Absent || !matches!(body.payload, Payload::Unsigned | Payload::Sha256(_)) {
         return Err(S3Error::with(Code::InvalidRequest, "A form is signed in its fields, and comes as it is."));
     }
+    let patience = body.patience;
     let (length, body) = body.upload(context.headers())?;
-    let Form { fields, file } = form::read(context.headers(), length, body).await?;
+    let turn = context.turn.read_form()?;
+    let read = tokio::time::timeout(patience, form::read(context.headers(), length, body)).await;
+    let Form { fields, file } = read.map_err(|_| BodyError::TooSlow)??;
     let verified = verify(context, &fields, bucket).await?;
+    drop(turn);
     let mut headers = form::headers(context.headers(), &fields)?;
     let key = key(&fields)?;
     let keys = take_customer_keys(&mut headers, context.takes_keys);
