@@ -419,7 +419,7 @@ fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
 }
 
 fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
-    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[] }
+    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[], stated: None }
 }
 
 fn internal(error: impl std::fmt::Display) -> GatewayError {

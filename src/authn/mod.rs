@@ -4,7 +4,8 @@
 //! [`Authenticated`] that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a
 //! part of them, for a time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
 //!
-//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`] and nowhere else.
+//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`], and in
+//! [`Principals::lend`] for an operator's token, and nowhere else.
 
 mod authenticator;
 mod authorization;

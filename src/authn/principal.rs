@@ -9,7 +9,14 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{error::AuthnError, pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
+use super::{
+    error::AuthnError,
+    pattern::BucketPattern,
+    quota::Quota,
+    session::Narrowing,
+    signing_key::SigningKeys,
+    token::{Role, TokenIdentity},
+};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -203,18 +210,20 @@ pub enum Scope<'a> {
 }
 
 /// Proof of who sent a request: the principal whose valid signature it carries, or nobody when it carries none at all. Made by
-/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`] alone.
+/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`], and by [`Principals::lend`] for work that an operator
+/// orders.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     principal: Arc<Principal>,
     access_key: Arc<AccessKey>,
     narrowing: Option<Arc<Narrowing>>,
     anonymous: bool,
+    operator: Option<TokenIdentity>,
 }
 
 impl Authenticated {
     pub(super) const fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
-        Self { principal, access_key, narrowing: None, anonymous: false }
+        Self { principal, access_key, narrowing: None, anonymous: false, operator: None }
     }
 
     /// By a session's key pair.
@@ -255,6 +264,11 @@ impl Authenticated {
     /// Whether nobody signed.
     pub const fn is_anonymous(&self) -> bool {
         self.anonymous
+    }
+
+    /// The bearer of the token by whose order the principal's rights are used; `None` when the principal itself asks.
+    pub const fn operator(&self) -> Option<&TokenIdentity> {
+        self.operator.as_ref()
     }
 
     /// The access key that signed; empty when none did.
@@ -357,6 +371,18 @@ impl Principals {
         self.by_id.get(id)
     }
 
+    /// Lends a principal's rights to an operator, for work that a token orders and nobody signs: it may do what the principal may, and no
+    /// more, and the ledger names the token. Nothing for an unknown principal, and for bearers of other roles.
+    ///
+    /// An operator can make a session of any principal anyway; this needs no secret to travel, and hides nobody behind the principal.
+    /// To be asked anew for each step of long work, so that a principal that is taken out of the configuration ends it.
+    pub fn lend(&self, id: &PrincipalId, to: &TokenIdentity) -> Option<Authenticated> {
+        static NO_KEY: LazyLock<Arc<AccessKey>> = LazyLock::new(|| Arc::new(AccessKey::new("", String::new().into())));
+        let principal = self.get(id).filter(|_| to.role == Role::Operator)?;
+        let lent = Authenticated::new(Arc::clone(principal), Arc::clone(&NO_KEY));
+        Some(Authenticated { operator: Some(to.clone()), ..lent })
+    }
+
     pub(super) fn entry(&self, access_key_id: &str) -> Option<&Entry> {
         self.by_access_key.get(access_key_id)
     }
@@ -431,6 +457,27 @@ mod tests {
         let nobody = Authenticated::anonymous().unwrap();
         assert!(nobody.is_anonymous() && !Authenticated::for_test(principal("feed", "AK")).is_anonymous());
         assert_eq!(nobody.principal().id.as_str(), ANONYMOUS);
+    }
+
+    #[test]
+    fn rights_are_lent_to_operators_as_they_are_and_not_hidden() {
+        let principals = Principals::new([principal("feed", "AK")]).unwrap();
+        let bearer = |role| TokenIdentity { id: PrincipalId::new("ann").unwrap(), role };
+        let feed = PrincipalId::new("feed").unwrap();
+        for role in [Role::Auditor, Role::PolicyAdmin, Role::Legal] {
+            assert!(principals.lend(&feed, &bearer(role)).is_none());
+        }
+        assert!(principals.lend(&PrincipalId::new("other").unwrap(), &bearer(Role::Operator)).is_none());
+        let lent = principals.lend(&feed, &bearer(Role::Operator)).unwrap();
+        assert_eq!(lent.operator(), Some(&bearer(Role::Operator)));
+        assert!(!lent.is_anonymous() && lent.access_key_id().is_empty());
+        let own = Authenticated::for_test(principal("feed", "AK"));
+        assert!(own.operator().is_none());
+        for bucket in ["media-1", "other"].map(|name| BucketName::new(name).unwrap()) {
+            for action in [Action::Read, Action::Write, Action::List, Action::Delete, Action::Share] {
+                assert_eq!(lent.permits(action, &bucket, Scope::Bucket), own.permits(action, &bucket, Scope::Bucket));
+            }
+        }
     }
 
     #[test]
