@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::ImportOrder;
 use super::views::{
     AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest,
     SessionView, SiteView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
+use crate::import::{self, SubjectMap};
 use crate::index::RecordsQuery;
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
@@ -33,6 +35,10 @@ pub enum Query<'a> {
     Relocations,
     /// One relocation.
     Relocation,
+    /// The imports.
+    Imports,
+    /// One import.
+    Import,
     /// A subject's attributes.
     Subject(&'a SubjectId),
     /// The ledger's head.
@@ -62,6 +68,8 @@ impl Query<'_> {
             Self::Plan => "POST /v1/policies/plan",
             Self::Relocations => "GET /v1/relocations",
             Self::Relocation => "GET /v1/relocations/{id}",
+            Self::Imports => "GET /v1/imports",
+            Self::Import => "GET /v1/imports/{id}",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
@@ -132,6 +140,21 @@ pub trait Gateway: Send + Sync + 'static {
     fn relocation(&self, id: u64) -> Option<Job>;
     /// Calls one off, in the ledger before.
     async fn cancel_relocation(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError>;
+    /// Orders an import, in the ledger before it begins.
+    async fn order_import(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: ImportOrder,
+        map: SubjectMap,
+    ) -> Result<import::Job, GatewayError>;
+    /// Every import of this run of the gateway.
+    fn imports(&self) -> Vec<import::Job>;
+    /// One of them.
+    fn import(&self, id: u64) -> Option<import::Job>;
+    /// Calls one off, in the ledger before.
+    async fn cancel_import(&self, request: &RequestId, who: &TokenIdentity, id: u64)
+    -> Result<Option<import::Job>, GatewayError>;
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 

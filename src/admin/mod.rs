@@ -9,6 +9,7 @@
 mod access;
 mod gateway;
 mod handlers;
+mod imports;
 mod limits;
 mod openapi;
 mod plans;
@@ -24,6 +25,7 @@ mod tests;
 mod views;
 
 pub use gateway::{Gateway, GatewayError, Query};
+pub use imports::ImportOrder;
 pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};

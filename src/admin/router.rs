@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, plans, relocations, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, imports, plans, relocations, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -33,6 +33,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/policies/reload", post(handlers::reload_policies))
         .route("/v1/relocations", get(relocations::list).post(relocations::order))
         .route("/v1/relocations/{id}", get(relocations::get).delete(relocations::cancel))
+        .route("/v1/imports", get(imports::list).post(imports::order))
+        .route("/v1/imports/{id}", get(imports::get).delete(imports::cancel))
         .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))

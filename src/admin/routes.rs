@@ -43,6 +43,9 @@ const POLICIES: usize = 8 << 20;
 /// Lines of an import. More than that goes in several.
 const IMPORT: usize = 32 << 20;
 
+/// An order with the subjects of many objects. More than that goes in several, by prefix.
+const MAP: usize = 64 << 20;
+
 /// For an answer.
 const TIME: Duration = Duration::from_secs(60);
 /// For an import, which itself stops earlier and says how far it came.
@@ -107,6 +110,14 @@ pub const ROUTES: &[Route] = &[
     ),
     built("GET", "/v1/relocations/{id}", OPERATE, &[], "How far a relocation has come"),
     built("DELETE", "/v1/relocations/{id}", OPERATE, &[], "Call a relocation off; what has moved stays where it is"),
+    built("GET", "/v1/imports", OPERATE, &[], "Imports of foreign buckets"),
+    taking(
+        MAP,
+        LONG,
+        built("POST", "/v1/imports", OPERATE, &[], "Begin to import, or to plan the import of, a foreign bucket's objects"),
+    ),
+    built("GET", "/v1/imports/{id}", OPERATE, &[], "How far an import has come"),
+    built("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
     later("GET", "/v1/scrubs", OPERATE, "Verifications of stored blobs"),
     later("POST", "/v1/scrubs", OPERATE, "Begin to verify stored blobs"),
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),

@@ -111,6 +111,26 @@ impl Gateway for Fake {
     ) -> Result<Option<crate::relocation::Job>, GatewayError> {
         Ok(None)
     }
+    async fn order_import(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: ImportOrder,
+        _: crate::import::SubjectMap,
+    ) -> Result<crate::import::Job, GatewayError> {
+        Err(GatewayError::Unavailable("nothing comes here"))
+    }
+    fn imports(&self) -> Vec<crate::import::Job> {
+        self.evaluate();
+        Vec::new()
+    }
+    fn import(&self, _: u64) -> Option<crate::import::Job> {
+        self.evaluate();
+        None
+    }
+    async fn cancel_import(&self, _: &RequestId, _: &TokenIdentity, _: u64) -> Result<Option<crate::import::Job>, GatewayError> {
+        Ok(None)
+    }
     async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         Ok(view())
     }

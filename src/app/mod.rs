@@ -7,6 +7,7 @@ mod access;
 mod background;
 mod folders;
 mod gateway;
+mod imports;
 pub mod install;
 mod known_sites;
 mod open;
@@ -16,6 +17,7 @@ mod queries;
 mod rebuild;
 mod start;
 mod stopped;
+mod views;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use process::close_to_others;

@@ -29,6 +29,8 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         | Query::Plan
         | Query::Relocations
         | Query::Relocation
+        | Query::Imports
+        | Query::Import
         | Query::LedgerHead
         | Query::Sites
         | Query::Keys => event,

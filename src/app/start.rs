@@ -15,7 +15,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use super::{access::Access, background::Background, gateway::AppGateway, imports::Importing, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
@@ -182,13 +182,15 @@ impl App {
         let sessions = || SessionKey::new(*session_key.expose());
         let source = (config.policies.clone(), available);
         let relocations = Arc::new(Relocations::new(objects.clone()));
+        let importing = Importing::new(&objects, Arc::clone(&access.principals), &config);
+        let imports = Arc::clone(&importing.imports);
         let gateway = Arc::new(AppGateway::new(
             objects.clone(),
             Arc::clone(&access),
             source,
             sessions(),
             metrics,
-            Arc::clone(&relocations),
+            (Arc::clone(&relocations), importing),
         ));
 
         let (stop, stopped) = watch::channel(false);
@@ -236,7 +238,7 @@ impl App {
             },
         ));
         let background =
-            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), relocations, stopped);
+            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), (relocations, imports), stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

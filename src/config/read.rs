@@ -14,8 +14,8 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
-    S3Backend, Site, Size, Source, Span,
+    Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3, S3Backend,
+    Site, Size, Source, Span,
     check::{self, Places},
 };
 use crate::authn::{Quota, UnsignedPayload};

@@ -221,7 +221,10 @@ fn a_source_says_how_it_is_reached_and_holds_no_secret_itself() {
         ("credentials-env = \"PK_KHI\"\nbucket = \"b\"", "bucket"),
         ("access-key-id = \"AK\"\nsecret = \"SK\"", "secret"),
         ("credentials-env = \"PK_KHI\"\netags = \"sha\"", "etags"),
-        ("credentials-env = \"PK_KHI\"\n[[source]]\nid = \"old\"\nendpoint = \"https://x\"\nregion = \"eu\"\ncredentials-env = \"PK_KHI\"", "another source"),
+        (
+            "credentials-env = \"PK_KHI\"\n[[source]]\nid = \"old\"\nendpoint = \"https://x\"\nregion = \"eu\"\ncredentials-env = \"PK_KHI\"",
+            "another source",
+        ),
     ] {
         let mistakes = source(wrong).unwrap_err();
         assert!(mistakes.iter().any(|mistake| mistake.message.contains(said)), "{wrong}: {mistakes:?}");

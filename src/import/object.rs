@@ -76,7 +76,9 @@ impl From<ObjectError> for Reason {
             ObjectError::ObjectLockMissing => {
                 "it is under retention or a legal hold at the source, and the bucket has no object lock".to_owned()
             }
-            ObjectError::MetadataTooLarge { .. } | ObjectError::InvalidTag { .. } => format!("it cannot be stored as it is: {error}"),
+            ObjectError::MetadataTooLarge { .. } | ObjectError::InvalidTag { .. } => {
+                format!("it cannot be stored as it is: {error}")
+            }
             _ => error.to_string(),
         };
         Self { why, text, again }
@@ -123,7 +125,10 @@ impl Walk<'_> {
             Before::SameBytes => {
                 self.counting.present(object.entry.size);
                 if order.delete_source && !order.dry_run {
-                    self.kept(&object.entry, "a client wrote the same bytes to its key: whether all is there that the source has, is not known");
+                    self.kept(
+                        &object.entry,
+                        "a client wrote the same bytes to its key: whether all is there that the source has, is not known",
+                    );
                 }
                 return Ok(());
             }

@@ -85,8 +85,7 @@ impl Counting {
     /// As of now.
     pub fn progress(&self) -> Progress {
         let counts = self.0.lock();
-        let placed =
-            |(countries, records): (&Vec<Country>, &Tally)| Placed { countries: countries.clone(), records: *records };
+        let placed = |(countries, records): (&Vec<Country>, &Tally)| Placed { countries: countries.clone(), records: *records };
         Progress { countries: counts.countries.iter().map(placed).collect(), ..counts.progress.clone() }
     }
 

@@ -16,8 +16,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId, SubjectId,
-        Ticket, Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId,
+        SubjectId, Ticket, Timestamp, UploadId, VersionId,
     },
 };
 

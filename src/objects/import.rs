@@ -9,9 +9,7 @@ use crate::objects::authorize::On;
 use crate::objects::facts::{Setting, What};
 use crate::objects::limits::{MAX_OBJECT, check_metadata, check_tags};
 use crate::objects::put::{Import, NewObject};
-use crate::objects::{
-    AclRequest, Body, Description, ExpectedChecksum, Length, ObjectError, Objects, Request, Stored,
-};
+use crate::objects::{AclRequest, Body, Description, ExpectedChecksum, Length, ObjectError, Objects, Request, Stored};
 use crate::residency::{Signals, Stated};
 use crate::types::{BucketName, Country, ObjectKey, RecordId, Timestamp};
 
@@ -112,10 +110,8 @@ impl Objects {
         let bucket = self.bucket(&import.bucket)?;
         let on = On::New(&import.key, account);
         self.may(request, &bucket, Action::PutObject, on)?;
-        let locks = [
-            (Action::PutObjectRetention, lock.retention.is_some()),
-            (Action::PutObjectLegalHold, lock.legal_hold.is_some()),
-        ];
+        let locks =
+            [(Action::PutObjectRetention, lock.retention.is_some()), (Action::PutObjectLegalHold, lock.legal_hold.is_some())];
         for (action, _) in locks.into_iter().filter(|(_, asked)| *asked) {
             self.may(request, &bucket, action, On::New(&import.key, &bucket.owner))?;
         }

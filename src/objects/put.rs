@@ -195,12 +195,7 @@ impl Objects {
     }
 
     /// The decision for a new record, taken before its body is read. A refusal is recorded.
-    pub(super) async fn place(
-        &self,
-        request: &Request<'_>,
-        kind: Kind,
-        signals: &Signals<'_>,
-    ) -> Result<Placement, ObjectError> {
+    pub(super) async fn place(&self, request: &Request<'_>, kind: Kind, signals: &Signals<'_>) -> Result<Placement, ObjectError> {
         match self.residency.place(request.auth, signals) {
             Ok(placement) => Ok(placement),
             Err(refusal) => {

@@ -98,9 +98,8 @@ impl Collected {
         source: &dyn std::fmt::Display,
         value: &str,
     ) -> Result<(), Refusal> {
-        let subject = SubjectId::new(value).map_err(|error| Refusal::Unknown {
-            reason: format!("the subject that `{source}` names is malformed: {error}"),
-        })?;
+        let subject = SubjectId::new(value)
+            .map_err(|error| Refusal::Unknown { reason: format!("the subject that `{source}` names is malformed: {error}") })?;
         self.see("subject", source, value);
         agree(found, subject, source.to_string())
     }

@@ -165,7 +165,14 @@ impl Residency {
                 return Err(Refusal::Conflict { reason: "the source belongs to another subject than the upload".to_owned() });
             }
             let (metadata, tags) = (BTreeMap::new(), []);
-            let signals = Signals { bucket: &source.bucket, key: &source.key, metadata: &metadata, tags: &tags, sources: &[], stated: None };
+            let signals = Signals {
+                bucket: &source.bucket,
+                key: &source.key,
+                metadata: &metadata,
+                tags: &tags,
+                sources: &[],
+                stated: None,
+            };
             for origin in &origins(std::slice::from_ref(source), principal)? {
                 let facts = origin.facts(&signals, today);
                 let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));

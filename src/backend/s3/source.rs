@@ -21,9 +21,7 @@ use super::{
     error::{chain, told},
 };
 use crate::{
-    backend::{
-        source::{Source, SourceEntry, SourceError, SourceObject, SourcePart, SourceStream},
-    },
+    backend::source::{Source, SourceEntry, SourceError, SourceObject, SourcePart, SourceStream},
     digest::{Checksum, ChecksumAlgorithm, ChecksumKind},
     types::{SiteId, SourceId, Timestamp},
 };
@@ -297,8 +295,14 @@ mod tests {
             .checksum_crc32("y/Q5Jg==")
             .build();
         let object = described("k", &head);
-        assert_eq!((object.entry.etag.as_str(), object.entry.modified), ("900150983cd24fb0d6963f7d28e17f72", Timestamp::from_seconds(7)));
-        assert_eq!((object.content["content-type"].as_str(), object.content["content-encoding"].as_str()), ("text/plain", "gzip"));
+        assert_eq!(
+            (object.entry.etag.as_str(), object.entry.modified),
+            ("900150983cd24fb0d6963f7d28e17f72", Timestamp::from_seconds(7))
+        );
+        assert_eq!(
+            (object.content["content-type"].as_str(), object.content["content-encoding"].as_str()),
+            ("text/plain", "gzip")
+        );
         assert_eq!((object.metadata["subject"].as_str(), object.content.len()), ("ali", 2));
         assert_eq!(object.checksum.unwrap().algorithm(), ChecksumAlgorithm::Crc32);
         assert!(!object.opaque_etag);
