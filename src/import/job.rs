@@ -60,6 +60,14 @@ impl Import {
     }
 }
 
+#[cfg(test)]
+impl Import {
+    /// How many objects its map knows of.
+    pub(super) fn known(&self) -> usize {
+        self.map.lock().len()
+    }
+}
+
 impl Task for Import {
     type Counting = Counting;
     type View = View;

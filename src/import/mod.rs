@@ -8,6 +8,8 @@
 //! passes over what is there. What a client has written meanwhile is never overwritten unasked. Only what has been read back from every site may be
 //! removed at the source.
 
+#[cfg(test)]
+mod fixture;
 mod job;
 mod object;
 mod order;
