@@ -61,7 +61,7 @@ async fn objects_come_as_they_were_and_say_where_from() {
     assert_eq!(progress.imported.bytes, 9 + long().len() as u64);
     let [pk] = progress.countries.as_slice() else { panic!("{progress:?}") };
     assert_eq!((pk.countries[0].to_string().as_str(), pk.records.objects), ("PK", 4));
-    assert_eq!(world.read("ali/پاک").await.unwrap(), long());
+    assert!(world.read("ali/پاک").await.unwrap() == long());
     assert!(world.read("ali/empty").await.unwrap().is_empty());
 
     let record = world.record("ali/text").unwrap();
@@ -155,8 +155,8 @@ async fn a_reading_that_breaks_off_goes_on_where_it_was() {
     source.faults.lock().unlisted = 1;
     let progress = import(&world, &source, Order { concurrency: 1, ..order() }, SubjectMap::default()).await;
     assert_eq!((objects(progress.imported), progress.left.len()), (2, 0), "{progress:?}");
-    assert_eq!(world.read("ali/long").await.unwrap(), long());
-    assert_eq!(world.read("ali/parts").await.unwrap(), long());
+    assert!(world.read("ali/long").await.unwrap() == long());
+    assert!(world.read("ali/parts").await.unwrap() == long());
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,16 +165,19 @@ async fn what_changes_while_it_is_read_is_read_again() {
     source.put("ali/a", b"old", |_| {});
     let writer = Arc::clone(&source);
     source.faults.lock().meanwhile.push_back(Box::pin(async move { writer.put("ali/a", b"newer", |_| {}) }));
+    let progress = import(&world, &source, order(), SubjectMap::default()).await;
+    assert_eq!((objects(progress.imported), progress.left.len()), (1, 0), "{progress:?}");
+    assert!(world.read("ali/a").await.unwrap() == b"newer");
+
     // It breaks off, and when it is asked for the rest, is another.
     source.put("ali/b", &long(), |_| {});
     source.faults.lock().breaks = [5000].into();
     let writer = Arc::clone(&source);
     let change = async move { writer.put("ali/b", b"short now", |_| {}) };
-    source.faults.lock().meanwhile.extend([Box::pin(async {}) as _, Box::pin(async {}) as _, Box::pin(change) as _]);
-    let progress = import(&world, &source, Order { concurrency: 1, ..order() }, SubjectMap::default()).await;
-    assert_eq!((objects(progress.imported), progress.left.len()), (2, 0), "{progress:?}");
-    assert_eq!(world.read("ali/a").await.unwrap(), b"newer");
-    assert_eq!(world.read("ali/b").await.unwrap(), b"short now");
+    source.faults.lock().meanwhile.extend([Box::pin(async {}) as _, Box::pin(change) as _]);
+    let progress = import(&world, &source, order(), SubjectMap::default()).await;
+    assert_eq!((objects(progress.imported), progress.left.len()), (1, 0), "{progress:?}");
+    assert!(world.read("ali/b").await.unwrap() == b"short now");
 }
 
 #[tokio::test(start_paused = true)]
