@@ -30,6 +30,6 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
-    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, ImportedView, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
 };

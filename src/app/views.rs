@@ -1,6 +1,6 @@
 //! The index's rows as the admin API shows them.
 
-use crate::admin::{CopyView, CounterView, RecordView};
+use crate::admin::{CopyView, CounterView, ImportedView, RecordView};
 use crate::backend::SiteState;
 use crate::index::{CopyState, Record, Tally};
 use crate::policy::Role;
@@ -59,5 +59,12 @@ pub(super) fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> Rec
         shadow: placement.shadow.clone(),
         revision: placement.revision,
         decided: placement.decided_at.to_rfc3339(),
+        imported: record.detail.imported.as_ref().map(|imported| ImportedView {
+            source: imported.source.clone(),
+            bucket: imported.bucket.clone(),
+            key: imported.key.clone(),
+            etag: imported.etag.clone(),
+            modified: imported.modified.to_rfc3339(),
+        }),
     }
 }

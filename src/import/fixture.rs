@@ -49,6 +49,8 @@ pub(super) struct Faults {
     pub(super) behind: VecDeque<BoxFuture<'static, ()>>,
     /// Every read gives other bytes.
     pub(super) fickle: bool,
+    /// Nothing can be removed.
+    pub(super) sticky: bool,
     /// How long parts are is not told.
     pub(super) hides_parts: bool,
     /// Listings that fail.
@@ -172,6 +174,9 @@ impl Source for MemorySource {
     }
 
     async fn remove(&self, object: &SourceObject) -> Result<(), SourceError> {
+        if self.faults.lock().sticky {
+            return Err(SourceError::Refused("it is locked".to_owned()));
+        }
         if self.held(&object.entry.key)?.object.entry != object.entry {
             return Err(SourceError::Changed);
         }

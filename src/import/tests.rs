@@ -298,6 +298,20 @@ async fn what_is_tagged_anew_between_import_and_removal_is_kept() {
 }
 
 #[tokio::test]
+async fn a_removal_that_fails_is_in_the_ledger_as_that() {
+    let (world, source) = world().await;
+    source.put("ali/a", b"x", |_| {});
+    source.faults.lock().sticky = true;
+    let progress = import(&world, &source, Order { delete_source: true, ..order() }, SubjectMap::default()).await;
+    assert_eq!((objects(progress.imported), left(&progress)), (1, vec![("ali/a", Why::Kept)]), "{progress:?}");
+    let [told, taken_back] = <[String; 2]>::try_from(world.entries("source-deleted")).unwrap();
+    assert!(told.contains(r#""outcome":"ok""#) && taken_back.contains("SourceUnavailable"), "{told} {taken_back}");
+    source.faults.lock().sticky = false;
+    let progress = import(&world, &source, Order { delete_source: true, ..order() }, SubjectMap::default()).await;
+    assert_eq!((objects(progress.present), objects(progress.deleted), source.keys().len()), (1, 1, 0));
+}
+
+#[tokio::test]
 async fn the_principal_bounds_what_is_written_and_its_removal_ends_it() {
     let (world, source) = world().await;
     source.put("ali/a", b"x", |_| {});

@@ -64,30 +64,38 @@ impl Walk<'_> {
     /// A bucket that is a site holds sealed blobs: to import these would be to seal them again, under names that mean nothing, and to delete them
     /// to lose what they hold.
     async fn refuse_site(&self) -> Result<(), SourceError> {
-        match self.source.look(&BlobName::marker().to_string()).await {
-            Ok(_) => Err(SourceError::Refused("the bucket is a site of an installation, this one or another".to_owned())),
-            // Whoever may not look there may list elsewhere.
-            Err(_) => Ok(()),
+        let marker = BlobName::marker().to_string();
+        match self.listed(&marker, None).await {
+            Ok(entries) if entries.iter().any(|entry| entry.key == marker) => {
+                Err(SourceError::Refused("the bucket is a site of an installation, this one or another".to_owned()))
+            }
+            // Whoever may not list there may list under the prefix.
+            Ok(_) | Err(SourceError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
     /// The entries of the next page, and the key behind which the one after it begins.
     async fn page(&self, after: Option<String>) -> Result<Option<(Vec<SourceEntry>, Option<String>)>, SourceError> {
+        let page = self.listed(&self.order.prefix, after.as_deref()).await?;
+        let last = page.last().map(|entry| entry.key.clone());
+        Ok(last.map(|last| (page, Some(last))))
+    }
+
+    /// Lists, again and again where that can help.
+    async fn listed(&self, prefix: &str, after: Option<&str>) -> Result<Vec<SourceEntry>, SourceError> {
         let mut pause = PAUSE;
-        for tried in 0.. {
-            match self.source.list(&self.order.prefix, after.as_deref()).await {
-                Ok(page) => {
-                    let last = page.last().map(|entry| entry.key.clone());
-                    return Ok(last.map(|last| (page, Some(last))));
-                }
-                Err(error) if error.is_retryable() && tried < self.order.retries => {
+        let mut left = self.order.retries;
+        loop {
+            match self.source.list(prefix, after).await {
+                Err(error) if error.is_retryable() && left > 0 => {
                     tracing::warn!(%error, source = %self.order.source, "a source cannot be listed; trying again");
                     tokio::time::sleep(pause).await;
                     pause = pause.saturating_mul(2);
+                    left -= 1;
                 }
-                Err(error) => return Err(error),
+                listed => return listed,
             }
         }
-        Ok(None)
     }
 }

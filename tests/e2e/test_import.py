@@ -136,6 +136,12 @@ def test_everything_comes_as_it_was_where_it_belongs(gateway, source):
     assert [order["kind"] for order in orders] == ["admin-action"] * 2
     assert {entry["request"] for entry in entries} == {orders[-1]["request"]}
 
+    record = gateway.admin("GET", "/v1/record?bucket=media&key=users/ali/text")[1]["versions"][0]
+    imported = record["imported"]
+    assert (imported["source"], imported["bucket"], imported["key"]) == ("old", source.bucket, "users/ali/text")
+    written = source.client.head_object(Bucket=source.bucket, Key="users/ali/text")["LastModified"]
+    assert imported["modified"][:19] == written.strftime("%Y-%m-%dT%H:%M:%S")
+
     # Again: nothing but the one that is refused.
     code, job = do_import(gateway, source)
     assert code == 1 and counts(job) == {"objects": 9, "present": 8, "refused": 1}, job["progress"]
