@@ -17,6 +17,7 @@ mod form_policy;
 mod host;
 mod pattern;
 mod principal;
+mod principals;
 mod query;
 mod quota;
 mod session;
@@ -31,9 +32,9 @@ pub use form::{FormFields, VerifiedForm};
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
-    ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions,
-    Principal, Principals, Scope,
+    ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, Forbidden, InvalidPermission, Permissions, Principal, Scope,
 };
+pub use principals::{DuplicateAccessKey, Principals};
 pub use query::QueryPairs;
 pub use quota::Quota;
 pub use session::{Narrowing, Session, SessionCredentials, SessionKey, SessionTooLong};
