@@ -29,6 +29,9 @@ pub trait Task: Clone + Send + Sync + 'static {
     /// As of now.
     fn view(&self, counting: &Self::Counting) -> Self::View;
 
+    /// Lets go of what only the work needs: there will be no more of it.
+    fn release(&self) {}
+
     /// Does it. May be dropped at any point.
     fn work(&self, objects: &Objects, counting: &Self::Counting) -> impl Future<Output = Result<(), ObjectError>> + Send;
 }
@@ -190,6 +193,7 @@ impl<T: Task> Entry<T> {
     fn end(&mut self, state: JobState, now: Timestamp) {
         self.state = state;
         self.ended = Some(now);
+        self.task.release();
     }
 
     fn job(&self, id: u64) -> Job<T::View> {

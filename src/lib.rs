@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod diagnostics;
 pub mod digest;
+pub mod import;
 pub mod index;
 pub mod jobs;
 pub mod kms;

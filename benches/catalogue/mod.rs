@@ -104,6 +104,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         copies: vec![copy],
         layout: Layout::Whole { attempt },
         moves: 0,
+        imported: None,
     };
     let basis = Basis { policy: POLICY, subject_generation: Generation(0) };
     Change::Put(Box::new(PutChange {

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
+use super::ImportOrder;
 use super::views::{
     AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest,
     SessionView, SiteView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
+use crate::import::{self, SubjectMap};
 use crate::index::{Finding, RecordsQuery};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
@@ -40,6 +42,10 @@ pub enum Query<'a> {
     Scrub,
     /// What scrubs have found.
     Findings,
+    /// The imports.
+    Imports,
+    /// One import.
+    Import,
     /// A subject's attributes.
     Subject(&'a SubjectId),
     /// The ledger's head.
@@ -72,6 +78,8 @@ impl Query<'_> {
             Self::Scrubs => "GET /v1/scrubs",
             Self::Scrub => "GET /v1/scrubs/{id}",
             Self::Findings => "GET /v1/findings",
+            Self::Imports => "GET /v1/imports",
+            Self::Import => "GET /v1/imports/{id}",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
@@ -158,6 +166,21 @@ pub trait Gateway: Send + Sync + 'static {
     /// What scrubs found and is not put right.
     async fn findings(&self) -> Result<Vec<Finding>, GatewayError>;
 
+    /// Orders an import, in the ledger before it begins.
+    async fn order_import(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: ImportOrder,
+        map: SubjectMap,
+    ) -> Result<import::Job, GatewayError>;
+    /// Every import of this run of the gateway.
+    fn imports(&self) -> Vec<import::Job>;
+    /// One of them.
+    fn import(&self, id: u64) -> Option<import::Job>;
+    /// Calls one off, in the ledger before.
+    async fn cancel_import(&self, request: &RequestId, who: &TokenIdentity, id: u64)
+    -> Result<Option<import::Job>, GatewayError>;
     /// Reads the policies again; the old ones stay when the new ones are wrong.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 

@@ -9,6 +9,7 @@
 mod access;
 mod gateway;
 mod handlers;
+mod imports;
 mod limits;
 mod openapi;
 mod plans;
@@ -25,10 +26,11 @@ mod tests;
 mod views;
 
 pub use gateway::{Gateway, GatewayError, Query};
+pub use imports::ImportOrder;
 pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
-    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, ImportedView, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
 };

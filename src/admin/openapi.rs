@@ -78,6 +78,7 @@ fn request_body(route: &Route) -> Option<Value> {
         ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
         ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
         ("POST", "/v1/scrubs") => ("application/json", "ScrubBody"),
+        ("POST", "/v1/imports") => ("application/x-ndjson", "ImportOrder"),
         ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
@@ -106,6 +107,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
         ("POST", "/v1/relocations") | (_, "/v1/relocations/{id}") => json!({ "$ref": "#/components/schemas/Relocation" }),
         ("POST", "/v1/scrubs") | (_, "/v1/scrubs/{id}") => json!({ "$ref": "#/components/schemas/Scrub" }),
+        ("POST", "/v1/imports") | (_, "/v1/imports/{id}") => json!({ "$ref": "#/components/schemas/Import" }),
         (_, "/v1/policies/plan") => json!({ "$ref": "#/components/schemas/Plan" }),
         (_, "/v1/findings") => json!({ "$ref": "#/components/schemas/Findings" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
@@ -148,6 +150,8 @@ fn schemas() -> Value {
         ("records", &tally),
     ]);
     let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
+    let placed = object(&[("countries", &strings), ("records", &tally)]);
+    let left = object(&[("key", &string), ("why", &string), ("reason", &string)]);
     let bad_line = object(&[("line", &number), ("message", &string)]);
     json!({
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
@@ -208,6 +212,25 @@ fn schemas() -> Value {
             ])),
         ]),
         "Findings": object(&[("findings", &json!({ "type": "array", "items": finding }))]),
+        "ImportOrder": {
+            "description": "The order; behind it may follow rows of a map: {\"key\", \"subject\", \"attributes\"}",
+            "type": "object", "required": ["source", "bucket", "to"], "additionalProperties": false,
+            "properties": {
+                "source": string, "bucket": string, "prefix": string, "to": string, "to_prefix": string, "principal": string,
+                "subject_template": string, "delete_source": { "type": "boolean" }, "overwrite": { "type": "boolean" },
+                "dry_run": { "type": "boolean" },
+                "bytes_per_second": { "type": "integer", "minimum": 1 }, "requests_per_second": { "type": "integer", "minimum": 1 },
+            },
+        },
+        "Import": object(&[
+            ("id", &number), ("state", &string), ("dry_run", &json!({ "type": "boolean" })), ("ordered", &string),
+            ("progress", &object(&[
+                ("objects", &tally), ("imported", &tally), ("present", &tally), ("refused", &tally), ("conflicts", &tally),
+                ("failed", &tally), ("deleted", &tally), ("kept", &tally),
+                ("countries", &json!({ "type": "array", "items": placed })), ("left", &json!({ "type": "array", "items": left })),
+                ("stopped", &json!({ "type": ["string", "null"] })),
+            ])),
+        ]),
         "SessionBody": {
             "type": "object", "required": ["principal", "seconds"], "additionalProperties": false,
             "properties": {

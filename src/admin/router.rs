@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, plans, relocations, scrubs, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, imports, plans, relocations, scrubs, sessions, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -36,6 +36,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/scrubs", get(scrubs::list).post(scrubs::order))
         .route("/v1/scrubs/{id}", get(scrubs::get).delete(scrubs::cancel))
         .route("/v1/findings", get(scrubs::findings))
+        .route("/v1/imports", get(imports::list).post(imports::order))
+        .route("/v1/imports/{id}", get(imports::get).delete(imports::cancel))
         .route("/v1/config/reload", post(handlers::reload_config))
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))

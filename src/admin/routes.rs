@@ -43,6 +43,9 @@ const POLICIES: usize = 8 << 20;
 /// Lines of an import. More than that goes in several.
 const IMPORT: usize = 32 << 20;
 
+/// An order with the subjects of many objects. More than that goes in several, by prefix.
+const MAP: usize = 64 << 20;
+
 /// For an answer.
 const TIME: Duration = Duration::from_secs(60);
 /// For an import, which itself stops earlier and says how far it came.
@@ -123,6 +126,14 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/scrubs/{id}", SCRUB, &[], "How far a verification has come and what it found"),
     built("DELETE", "/v1/scrubs/{id}", OPERATE, &[], "Call a verification off"),
     built("GET", "/v1/findings", READ, &[], "What verifications found to be wrong and is not put right"),
+    built("GET", "/v1/imports", OPERATE, &[], "Imports of foreign buckets"),
+    taking(
+        MAP,
+        LONG,
+        built("POST", "/v1/imports", OPERATE, &[], "Begin to import, or to plan the import of, a foreign bucket's objects"),
+    ),
+    built("GET", "/v1/imports/{id}", OPERATE, &[], "How far an import has come"),
+    built("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
     built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostics::Diagnostic;
 use crate::types::{
     AccountId, Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId,
-    SubjectId, VersionId,
+    SourceId, SubjectId, VersionId,
 };
 
 /// One page of records.
@@ -57,6 +57,24 @@ pub struct RecordView {
     pub revision: PolicyRevision,
     /// When it was decided.
     pub decided: String,
+    /// The object of a foreign bucket that it was imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedView>,
+}
+
+/// What a foreign bucket said of an object when it was imported.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportedView {
+    /// The source, as the configuration named it.
+    pub source: SourceId,
+    /// The bucket there.
+    pub bucket: String,
+    /// The key there.
+    pub key: String,
+    /// The entity tag that it had there.
+    pub etag: String,
+    /// When it was written there.
+    pub modified: String,
 }
 
 /// One copy.

@@ -1,11 +1,12 @@
 //! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing and compacting the journal,
-//! carrying out lifecycle rules, moving the records of subjects that moved, scrubbing the sites and summing up floods of refusals.
+//! carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, scrubbing the sites and summing up floods of refusals.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::backend::Probe;
+use crate::import::Imports;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
 use crate::relocation::{self, Relocations};
@@ -31,7 +32,7 @@ impl Background {
         objects: &Objects,
         probe: Probe,
         (grace, pace, continuous): (Duration, Pace, Continuous),
-        (relocations, scrubs): (Arc<Relocations>, Arc<Scrubs>),
+        (relocations, scrubs, imports): (Arc<Relocations>, Arc<Scrubs>, Arc<Imports>),
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -51,6 +52,7 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { scrubs.serve().await });
         let scrubber = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { scrub::scrub(&scrubber, continuous).await });
+        spawn(&mut tasks, stopped.clone(), async move { imports.serve().await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
         let compactor = objects.clone();

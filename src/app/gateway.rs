@@ -7,20 +7,25 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{access::Access, open, policies, queries};
+use super::{
+    access::Access,
+    imports::Importing,
+    open, policies, queries,
+    views::{add, detail, view},
+};
 use crate::admin::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView,
-    SummaryView,
+    AccessView, ComponentView, ExplainRequest, Gateway, GatewayError, ImportOrder, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CommitError, CopyState, Counter, Finding, IndexError, Record, RecordsQuery, Stock, Tally, Version};
+use crate::import::{self, SubjectMap};
+use crate::index::{Change, CommitError, Counter, Finding, IndexError, RecordsQuery, Stock, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
-use crate::policy::{Available, PolicyFile, Role};
+use crate::policy::{Available, PolicyFile};
 use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::scrub::{self, Scrubs};
@@ -40,6 +45,7 @@ pub(super) struct AppGateway {
     metrics: Option<Metrics>,
     relocations: Arc<Relocations>,
     pub(super) scrubs: Arc<Scrubs>,
+    importing: Importing,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
 }
@@ -51,9 +57,9 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         sessions: SessionKey,
         metrics: Option<Metrics>,
-        (relocations, scrubs): (Arc<Relocations>, Arc<Scrubs>),
+        (relocations, scrubs, importing): (Arc<Relocations>, Arc<Scrubs>, Importing),
     ) -> Self {
-        Self { objects, access, source, available, sessions, metrics, relocations, scrubs, reloading: Arc::default() }
+        Self { objects, access, source, available, sessions, metrics, relocations, scrubs, importing, reloading: Arc::default() }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -272,6 +278,33 @@ impl Gateway for AppGateway {
         Ok(self.objects.index.findings(FINDINGS).await?)
     }
 
+    async fn order_import(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        order: ImportOrder,
+        map: SubjectMap,
+    ) -> Result<import::Job, GatewayError> {
+        self.importing.order(request, who, order, map).await
+    }
+
+    fn imports(&self) -> Vec<import::Job> {
+        self.importing.imports.jobs()
+    }
+
+    fn import(&self, id: u64) -> Option<import::Job> {
+        self.importing.imports.job(id)
+    }
+
+    async fn cancel_import(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        id: u64,
+    ) -> Result<Option<import::Job>, GatewayError> {
+        self.importing.cancel(request, who, id).await
+    }
+
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         self.reload(actor(who), Some(request.clone())).await?;
         Ok(self.policies())
@@ -449,7 +482,7 @@ fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
 }
 
 fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
-    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[] }
+    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[], stated: None }
 }
 
 fn internal(error: impl std::fmt::Display) -> GatewayError {
@@ -458,60 +491,4 @@ fn internal(error: impl std::fmt::Display) -> GatewayError {
 
 pub(super) fn actor(who: &TokenIdentity) -> Actor {
     Actor::Token { role: who.role.as_str(), id: who.id.clone() }
-}
-
-fn add(counter: &mut CounterView, tally: &Tally) {
-    counter.objects = counter.objects.saturating_add(tally.objects);
-    counter.bytes = counter.bytes.saturating_add(tally.bytes);
-}
-
-fn detail(state: &SiteState) -> String {
-    match state {
-        SiteState::Refused { reason } => format!("refused: {reason}"),
-        other => other.label().to_owned(),
-    }
-}
-
-fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
-    let (summary, placement) = (&record.summary, &record.detail.placement);
-    let copy = |copy: &crate::index::CopyRow| CopyView {
-        site: copy.site.clone(),
-        country: copy.country,
-        key: copy.key.clone(),
-        role: match copy.role {
-            Role::Primary => "primary",
-            Role::Required => "required",
-            Role::Queued => "queued",
-        }
-        .to_owned(),
-        stored: match copy.state {
-            CopyState::Stored { at } => Some(at.to_rfc3339()),
-            CopyState::Pending => None,
-        },
-    };
-    RecordView {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        version: summary.version,
-        record: summary.id,
-        size: summary.size,
-        etag: summary.etag.to_string(),
-        modified: summary.modified.to_rfc3339(),
-        owner: summary.owner.clone(),
-        customer_key: record.detail.customer.is_some(),
-        subject: placement.subject.clone(),
-        attributes: placement.attributes.clone(),
-        countries: record
-            .detail
-            .copies
-            .iter()
-            .filter(|copy| matches!(copy.state, CopyState::Stored { .. }))
-            .map(|copy| copy.country)
-            .collect(),
-        copies: record.detail.copies.iter().map(copy).collect(),
-        instruments: placement.instruments.clone(),
-        shadow: placement.shadow.clone(),
-        revision: placement.revision,
-        decided: placement.decided_at.to_rfc3339(),
-    }
 }

@@ -100,6 +100,7 @@ impl Installation {
             keyring: Keyring::in_folder(data_dir),
             keys: vec![key("pk", pk)?, key("sg", sg)?],
             sites: vec![site("pk-khi", pk, "pk")?, site("sg-sin", sg, "sg")?],
+            sources: Vec::new(),
             principals: vec![principal],
             accounts: Vec::new(),
             tokens,

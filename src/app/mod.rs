@@ -7,6 +7,7 @@ mod access;
 mod background;
 mod folders;
 mod gateway;
+mod imports;
 pub mod install;
 mod known_sites;
 mod open;
@@ -17,6 +18,7 @@ mod rebuild;
 mod scrubs;
 mod start;
 mod stopped;
+mod views;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use process::close_to_others;

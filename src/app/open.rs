@@ -90,7 +90,7 @@ pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
     let site = |(site, spec): (&config::Site, SiteSpec)| {
         let backend: Arc<dyn Backend> = match &site.backend {
             config::Backend::Fs { path } => Arc::new(FsBackend::open(site.id.clone(), path)?),
-            config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(s3))?),
+            config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(&s3.service, &s3.bucket))?),
         };
         let limits = SiteLimits { concurrency: site.concurrency, ..SiteLimits::default() };
         Ok(Site::new(spec, backend, limits))
@@ -98,7 +98,7 @@ pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
     config.sites.iter().zip(specs(config)).map(site).collect()
 }
 
-fn s3_config(s3: &config::S3Backend) -> S3Config {
+pub(super) fn s3_config(s3: &config::S3Service, bucket: &str) -> S3Config {
     let credentials =
         S3Credentials { access_key_id: s3.credentials.access_key_id.clone(), secret_access_key: s3.credentials.secret.clone() };
     S3Config {
@@ -109,7 +109,7 @@ fn s3_config(s3: &config::S3Backend) -> S3Config {
         private_ca: s3.ca.clone().map(String::into_bytes),
         attempt_timeout: s3.attempt_timeout,
         stall_timeout: s3.stall_timeout,
-        ..S3Config::new(&s3.endpoint, &s3.region, &s3.bucket, credentials)
+        ..S3Config::new(&s3.endpoint, &s3.region, bucket, credentials)
     }
 }
 

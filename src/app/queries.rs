@@ -32,6 +32,8 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         | Query::Scrubs
         | Query::Scrub
         | Query::Findings
+        | Query::Imports
+        | Query::Import
         | Query::LedgerHead
         | Query::Sites
         | Query::Keys => event,

@@ -15,7 +15,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use super::{access::Access, background::Background, gateway::AppGateway, imports::Importing, known_sites::IndexedSites, open};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
@@ -184,13 +184,15 @@ impl App {
         let source = (config.policies.clone(), available);
         let relocations = Arc::new(Relocations::new(objects.clone()));
         let scrubs = Arc::new(Scrubs::new(objects.clone()));
+        let importing = Importing::new(&objects, Arc::clone(&access.principals), &config);
+        let imports = Arc::clone(&importing.imports);
         let gateway = Arc::new(AppGateway::new(
             objects.clone(),
             Arc::clone(&access),
             source,
             sessions(),
             metrics,
-            (Arc::clone(&relocations), Arc::clone(&scrubs)),
+            (Arc::clone(&relocations), Arc::clone(&scrubs), importing),
         ));
 
         let (stop, stopped) = watch::channel(false);
@@ -242,7 +244,7 @@ impl App {
             &objects,
             sites.watch(PROBE),
             (config.gc_grace, config.lifecycle, config.scrub),
-            (relocations, scrubs),
+            (relocations, scrubs, imports),
             stopped,
         );
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");

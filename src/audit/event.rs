@@ -173,6 +173,10 @@ pub enum Kind {
     ConfigureBucket,
     PutObject,
     CopyObject,
+    /// A record was stored from an object of a foreign bucket.
+    ImportObject,
+    /// The object that a record was imported from is removed at its source: the record has been read back.
+    SourceDeleted,
     DeleteObject,
     /// A version's tags, retention or legal hold changed.
     DescribeObject,

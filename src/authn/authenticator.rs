@@ -17,7 +17,8 @@ use super::{
     chunk_signer::{ChunkSigner, push_hex},
     error::AuthnError,
     host::HostRules,
-    principal::{Authenticated, Principals},
+    principal::Authenticated,
+    principals::Principals,
     session::SessionKey,
     signing_key::{self, Day},
 };

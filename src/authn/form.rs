@@ -14,7 +14,8 @@ use super::authenticator::{MAX_SKEW_MILLIS, Mechanism, S3Authenticator};
 use super::authorization::{ALGORITHM, Credential, RequestTime, Signature};
 use super::error::AuthnError;
 use super::form_policy::FormPolicy;
-use super::principal::{Authenticated, Entry};
+use super::principal::Authenticated;
+use super::principals::Entry;
 use crate::types::{BucketName, Timestamp};
 
 /// The life of a signing key, in milliseconds: seven days.

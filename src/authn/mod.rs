@@ -4,7 +4,8 @@
 //! [`Authenticated`] that everything behind it demands: of a principal, or of nobody. A [`Session`] lends a principal's rights, or a
 //! part of them, for a time. [`Tokens`] is for the admin API's bearer tokens. Nothing here does I/O or asks for the date.
 //!
-//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`] and nowhere else.
+//! Architecture invariant: an [`Authenticated`] is made in [`S3Authenticator::verify`] and [`S3Authenticator::verify_form`], and in
+//! [`Principals::lend`] for an operator's token, and nowhere else.
 
 mod authenticator;
 mod authorization;
@@ -16,6 +17,7 @@ mod form_policy;
 mod host;
 mod pattern;
 mod principal;
+mod principals;
 mod query;
 mod quota;
 mod session;
@@ -30,9 +32,9 @@ pub use form::{FormFields, VerifiedForm};
 pub use host::HostRules;
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
-    ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, DuplicateAccessKey, Forbidden, InvalidPermission, Permissions,
-    Principal, Principals, Scope,
+    ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, Forbidden, InvalidPermission, Permissions, Principal, Scope,
 };
+pub use principals::{DuplicateAccessKey, Principals};
 pub use query::QueryPairs;
 pub use quota::Quota;
 pub use session::{Narrowing, Session, SessionCredentials, SessionKey, SessionTooLong};

@@ -1,7 +1,6 @@
 //! Application backends, what they may do, and the proof that one of them asks.
 
 use std::{
-    collections::HashMap,
     str::FromStr,
     sync::{Arc, LazyLock},
 };
@@ -9,7 +8,7 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{error::AuthnError, pattern::BucketPattern, quota::Quota, session::Narrowing, signing_key::SigningKeys};
+use super::{error::AuthnError, pattern::BucketPattern, quota::Quota, session::Narrowing, token::TokenIdentity};
 use crate::types::{AccountId, Attributes, BucketName, Country, InvalidName, PrincipalId, Timestamp};
 
 /// An application backend.
@@ -203,18 +202,23 @@ pub enum Scope<'a> {
 }
 
 /// Proof of who sent a request: the principal whose valid signature it carries, or nobody when it carries none at all. Made by
-/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`] alone.
+/// [`super::S3Authenticator::verify`] and [`super::S3Authenticator::verify_form`], and by [`super::Principals::lend`] for work that an
+/// operator orders.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     principal: Arc<Principal>,
     access_key: Arc<AccessKey>,
     narrowing: Option<Arc<Narrowing>>,
     anonymous: bool,
+    operator: Option<TokenIdentity>,
 }
+
+/// Of whoever does not sign.
+static NO_KEY: LazyLock<Arc<AccessKey>> = LazyLock::new(|| Arc::new(AccessKey::new("", String::new().into())));
 
 impl Authenticated {
     pub(super) const fn new(principal: Arc<Principal>, access_key: Arc<AccessKey>) -> Self {
-        Self { principal, access_key, narrowing: None, anonymous: false }
+        Self { principal, access_key, narrowing: None, anonymous: false, operator: None }
     }
 
     /// By a session's key pair.
@@ -228,9 +232,13 @@ impl Authenticated {
             let nobody = Principal::unrestricted(ANONYMOUS, Vec::new())?;
             Ok(Arc::new(Principal { account: AccountId::new(ANONYMOUS)?, ..nobody }))
         });
-        static NO_KEY: LazyLock<Arc<AccessKey>> = LazyLock::new(|| Arc::new(AccessKey::new("", String::new().into())));
         let principal = LazyLock::force(&NOBODY).clone()?;
         Ok(Self { anonymous: true, ..Self::new(principal, Arc::clone(&NO_KEY)) })
+    }
+
+    /// By an operator's order.
+    pub(super) fn lent(principal: Arc<Principal>, to: TokenIdentity) -> Self {
+        Self { operator: Some(to), ..Self::new(principal, Arc::clone(&NO_KEY)) }
     }
 
     /// A proof without a signature, by the first of the principal's keys if it has one.
@@ -255,6 +263,11 @@ impl Authenticated {
     /// Whether nobody signed.
     pub const fn is_anonymous(&self) -> bool {
         self.anonymous
+    }
+
+    /// The bearer of the token by whose order the principal's rights are used; `None` when the principal itself asks.
+    pub const fn operator(&self) -> Option<&TokenIdentity> {
+        self.operator.as_ref()
     }
 
     /// The access key that signed; empty when none did.
@@ -302,88 +315,6 @@ impl Authenticated {
             return Err(Forbidden::Action(action.as_str()));
         }
         Ok(())
-    }
-}
-
-/// Every principal, found by access key. Replaced as a whole when the configuration changes, and the signing keys derived from the
-/// old secrets with it.
-#[derive(Debug, Default)]
-pub struct Principals {
-    principals: Vec<Arc<Principal>>,
-    by_id: HashMap<PrincipalId, Arc<Principal>>,
-    by_access_key: HashMap<String, Entry>,
-    emails: HashMap<String, AccountId>,
-}
-
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) principal: Arc<Principal>,
-    pub(super) access_key: Arc<AccessKey>,
-    pub(super) signing_keys: SigningKeys,
-}
-
-/// Two key pairs share an access key id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an access key id of `{first}` is there again at `{second}`; give each key pair its own")]
-pub struct DuplicateAccessKey {
-    /// The one seen first.
-    pub first: PrincipalId,
-    /// The one that repeats it.
-    pub second: PrincipalId,
-}
-
-impl Principals {
-    /// Takes all principals; no two may share an access key id.
-    pub fn new(principals: impl IntoIterator<Item = Principal>) -> Result<Self, DuplicateAccessKey> {
-        let principals: Vec<_> = principals.into_iter().map(Arc::new).collect();
-        let mut by_access_key = HashMap::<String, Entry>::new();
-        for principal in &principals {
-            for access_key in &principal.access_keys {
-                let (principal, access_key) = (Arc::clone(principal), Arc::new(access_key.clone()));
-                let id = access_key.id.clone();
-                let entry = Entry { principal, access_key, signing_keys: SigningKeys::default() };
-                if let Some(first) = by_access_key.get(&id) {
-                    return Err(DuplicateAccessKey { first: first.principal.id.clone(), second: entry.principal.id.clone() });
-                }
-                by_access_key.insert(id, entry);
-            }
-        }
-        let by_id = principals.iter().map(|principal| (principal.id.clone(), Arc::clone(principal))).collect();
-        Ok(Self { principals, by_id, by_access_key, emails: HashMap::new() })
-    }
-
-    /// The principal of that name.
-    pub fn get(&self, id: &PrincipalId) -> Option<&Arc<Principal>> {
-        self.by_id.get(id)
-    }
-
-    pub(super) fn entry(&self, access_key_id: &str) -> Option<&Entry> {
-        self.by_access_key.get(access_key_id)
-    }
-
-    /// All principals, in the order of the configuration.
-    pub fn iter(&self) -> impl Iterator<Item = &Principal> {
-        self.principals.iter().map(|principal| &**principal)
-    }
-
-    /// With the addresses that accounts go by in grants.
-    pub fn with_emails(self, emails: HashMap<String, AccountId>) -> Self {
-        Self { emails, ..self }
-    }
-
-    /// The account that goes by that address.
-    pub fn account_by_email(&self, address: &str) -> Option<&AccountId> {
-        self.emails.get(&address.to_ascii_lowercase())
-    }
-
-    /// Whether a principal belongs to that account.
-    pub fn has_account(&self, account: &AccountId) -> bool {
-        self.principals.iter().any(|principal| principal.account == *account)
-    }
-
-    /// How many key pairs they have.
-    pub fn access_keys(&self) -> usize {
-        self.by_access_key.len()
     }
 }
 
@@ -438,20 +369,6 @@ mod tests {
         let granted = Permissions::from_words(["delete"]).unwrap();
         assert!(granted.delete && !granted.write && !granted.read);
         assert!(Permissions::from_words(["admin"]).is_err());
-    }
-
-    #[test]
-    fn an_access_key_belongs_to_one_principal() {
-        let error = Principals::new([principal("a", "AK"), principal("b", "AK")]).unwrap_err();
-        assert_eq!((error.first.as_str(), error.second.as_str()), ("a", "b"));
-        let mut twice = principal("a", "AK");
-        twice.access_keys.push(AccessKey::new("AK", "other".to_owned().into()));
-        assert!(Principals::new([twice]).is_err());
-    }
-
-    #[test]
-    fn debug_does_not_show_the_secret() {
-        assert!(!format!("{:?}", Principals::new([principal("a", "AK")]).unwrap()).contains("hush"));
     }
 
     fn permissions() -> impl Strategy<Value = Permissions> {

@@ -116,6 +116,7 @@ pub struct Token {
 
 /// Who bears a token that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TokenIdentity {
     /// The name in the configuration and the ledger.
     pub id: PrincipalId,

@@ -38,13 +38,7 @@ pub enum Command {
     /// Move records that the policy in force wants elsewhere.
     Relocate(RelocateArgs),
     /// Import the objects of a plain S3 bucket.
-    Import {
-        /// `s3://bucket/prefix`
-        source: String,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
+    Import(ImportArgs),
     /// Rebuild, export and import the index.
     #[command(subcommand)]
     Index(IndexCommand),
@@ -220,6 +214,46 @@ pub struct VerifyArgs {
     /// Only show what earlier scrubs found and is not put right.
     #[arg(long, conflicts_with_all = ["deep", "repair", "bucket", "subject", "one_in"])]
     pub findings: bool,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// `import`
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// `s3://bucket/prefix` at the source.
+    pub from: String,
+    /// The source, as the gateway's configuration names it.
+    #[arg(long, value_name = "ID")]
+    pub source: String,
+    /// The bucket to write to. Keys stay as they are; with `BUCKET/PREFIX`, that stands in the place of the source's prefix.
+    #[arg(long, value_name = "BUCKET[/PREFIX]")]
+    pub to: String,
+    /// The principal in whose name objects are written; by default the gateway's only one.
+    #[arg(long, value_name = "ID")]
+    pub principal: Option<String>,
+    /// Where keys at the source name the subject, such as `users/{subject}/**`.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub subject_template: Option<String>,
+    /// CSV with the columns `key`, `subject` and attributes, or lines of {"key", "subject", "attributes"}; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// Remove each object at the source, once its record has been read back from its sites.
+    #[arg(long)]
+    pub delete_source: bool,
+    /// Replace other objects that are at a key already.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Import at most so many bytes a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub bytes_per_second: Option<u64>,
+    /// Import at most so many objects a second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests_per_second: Option<u64>,
+    /// Only show what would be imported, where it would be, and what would be refused.
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

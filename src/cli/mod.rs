@@ -3,7 +3,9 @@
 
 mod args;
 mod client;
+mod csv;
 pub mod demo;
+mod import;
 mod keys;
 mod ledger;
 mod locate;
@@ -80,7 +82,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
         Command::Verify(args) => verify::run(args, out),
         Command::Relocate(args) => relocate::run(args, out),
-        Command::Import { .. } => Err(Failure::NotBuilt("import")),
+        Command::Import(args) => import::run(args, out),
         Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, out),
         Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),
         Command::Index(IndexCommand::Import(_)) => Err(Failure::NotBuilt("index import")),

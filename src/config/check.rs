@@ -10,6 +10,7 @@ use crate::diagnostics::{Table, nearest};
 pub(super) struct Places<'d> {
     pub(super) keys: Vec<Table<'d>>,
     pub(super) sites: Vec<Table<'d>>,
+    pub(super) sources: Vec<Table<'d>>,
     pub(super) principals: Vec<Table<'d>>,
     pub(super) accounts: Vec<Table<'d>>,
     pub(super) tokens: Vec<Table<'d>>,
@@ -19,6 +20,7 @@ pub(super) struct Places<'d> {
 pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     unique("key", config.keys.iter().map(|key| &key.id), &places.keys);
     unique("site", config.sites.iter().map(|site| &site.id), &places.sites);
+    unique("source", config.sources.iter().map(|source| &source.id), &places.sources);
     unique("account", config.accounts.iter().map(|account| &account.id), &places.accounts);
     unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
     unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);

@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
+use crate::policy::Glob;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
-use crate::types::{AccountId, Country, KeyId, SiteId};
+use crate::types::{AccountId, Country, KeyId, SiteId, SourceId};
 
 /// A whole installation. Paths are as the file gives them, relative ones resolved against the file's folder.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// Storage locations; their order is the order of failover inside a country.
     pub sites: Vec<Site>,
+    /// Foreign services that objects can be imported from.
+    pub sources: Vec<Source>,
     /// Application backends.
     pub principals: Vec<Principal>,
     /// What is known of the accounts that they belong to.
@@ -227,12 +230,34 @@ pub enum Backend {
 /// A bucket at an S3 service.
 #[derive(Debug)]
 pub struct S3Backend {
+    /// The bucket that holds the blobs.
+    pub bucket: String,
+    /// The service.
+    pub service: S3Service,
+}
+
+/// `[[source]]`: a foreign service whose objects can be imported.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name.
+    pub id: SourceId,
+    /// The buckets that may be named; all when there is none.
+    pub buckets: Vec<Glob>,
+    /// Whether its entity tags say nothing of the bytes.
+    pub opaque_etags: bool,
+    /// Objects that are read at a time.
+    pub concurrency: usize,
+    /// How to reach it.
+    pub service: S3Service,
+}
+
+/// How to reach an S3 service.
+#[derive(Debug, Clone)]
+pub struct S3Service {
     /// `https://host[:port]`
     pub endpoint: String,
     /// The region to sign for.
     pub region: String,
-    /// The bucket that holds the blobs.
-    pub bucket: String,
     /// How the bucket is named in a URL.
     pub addressing: Addressing,
     /// PEM of a private certificate authority.
@@ -254,7 +279,7 @@ pub enum Addressing {
     Virtual,
 }
 
-/// A site's key pair.
+/// The key pair of a site or a source.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// Not secret.

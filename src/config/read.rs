@@ -2,6 +2,7 @@
 
 mod listeners;
 mod principals;
+mod sources;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -13,8 +14,8 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Addressing, Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
-    S3Backend, Site, Size, Span,
+    Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3, S3Backend,
+    Site, Size, Source, Span,
     check::{self, Places},
 };
 use crate::authn::{Quota, UnsignedPayload};
@@ -114,6 +115,11 @@ impl Site {
     pub const DEFAULT_CONCURRENCY: usize = 256;
 }
 
+impl Source {
+    /// Objects of a source that are read at a time when nothing else is said.
+    pub const DEFAULT_CONCURRENCY: usize = 4;
+}
+
 impl Default for S3 {
     fn default() -> Self {
         Self {
@@ -172,6 +178,7 @@ impl Reader<'_> {
         let mut places = Places::default();
         let keys = each(&root, "key", &mut places.keys, key);
         let sites = each(&root, "site", &mut places.sites, |table| self.site(table));
+        let sources = each(&root, "source", &mut places.sources, |table| self.source(table));
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
         let accounts = each(&root, "account", &mut places.accounts, |table| self.account(table));
         let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
@@ -192,6 +199,7 @@ impl Reader<'_> {
             keyring,
             keys,
             sites,
+            sources,
             principals,
             accounts,
             tokens,
@@ -232,26 +240,9 @@ impl Reader<'_> {
     }
 
     fn s3_backend(&self, table: &Table<'_>) -> Option<S3Backend> {
-        let endpoint = table.required("endpoint").and_then(endpoint);
-        let region = table.required("region").and_then(Item::str);
         let bucket = table.required("bucket").and_then(Item::str);
-        let addressing = table
-            .optional("addressing")
-            .and_then(|item| item.one_of(&[("path", Addressing::Path), ("virtual", Addressing::Virtual)]));
-        let ca = table.optional("ca").map(|item| self.secret_file(item));
-        let credentials = self.credentials(table);
-        let attempt_timeout = span(table, "attempt-timeout").unwrap_or(Duration::from_secs(30));
-        let stall_timeout = span(table, "stall-timeout").unwrap_or(Duration::from_secs(15));
-        Some(S3Backend {
-            endpoint: endpoint?,
-            region: region?.to_owned(),
-            bucket: bucket?.to_owned(),
-            addressing: addressing.unwrap_or(Addressing::Path),
-            ca: ca.map(|pem| pem.map(|pem| pem.expose_secret().to_owned())).map_or(Some(None), |pem| pem.map(Some))?,
-            credentials: credentials?,
-            attempt_timeout,
-            stall_timeout,
-        })
+        let service = self.s3_service(table);
+        Some(S3Backend { bucket: bucket?.to_owned(), service: service? })
     }
 
     /// A key pair from `credentials-env`, or from `access-key-id` and `secret-file`.

@@ -37,7 +37,7 @@ fn the_example_is_read_as_it_says() {
     assert_eq!(config.gc_grace.as_secs(), 3600);
     assert_eq!(config.policies, PolicySource::Folder("/etc/domicile/policies".into()));
     assert_eq!(config.sites.len(), 2);
-    assert!(matches!(&config.sites[0].backend, Backend::S3(s3) if s3.credentials.access_key_id == "AK"));
+    assert!(matches!(&config.sites[0].backend, Backend::S3(s3) if s3.service.credentials.access_key_id == "AK"));
     assert_eq!(config.principals[0].attributes["residence"], "PK");
     assert_eq!(config.keyring.identity_file, Path::new("/etc/domicile/domicile-data/operator.identity"));
 }
@@ -205,4 +205,29 @@ fn a_gateway_without_sites_or_keys_is_refused() {
 fn debug_shows_no_secret() {
     let shown = format!("{:?}", read(GOOD).unwrap());
     assert!(!shown.contains("hush") && !shown.contains("SK\""), "{shown}");
+}
+
+#[test]
+fn a_source_says_how_it_is_reached_and_holds_no_secret_itself() {
+    let source = |more: &str| {
+        let table = format!("[[source]]\nid = \"old\"\nendpoint = \"https://s3.example.com\"\nregion = \"eu\"\n{more}\n");
+        read(&format!("{GOOD}\n{table}"))
+    };
+    let config = source("credentials-env = \"PK_KHI\"\nbuckets = [\"media-*\"]\netags = \"opaque\"").unwrap();
+    let [old] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
+    assert_eq!((old.id.as_str(), old.concurrency, old.opaque_etags), ("old", Source::DEFAULT_CONCURRENCY, true));
+    assert!(old.buckets[0].matches("media-1") && !old.buckets[0].matches("other"));
+    assert!(!format!("{config:?}").contains("\"SK\""));
+    for (wrong, said) in [
+        ("credentials-env = \"PK_KHI\"\nbucket = \"b\"", "bucket"),
+        ("access-key-id = \"AK\"\nsecret = \"SK\"", "secret"),
+        ("credentials-env = \"PK_KHI\"\netags = \"sha\"", "etags"),
+        (
+            "credentials-env = \"PK_KHI\"\n[[source]]\nid = \"old\"\nendpoint = \"https://x\"\nregion = \"eu\"\ncredentials-env = \"PK_KHI\"",
+            "another source",
+        ),
+    ] {
+        let mistakes = source(wrong).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(said)), "{wrong}: {mistakes:?}");
+    }
 }

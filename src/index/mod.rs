@@ -50,8 +50,8 @@ pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;
 pub use replay::{Replay, Replayed};
 pub use rows::{
-    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
-    Summary, Tally, Unsettled, Upload, UploadState, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,
+    SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

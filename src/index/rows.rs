@@ -16,8 +16,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
-        Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId,
+        SubjectId, Ticket, Timestamp, UploadId, VersionId,
     },
 };
 
@@ -166,6 +166,26 @@ pub struct Detail {
     /// How often its copies have been moved.
     #[serde(default)]
     pub moves: u32,
+    /// The object of a foreign bucket that it was imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// What a foreign bucket said of an object when it was imported. Only an import writes it, so that no client can make a record pass for one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// The source, as the configuration names it.
+    pub source: SourceId,
+    /// The bucket there.
+    pub bucket: String,
+    /// The key there.
+    pub key: String,
+    /// Its entity tag, without quotes.
+    pub etag: String,
+    /// Its bytes.
+    pub size: u64,
+    /// When it was written there, to the second.
+    pub modified: Timestamp,
 }
 
 /// One copy of a record.

@@ -139,6 +139,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         copies: vec![copy],
         layout: Layout::Whole { attempt },
         moves: 0,
+        imported: None,
     };
     Record { summary, detail }
 }

@@ -125,6 +125,12 @@ impl Objects {
         }
     }
 
+    /// As [`Objects::authorize_in`], asked by somebody who only plans: nothing is recorded.
+    pub(super) fn may(&self, request: &Request<'_>, bucket: &Bucket, action: Action, on: On<'_>) -> Result<(), ObjectError> {
+        request.auth.permits(action.class(), &bucket.name, on.scope())?;
+        self.verdict(request, bucket, action, on)?.map_or(Ok(()), |denial| Err(denial.into()))
+    }
+
     /// Refuses what a policy denies by name, for something that comes along with an action that has been allowed.
     pub(super) async fn check_not_denied(
         &self,

@@ -77,6 +77,7 @@ impl Objects {
             condition: copy.condition,
             belonging,
             kind: Kind::CopyObject,
+            import: None,
         };
         let source = self.lazy_body(record, pin, unlocked);
         self.store_object(request, object, &[facts], source).await

@@ -123,7 +123,14 @@ impl Objects {
             let (bucket, record) = self.version_of(&asking, name, action).await?;
             let basis = self.basis_now(&record)?;
             let detail = &record.detail;
-            let signals = Signals { bucket: name.bucket, key: name.key, metadata: &detail.metadata, tags: &tags, sources: &[] };
+            let signals = Signals {
+                bucket: name.bucket,
+                key: name.key,
+                metadata: &detail.metadata,
+                tags: &tags,
+                sources: &[],
+                stated: None,
+            };
             if let Err(refusal) = self.residency.retag(request.auth, &detail.placement, &detail.tags, &signals) {
                 self.record_refusal(request, Kind::DescribeObject, name.bucket, Some(name.key), refusal.code()).await?;
                 return Err(refusal.into());

@@ -151,7 +151,8 @@ impl World {
     /// The decision for a record of `subject`.
     pub(in crate::objects) fn placement(&self, subject: &str) -> Placement {
         let (bucket, key, description) = (bucket(), key("k"), described(subject));
-        let signals = Signals { bucket: &bucket, key: &key, metadata: &description.metadata, tags: &[], sources: &[] };
+        let signals =
+            Signals { bucket: &bucket, key: &key, metadata: &description.metadata, tags: &[], sources: &[], stated: None };
         self.objects.residency.place(&self.auth, &signals).unwrap()
     }
 

@@ -4,7 +4,7 @@ use crate::access::Action;
 use crate::audit::Kind;
 use crate::bucket::Versioning;
 use crate::digest::{self, Checksum};
-use crate::index::{Bucket, Detail, Intent, Layout, Record, Summary, WriteCondition};
+use crate::index::{Bucket, Detail, Imported, Intent, Layout, Record, Summary, WriteCondition};
 use crate::objects::acl::Belonging;
 use crate::objects::authorize::On;
 use crate::objects::commit::NewRecord;
@@ -15,9 +15,9 @@ use crate::objects::limits::{check_length, check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_attempt_id, new_record_id};
 use crate::objects::standing::Standing;
 use crate::objects::{Body, Description, ExpectedChecksum, Length, Manifest, ObjectError, Objects, PutRequest, Request, Stored};
-use crate::residency::{Placement, Signals, SourceFacts};
+use crate::residency::{Placement, Signals, SourceFacts, Stated};
 use crate::seal::{CustomerSeal, InnerKey};
-use crate::types::{AttemptId, BucketName, ObjectKey, RecordId, Ticket, VersionId};
+use crate::types::{AttemptId, ObjectKey, RecordId, Ticket, VersionId};
 
 /// A body on its way to becoming a record.
 pub(super) struct NewObject<'a> {
@@ -30,6 +30,14 @@ pub(super) struct NewObject<'a> {
     pub(super) condition: WriteCondition,
     pub(super) belonging: Belonging,
     pub(super) kind: Kind,
+    /// What an operator says of it who brings it.
+    pub(super) import: Option<Import>,
+}
+
+/// An object of a foreign bucket, as an operator brings it.
+pub(super) struct Import {
+    pub(super) stated: Stated,
+    pub(super) imported: Imported,
 }
 
 impl Objects {
@@ -55,6 +63,7 @@ impl Objects {
             condition: put.condition,
             belonging,
             kind: Kind::PutObject,
+            import: None,
         };
         self.store_object(request, object, &[], body).await
     }
@@ -110,7 +119,10 @@ impl Objects {
         let (bucket, key) = (object.bucket, object.key);
         let kind = object.kind;
         let seen = self.index.directory_changes();
-        let placement = self.place(request, kind, &bucket.name, key, &object.description, sources).await?;
+        let Description { metadata, tags, .. } = &object.description;
+        let stated = object.import.as_ref().map(|import| &import.stated);
+        let signals = Signals { bucket: &bucket.name, key, metadata, tags, sources, stated };
+        let placement = self.place(request, kind, &signals).await?;
         let standing = Standing::of_request(*request, kind, (self, bucket, key), (placement, sources), Some(seen));
         let stored = self.store_placed(request, object, standing, body).await;
         if let Some(code) = stored.as_ref().err().and_then(ObjectError::outage_code) {
@@ -183,20 +195,11 @@ impl Objects {
     }
 
     /// The decision for a new record, taken before its body is read. A refusal is recorded.
-    pub(super) async fn place(
-        &self,
-        request: &Request<'_>,
-        kind: Kind,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        description: &Description,
-        sources: &[SourceFacts],
-    ) -> Result<Placement, ObjectError> {
-        let signals = Signals { bucket, key, metadata: &description.metadata, tags: &description.tags, sources };
-        match self.residency.place(request.auth, &signals) {
+    pub(super) async fn place(&self, request: &Request<'_>, kind: Kind, signals: &Signals<'_>) -> Result<Placement, ObjectError> {
+        match self.residency.place(request.auth, signals) {
             Ok(placement) => Ok(placement),
             Err(refusal) => {
-                self.record_refusal(request, kind, bucket, Some(key), refusal.code()).await?;
+                self.record_refusal(request, kind, signals.bucket, Some(signals.key), refusal.code()).await?;
                 Err(refusal.into())
             }
         }
@@ -235,6 +238,7 @@ impl Objects {
             copies: Vec::new(),
             layout,
             moves: 0,
+            imported: object.import.as_ref().map(|import| import.imported.clone()),
         };
         Ok(Record { summary, detail })
     }

@@ -25,6 +25,9 @@ impl Objects {
         if request.auth.is_anonymous() {
             return Actor::Anonymous;
         }
+        if let Some(operator) = request.auth.operator() {
+            return Actor::Token { role: operator.role.as_str(), id: operator.id.clone() };
+        }
         Actor::Principal(self.pseudonyms.principal(&request.auth.principal().id))
     }
 

@@ -213,8 +213,8 @@ impl Objects {
         }
     }
 
-    /// Reads a new copy from its site and holds it against the entity tag.
-    async fn read_back(&self, described: &Record, row: &CopyRow) -> Result<(), ObjectError> {
+    /// Reads a copy from its site and holds it against the entity tag.
+    pub(super) async fn read_back(&self, described: &Record, row: &CopyRow) -> Result<(), ObjectError> {
         let mut copy = described.clone();
         copy.detail.copies = vec![row.clone()];
         let ranges: Vec<(u64, ETag)> = match copy.detail.layout {
@@ -229,7 +229,7 @@ impl Objects {
                 hasher.update(&bytes.map_err(|error| ObjectError::Internal(format!("reading a copy back: {error}")))?);
             }
             if ETag::single(hasher.finish()) != etag {
-                tracing::error!(record = %copy.summary.id, site = %row.site, "a new copy does not read back as it was written");
+                tracing::error!(record = %copy.summary.id, site = %row.site, "a copy does not read back as it was written");
                 return Err(ObjectError::BadDigest("entity tag"));
             }
             start += size;

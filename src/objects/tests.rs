@@ -263,15 +263,28 @@ impl World {
 
     /// The kinds of the ledger's entries, in order.
     fn ledger(&self) -> Vec<String> {
-        let mut kinds = Vec::new();
+        let kind =
+            |entry: String| serde_json::from_str::<serde_json::Value>(&entry).unwrap()["kind"].as_str().unwrap().to_owned();
+        self.all_entries().into_iter().map(kind).collect()
+    }
+
+    /// The ledger's entries, in order.
+    pub(crate) fn all_entries(&self) -> Vec<String> {
+        let mut entries = Vec::new();
         let each = &mut |_: &[u8], entry: &[u8]| {
-            let entry: serde_json::Value = serde_json::from_slice(entry).unwrap();
-            kinds.push(entry["kind"].as_str().unwrap().to_owned());
+            entries.push(String::from_utf8(entry.to_vec()).unwrap());
             ControlFlow::Continue(())
         };
         self.kept.engine.scan(Bound::Included(b"l"), Bound::Excluded(b"m"), each).unwrap();
-        kinds
+        entries
     }
+
+    /// Those of one kind.
+    pub(crate) fn entries(&self, kind: &str) -> Vec<String> {
+        let kind = format!("\"kind\":\"{kind}\"");
+        self.all_entries().into_iter().filter(|entry| entry.contains(&kind)).collect()
+    }
+
     /// How many entries of the ledger are of `kind`.
     pub(crate) fn count(&self, kind: &str) -> usize {
         self.ledger().iter().filter(|entry| *entry == kind).count()

@@ -33,6 +33,7 @@ pub(super) struct Collected {
 }
 
 const SOURCE_RECORD: &str = "source record";
+const STATED: &str = "import map";
 
 impl Collected {
     /// Reads every signal. `self.seen` tells whether to keep them.
@@ -45,6 +46,10 @@ impl Collected {
     ) -> Result<(), Refusal> {
         self.read_subject(gateway, principal, signals)?;
         let Some(subject) = &self.subject else {
+            // Something is known of somebody: that is not data of nobody.
+            if signals.stated.is_some_and(|stated| !stated.attributes.is_empty()) {
+                return Err(Refusal::Unknown { reason: format!("`{STATED}` has attributes, but nothing names a subject") });
+            }
             return Ok(());
         };
         let entry = directory.lookup(subject).map_err(|_| Refusal::DirectoryUnavailable)?.unwrap_or_default();
@@ -70,12 +75,11 @@ impl Collected {
                 SubjectSource::Principal => principal.attributes.get("subject").map(String::as_str).into_iter().collect(),
             };
             for value in values {
-                let subject = SubjectId::new(value).map_err(|error| Refusal::Unknown {
-                    reason: format!("the subject that `{source}` names is malformed: {error}"),
-                })?;
-                self.see("subject", source, value);
-                agree(&mut found, subject, source.to_string())?;
+                self.named(&mut found, source, value)?;
             }
+        }
+        for (source, value) in signals.stated.iter().flat_map(|stated| &stated.subjects) {
+            self.named(&mut found, source, value)?;
         }
         for record in signals.sources {
             if let Some(subject) = &record.subject {
@@ -85,6 +89,19 @@ impl Collected {
         }
         self.subject = found.map(|(subject, _)| subject);
         Ok(())
+    }
+
+    /// Takes what a source says as the subject, if that is one and no other has been named.
+    fn named(
+        &mut self,
+        found: &mut Option<(SubjectId, String)>,
+        source: &dyn std::fmt::Display,
+        value: &str,
+    ) -> Result<(), Refusal> {
+        let subject = SubjectId::new(value)
+            .map_err(|error| Refusal::Unknown { reason: format!("the subject that `{source}` names is malformed: {error}") })?;
+        self.see("subject", source, value);
+        agree(found, subject, source.to_string())
     }
 
     fn read_attribute(
@@ -105,11 +122,12 @@ impl Collected {
             };
             for value in given {
                 self.see(name, source, value);
-                let value = rule.kind.normalise(value).ok_or_else(|| Refusal::Unknown {
-                    reason: format!("`{name}` from `{source}` is not {}", rule.kind.describe()),
-                })?;
-                push_new(&mut values, value);
+                push_new(&mut values, normal(name, rule, source, value)?);
             }
+        }
+        if let Some(value) = signals.stated.and_then(|stated| stated.attributes.get(name)) {
+            self.see(name, &STATED, value);
+            push_new(&mut values, normal(name, rule, &STATED, value)?);
         }
         // What was known where the bytes come from fills what the destination leaves open. Where the two differ, both count: the decision is the
         // meet of the destination and of every place the bytes have been.
@@ -151,6 +169,11 @@ fn agree(found: &mut Option<(SubjectId, String)>, subject: SubjectId, source: St
         Some(_) => {}
     }
     Ok(())
+}
+
+fn normal(name: &str, rule: &AttributeRule, source: &dyn std::fmt::Display, value: &str) -> Result<String, Refusal> {
+    let reason = || format!("`{name}` from `{source}` is not {}", rule.kind.describe());
+    rule.kind.normalise(value).ok_or_else(|| Refusal::Unknown { reason: reason() })
 }
 
 fn push_new(values: &mut Vec<String>, value: String) {

@@ -21,4 +21,4 @@ pub use explain::{ConsideredSite, Outcome, ResidencyExplanation};
 pub use place::Residency;
 pub use placement::{Basis, Origin, Placement, PlacementRecord, PlannedCopy};
 pub use refusal::Refusal;
-pub use signals::{PrincipalFacts, Signals, SourceFacts};
+pub use signals::{PrincipalFacts, Signals, SourceFacts, Stated};

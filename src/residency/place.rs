@@ -125,7 +125,7 @@ impl Residency {
         let principal = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
         let collected = self.refreshed(set.gateway(), earlier)?;
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
-        let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources };
+        let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
         let earlier = (earlier.origins.clone(), earlier.copies.as_slice());
         self.placement(set, collected, principal, &signals, earlier, availability)
     }
@@ -146,7 +146,7 @@ impl Residency {
             origins.push(began);
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
-        let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources };
+        let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
         let earlier_places = (origins, earlier.copies.as_slice());
         let placement = self.placement(&set, collected, principal, &signals, earlier_places, &*self.availability)?;
         same_copies(placement.copies(), &earlier.copies)?;
@@ -165,7 +165,14 @@ impl Residency {
                 return Err(Refusal::Conflict { reason: "the source belongs to another subject than the upload".to_owned() });
             }
             let (metadata, tags) = (BTreeMap::new(), []);
-            let signals = Signals { bucket: &source.bucket, key: &source.key, metadata: &metadata, tags: &tags, sources: &[] };
+            let signals = Signals {
+                bucket: &source.bucket,
+                key: &source.key,
+                metadata: &metadata,
+                tags: &tags,
+                sources: &[],
+                stated: None,
+            };
             for origin in &origins(std::slice::from_ref(source), principal)? {
                 let facts = origin.facts(&signals, today);
                 let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));

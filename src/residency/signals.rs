@@ -21,6 +21,18 @@ pub struct Signals<'a> {
     pub tags: &'a [(String, String)],
     /// The records a copy reads from; empty for a write of new bytes.
     pub sources: &'a [SourceFacts],
+    /// What an operator says who brings the bytes; `None` for what a client writes.
+    pub stated: Option<&'a Stated>,
+}
+
+/// What an operator says of an object that he brings, beside what it says of itself. Signals like any other: they have to agree with those
+/// that the policies read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Subjects as they were said, each with where.
+    pub subjects: Vec<(&'static str, String)>,
+    /// What is known of the subject.
+    pub attributes: Attributes,
 }
 
 /// A record that a copy reads from. Made by [`PlacementRecord::as_source`](super::PlacementRecord::as_source).

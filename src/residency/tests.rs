@@ -76,6 +76,7 @@ struct Request {
     metadata: Vec<(&'static str, &'static str)>,
     tags: Vec<(&'static str, &'static str)>,
     sources: Vec<SourceFacts>,
+    stated: Option<Stated>,
 }
 
 fn request(bucket: &'static str, key: &'static str) -> Request {
@@ -120,6 +121,7 @@ impl Fixture {
             metadata: &metadata,
             tags: &own(&request.tags),
             sources: &request.sources,
+            stated: request.stated.as_ref(),
         })
     }
 
@@ -421,4 +423,39 @@ fn what_was_assumed_is_assumed_again_under_the_policy_in_force() {
     fixture.policies.store(policies(&assuming("PK"), &[("pk", PK_ONLY)]));
     let resumed = fixture.resume(earlier.record()).unwrap();
     assert_eq!((resumed.attributes()["citizenship"].as_str(), resumed.attributes()["residence"].as_str()), ("PK", "PK"));
+}
+
+fn stated(subjects: &[(&'static str, &str)], attributes: &[(&str, &str)]) -> Option<Stated> {
+    let subjects = subjects.iter().map(|(source, value)| (*source, (*value).to_owned())).collect();
+    let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Some(Stated { subjects, attributes })
+}
+
+#[test]
+fn what_an_operator_states_is_a_signal_like_any_other() {
+    let fixture = fixture();
+    let code = |request: &Request| fixture.place(request).map_err(|refusal| refusal.code().to_owned());
+    let mapped = Request { stated: stated(&[("map", "ali")], &[("residence", "pk")]), ..request("media", "old/1") };
+    let placed = fixture.place(&mapped).unwrap();
+    assert_eq!((placed.subject().unwrap().as_str(), placed.attributes()["residence"].as_str()), ("ali", "PK"));
+    assert!(placed.copies().iter().all(|copy| copy.country.to_string() == "PK"));
+    // It says the same as the key, or the write is refused.
+    let agreeing = Request { key: "users/ali/1", ..mapped };
+    assert!(code(&agreeing).is_ok());
+    let other = Request { key: "users/amna/1", ..agreeing };
+    assert_eq!(code(&other).unwrap_err(), "ResidencyConflict");
+    let two = Request { stated: stated(&[("map", "ali"), ("template", "amna")], &[]), ..request("media", "old/1") };
+    assert_eq!(code(&two).unwrap_err(), "ResidencyConflict");
+    // The directory's word is not overruled.
+    fixture.lives_in("ali", "SG");
+    let moved = Request { stated: stated(&[("map", "ali")], &[("residence", "PK")]), ..request("media", "old/1") };
+    assert_eq!(code(&moved).unwrap_err(), "ResidencyConflict");
+    // What is no subject and no country is refused, and attributes of nobody are too, where data of nobody may be.
+    for wrong in [stated(&[("template", "")], &[]), stated(&[("map", "x")], &[("residence", "Pakistan")])] {
+        assert_eq!(code(&Request { stated: wrong, ..request("media", "old/1") }).unwrap_err(), "ResidencyUnknown");
+    }
+    let nobody = request("static-x", "logo.png");
+    assert!(code(&nobody).is_ok());
+    let nobody = Request { stated: stated(&[], &[("residence", "PK")]), ..nobody };
+    assert_eq!(code(&nobody).unwrap_err(), "ResidencyUnknown");
 }

@@ -8,9 +8,13 @@ mod country;
 mod id;
 mod name;
 mod time;
+mod words;
 
 pub use attributes::Attributes;
 pub use country::{Country, InvalidCountry};
 pub use id::{AttemptId, Generation, InvalidId, PolicyRevision, Pseudonym, RecordId, Ticket, UploadId, VersionId};
-pub use name::{AccountId, BucketName, InstrumentId, InvalidName, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SubjectId};
+pub use name::{
+    AccountId, BucketName, InstrumentId, InvalidName, KeyId, ObjectKey, PrincipalId, RequestId, SiteId, SourceId, SubjectId,
+};
 pub use time::Timestamp;
+pub use words::decode_words;

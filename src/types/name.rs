@@ -152,6 +152,10 @@ name!(
     SiteId, "site id", identifier, open
 );
 name!(
+    /// A foreign service that objects are imported from, as the configuration names it.
+    SourceId, "source id", identifier, open
+);
+name!(
     /// A country's key, as the configuration names it: `pk`.
     KeyId, "key id", identifier, open
 );
@@ -187,7 +191,7 @@ macro_rules! shown {
     )*};
 }
 // Keys and subjects have no `Display`: whoever shows one has to write `as_str` and mean it.
-shown!(AccountId, BucketName, SiteId, KeyId, InstrumentId, PrincipalId, RequestId);
+shown!(AccountId, BucketName, SiteId, SourceId, KeyId, InstrumentId, PrincipalId, RequestId);
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod direct;
 mod error;
+mod source;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -18,6 +19,8 @@ use aws_sdk_s3::{
 use bytes::Bytes;
 use direct::Direct;
 use secrecy::SecretString;
+
+pub use source::S3Source;
 
 use super::{Backend, BackendError, BlobInfo, BlobRead, Listing};
 use crate::{

@@ -208,6 +208,7 @@ impl Objects {
             copies: Vec::new(),
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
             moves: 0,
+            imported: None,
         };
         Ok((Record { summary, detail }, checksum))
     }

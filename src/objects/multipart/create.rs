@@ -7,8 +7,9 @@ use crate::objects::commit::Decided;
 use crate::objects::customer::new_layer;
 use crate::objects::limits::{check_metadata, check_tags};
 use crate::objects::record_keys::{Target, new_record_id};
-use crate::objects::{CreateUpload, ObjectError, Objects, Request, Residence};
+use crate::objects::{CreateUpload, Description, ObjectError, Objects, Request, Residence};
 use crate::policy::Role;
+use crate::residency::Signals;
 use crate::types::UploadId;
 
 impl Objects {
@@ -23,7 +24,9 @@ impl Objects {
         self.check_described(request, &bucket, &create.key, &create.description).await?;
         let lock = self.lock_of_new(&bucket, create.description.lock)?;
         let belonging = self.belonging_of_new(request, &bucket, &create.key, &create.acl).await?;
-        let placement = self.place(request, Kind::CreateUpload, &bucket.name, &create.key, &create.description, &[]).await?;
+        let Description { metadata, tags, .. } = &create.description;
+        let signals = Signals { bucket: &bucket.name, key: &create.key, metadata, tags, sources: &[], stated: None };
+        let placement = self.place(request, Kind::CreateUpload, &signals).await?;
         let record = new_record_id();
         let targets = self.new_targets(Some(request.id), &placement, &bucket.name, record).await?;
         let id = UploadId::from_bytes(digest::random());

@@ -188,6 +188,7 @@ mod tests {
             copies: Vec::new(),
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
             moves: 0,
+            imported: None,
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
         let checksum = detail.checksum;
