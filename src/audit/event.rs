@@ -67,6 +67,9 @@ pub struct Event {
     /// What a rebuild of the index found, of [`Kind::IndexRebuilt`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Box<Rebuilt>>,
+    /// What was looked at, of [`Kind::SiteAlarm`] and [`Kind::SiteClear`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<SiteCheck>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -112,6 +115,19 @@ pub struct Asked {
     pub continued: bool,
 }
 
+/// What a check found at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SiteCheck {
+    /// Its name.
+    pub name: &'static str,
+    /// `alarm` or `warning`.
+    pub severity: &'static str,
+    /// Whether the configuration accepts it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
+}
+
 /// What a rebuild of the index found at the sites.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -151,6 +167,10 @@ pub enum Kind {
     SubjectRemoved,
     PolicyActivated,
     SiteSeen,
+    /// A check found something at a site.
+    SiteAlarm,
+    /// It finds it no more.
+    SiteClear,
     KeyCreated,
     KeyRewrapped,
     /// A subject key that was there is durable at one more site.
@@ -233,6 +253,7 @@ impl Event {
             query: None,
             left: Vec::new(),
             rebuilt: None,
+            check: None,
             record_refusal: false,
         }
     }

@@ -94,7 +94,7 @@ fn service_error(status: u16, code: Option<&str>) -> Meaning {
 }
 
 /// Code and status as the service told them; its message may repeat parts of the request.
-fn told(status: u16, code: Option<String>) -> String {
+pub(super) fn told(status: u16, code: Option<String>) -> String {
     match code {
         Some(code) => format!("{code} (HTTP status {status})"),
         None => format!("HTTP status {status}"),
@@ -102,7 +102,7 @@ fn told(status: u16, code: Option<String>) -> String {
 }
 
 /// The error and what lies under it, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

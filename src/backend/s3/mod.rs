@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod direct;
 mod error;
+mod posture;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use direct::Direct;
 use secrecy::SecretString;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead};
+use super::{Backend, BackendError, BlobInfo, BlobRead, Check, Posture};
 use crate::{
     seal::BlobName,
     types::{SiteId, Timestamp},
@@ -89,6 +90,9 @@ impl S3Config {
 pub struct S3Backend {
     site: SiteId,
     bucket: String,
+    region: String,
+    /// Whether the service is AWS itself, whose oldest region goes by no name.
+    at_aws: bool,
     client: Client,
     direct: Option<Arc<Direct>>,
     stall_timeout: Duration,
@@ -100,7 +104,11 @@ impl S3Backend {
         let connector = client::connector(&site, config.private_ca.as_deref())?;
         let client = client::build(config, &connector);
         let direct = Direct::new(config, connector).map(Arc::new);
-        Ok(Self { site, bucket: config.bucket.clone(), client, direct, stall_timeout: config.stall_timeout })
+        let host =
+            config.endpoint.parse::<http::Uri>().ok().and_then(|endpoint| endpoint.host().map(str::to_owned)).unwrap_or_default();
+        let at_aws = [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|domain| host.ends_with(domain));
+        let (bucket, region) = (config.bucket.clone(), config.region.clone());
+        Ok(Self { site, bucket, region, at_aws, client, direct, stall_timeout: config.stall_timeout })
     }
 
     /// The answer to a read, once the bytes it tells of are those that were asked for.
@@ -210,6 +218,14 @@ impl Backend for S3Backend {
     async fn probe(&self) -> Result<(), BackendError> {
         let outcome = self.client.head_bucket().bucket(&self.bucket).send().await;
         outcome.map(|_| ()).map_err(|failure| error::of_bucket(&self.site, &self.bucket, failure))
+    }
+
+    fn checks(&self) -> &'static [Check] {
+        Check::OF_BUCKETS
+    }
+
+    async fn inspect(&self) -> Result<Posture, BackendError> {
+        self.posture().await
     }
 }
 
