@@ -18,6 +18,7 @@ mod relocations;
 mod router;
 mod routes;
 mod sessions;
+mod sites;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
-    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView, SubjectView,
+    SummaryView,
 };

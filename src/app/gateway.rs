@@ -7,15 +7,14 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{access::Access, open, policies, queries};
+use super::{access::Access, open, policies, queries, sites};
 use crate::admin::{
     AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView,
-    SummaryView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
+    SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
-use crate::backend::SiteState;
 use crate::config::PolicySource;
 use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Stock, Tally, Version};
 use crate::kms::KeyState;
@@ -24,7 +23,7 @@ use crate::policy::{Available, PolicyFile, Role};
 use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SiteId, SubjectId, VersionId};
 
 /// A running gateway's parts.
 pub(super) struct AppGateway {
@@ -325,17 +324,15 @@ impl Gateway for AppGateway {
     }
 
     async fn sites(&self) -> Vec<SiteView> {
-        let view = |site: &Arc<crate::backend::Site>| {
-            let (spec, state) = (site.spec(), site.state());
-            SiteView {
-                id: spec.id.clone(),
-                country: spec.country,
-                key: spec.key.clone(),
-                up: state == SiteState::Up,
-                detail: detail(&state),
-            }
-        };
-        self.objects.sites.iter().map(view).collect()
+        sites::views(&self.objects)
+    }
+
+    async fn check_sites(&self, request: &RequestId, who: &TokenIdentity) -> Result<Vec<SiteView>, GatewayError> {
+        sites::check(&self.objects, request, actor(who)).await
+    }
+
+    async fn init_site(&self, request: &RequestId, who: &TokenIdentity, site: &SiteId) -> Result<SiteInitView, GatewayError> {
+        sites::init(&self.objects, request, actor(who), site).await
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
@@ -363,9 +360,7 @@ impl Gateway for AppGateway {
         let healthy = self.objects.index.is_healthy();
         let index = if healthy { "commits" } else { "stopped after a failure" };
         let mut components = vec![ComponentView { name: "index".to_owned(), up: healthy, detail: index.to_owned() }];
-        for site in self.sites().await {
-            components.push(ComponentView { name: format!("site:{}", site.id), up: site.up, detail: site.detail });
-        }
+        components.extend(sites::components(&self.objects));
         let mut any_key = false;
         for (id, _) in self.objects.hierarchy.countries() {
             let health = self.objects.hierarchy.health(id).await;
@@ -433,13 +428,6 @@ fn actor(who: &TokenIdentity) -> Actor {
 fn add(counter: &mut CounterView, tally: &Tally) {
     counter.objects = counter.objects.saturating_add(tally.objects);
     counter.bytes = counter.bytes.saturating_add(tally.bytes);
-}
-
-fn detail(state: &SiteState) -> String {
-    match state {
-        SiteState::Refused { reason } => format!("refused: {reason}"),
-        other => other.label().to_owned(),
-    }
 }
 
 fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {

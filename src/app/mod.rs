@@ -14,6 +14,7 @@ pub mod policies;
 mod process;
 mod queries;
 mod rebuild;
+mod sites;
 mod start;
 mod stopped;
 

@@ -235,8 +235,8 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background =
-            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), relocations, stopped);
+        let probes = [sites.watch(PROBE), sites.keep_inspecting(config.site_checks.every)];
+        let background = Background::start(&objects, probes, (config.gc_grace, config.lifecycle), relocations, stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,
