@@ -41,7 +41,13 @@ impl Sites {
 
     /// Takes a site into service now, and says how that went; nothing of a site that there is not.
     pub async fn init(&self, site: &SiteId) -> Option<Result<Claim, IdentityError>> {
-        Some(self.verify_one(self.get(site)?).await)
+        let site = self.get(site)?;
+        let claim = self.verify_one(site).await;
+        Some(match (claim, site.state()) {
+            // It was in service, and whether it is still there has to be asked.
+            (Ok(claim), SiteState::Down) => self.check_one(site).await.map(|()| claim),
+            (claim, _) => claim,
+        })
     }
 
     pub(super) async fn inspect_one(&self, site: &Site) {

@@ -261,7 +261,7 @@ def test_what_is_accepted_stops_nothing_and_is_recorded_as_that(make):
     }
     entries = len(recorded(gateway))
 
-    gateway.stop()
+    gateway.kill()
     gateway.config_file.write_text(text)
     gateway.start()
     assert refusal(client, "k", PK) == (503, "ResidencyUnavailable"), "before the first check of this run"

@@ -362,14 +362,33 @@ async fn a_site_is_taken_into_service_once_however_many_ask() {
     let (backend, known) = fixture();
     let sites = sites(&backend, &known);
     let (id, absent) = (id(), SiteId::new("sg-sin").unwrap());
-    let (first, second, third) = tokio::join!(sites.init(&id), sites.init(&id), sites.examine());
+    let (first, second, ()) = tokio::join!(sites.init(&id), sites.init(&id), sites.examine());
     let claims = [first, second].map(|claim| claim.unwrap().unwrap());
     assert!(
         claims.iter().all(|claim| claim.epoch == 1) && claims.iter().filter(|claim| claim.created).count() <= 1,
         "{claims:?}"
     );
     assert!(sites.is_up(&id) && sites.init(&absent).await.is_none());
-    third
+
+    backend.faults().set_unavailable(true);
+    assert!(sites.check().await.pop().unwrap().1.is_err());
+    assert!(sites.init(&id).await.unwrap().is_err(), "a site that is down is not said to be in service");
+    backend.faults().set_unavailable(false);
+    assert_eq!(sites.init(&id).await.unwrap().unwrap(), Claim { epoch: 1, created: false });
+}
+
+#[tokio::test]
+async fn an_alarm_closes_also_when_it_cannot_be_recorded_and_is_recorded_later() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    known.3.store(true, Ordering::Relaxed);
+    backend.faults().set_verdict(Check::Lifecycle, alarm("deletes"));
+    sites.examine().await;
+    assert!(!sites.is_up(&id()) && known.2.lock().is_empty());
+    known.3.store(false, Ordering::Relaxed);
+    sites.examine().await;
+    assert_eq!(*known.2.lock(), [(standing(Check::Lifecycle, Severity::Alarm), true)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,7 +166,7 @@ async fn a_public_policy_is_found_by_the_service_or_by_its_text() {
     let closed = open.replace("\"*\",\"Action", "{\"AWS\":\"arn:aws:iam::1:root\"},\"Action");
     let denied = (403, error("AccessDenied"));
     let absent = (501, error("NotImplemented"));
-    let cases: [((u16, String), (u16, String), &str); 9] = [
+    let cases = [
         ((200, status(true)), (200, closed.clone()), "alarm"),
         ((200, status(true)), denied.clone(), "alarm"),
         ((200, status(false)), (200, open.to_owned()), "alarm"),
