@@ -40,6 +40,10 @@ pub mod metric {
     pub const MEMORY: &str = "domicile_memory_bytes";
     /// Gauge. Labels: `site`, `country`.
     pub const SITE_UP: &str = "domicile_site_up";
+    /// Gauge. Labels: `site`, `check`.
+    pub const SITE_ALARM: &str = "domicile_site_alarm";
+    /// Gauge, seconds since 1970. Labels: `site`.
+    pub const SITE_CHECKED: &str = "domicile_site_checked_timestamp_seconds";
     /// Counter. Labels: `site`, `operation` (`store`, `read`, `remove`, `list`), `result`.
     pub const SITE_OPERATIONS: &str = "domicile_site_operations_total";
     /// Histogram, seconds. Labels: `site`, `operation`.
@@ -63,7 +67,7 @@ pub mod metric {
     pub const SCRUB_LAST: &str = "domicile_scrub_completed_timestamp_seconds";
 
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 17] = [
+    pub const ALL: [(&str, &str); 19] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -73,6 +77,8 @@ pub mod metric {
         (THROTTLED, "S3 requests answered with SlowDown because of a limit on requests"),
         (MEMORY, "Bytes of limits.memory that requests hold"),
         (SITE_UP, "Whether a site is in service"),
+        (SITE_ALARM, "Whether an alarm stands at a site that nobody has accepted"),
+        (SITE_CHECKED, "When it was last looked at how a site is set up"),
         (SITE_OPERATIONS, "Operations at a site"),
         (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),
         (SITE_BYTES, "Bytes that went to or came from a site"),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ImportOrder;
 use super::views::{
     AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest,
-    SessionView, SiteView, SubjectView, SummaryView,
+    SessionView, SiteInitView, SiteView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -15,7 +15,7 @@ use crate::index::{Finding, RecordsQuery};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
 use crate::scrub;
-use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +104,9 @@ pub enum GatewayError {
     /// The configuration is wrong; principals and tokens stay as they are.
     #[error("mistakes in the configuration, principals and tokens stay as they are:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Diagnostic>),
+    /// What stands in the way has to be changed first.
+    #[error("{0}")]
+    Conflict(String),
     /// The same request can succeed later.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -214,6 +217,10 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// The sites and their states.
     async fn sites(&self) -> Vec<SiteView>;
+    /// Looks at every site now, in the ledger before: their states after that.
+    async fn check_sites(&self, request: &RequestId, who: &TokenIdentity) -> Result<Vec<SiteView>, GatewayError>;
+    /// Takes a site into service now, in the ledger before; makes its marker where it was never in use.
+    async fn init_site(&self, request: &RequestId, who: &TokenIdentity, site: &SiteId) -> Result<SiteInitView, GatewayError>;
     /// The country keys.
     async fn keys(&self) -> Result<Vec<KeyView>, GatewayError>;
     /// Whether the gateway can do its work.

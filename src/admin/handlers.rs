@@ -120,15 +120,6 @@ pub(super) async fn ledger_entries(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response())
 }
 
-pub(super) async fn sites(
-    State(api): State<Api>,
-    Extension(request): Extension<RequestId>,
-    Extension(who): Extension<TokenIdentity>,
-) -> Answer<Json<Value>> {
-    api.gateway.record_query(&request, &who, Query::Sites).await?;
-    Ok(Json(json!({ "sites": api.gateway.sites().await })))
-}
-
 pub(super) async fn keys(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,

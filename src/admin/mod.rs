@@ -20,6 +20,7 @@ mod router;
 mod routes;
 mod scrubs;
 mod sessions;
+mod sites;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, ImportedView, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, ExplainRequest, ImportedView, KeyVersionView, KeyView,
+    LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
+    SubjectView, SummaryView,
 };

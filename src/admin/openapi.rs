@@ -113,6 +113,8 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
+        (_, "/v1/sites" | "/v1/sites/check") => json!({ "$ref": "#/components/schemas/Sites" }),
+        (_, "/v1/sites/{id}/init") => json!({ "$ref": "#/components/schemas/SiteInit" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
@@ -140,6 +142,16 @@ fn schemas() -> Value {
     let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
     let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("role", &string)]);
     let component = object(&[("name", &string), ("up", &json!({ "type": "boolean" })), ("detail", &string)]);
+    let check = object(&[("check", &string), ("state", &string), ("detail", &string)]);
+    let site = object(&[
+        ("id", &string),
+        ("country", &string),
+        ("key", &string),
+        ("up", &json!({ "type": "boolean" })),
+        ("takes_records", &json!({ "type": "boolean" })),
+        ("detail", &string),
+        ("checks", &json!({ "type": "array", "items": check })),
+    ]);
     let tally = object(&[("objects", &number), ("bytes", &number)]);
     let way = object(&[
         ("from", &strings),
@@ -247,6 +259,8 @@ fn schemas() -> Value {
             ("imported", &number), ("failed", &number), ("errors", &json!({ "type": "array", "items": bad_line })),
         ]),
         "Subject": object(&[("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string)]),
+        "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
+        "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
         "Readiness": {
             "type": "object", "required": ["ready"],

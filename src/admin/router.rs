@@ -10,7 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, imports, plans, relocations, scrubs, sessions, subjects};
+use super::{Gateway, Problem, access, handlers, imports, plans, relocations, scrubs, sessions, sites, subjects};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -44,7 +44,9 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/subjects:import", post(subjects::import))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
-        .route("/v1/sites", get(handlers::sites))
+        .route("/v1/sites", get(sites::list))
+        .route("/v1/sites/check", post(sites::check))
+        .route("/v1/sites/{id}/init", post(sites::init))
         .route("/v1/keys", get(handlers::keys))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(handlers::ready))

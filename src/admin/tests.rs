@@ -201,6 +201,17 @@ impl Gateway for Fake {
         self.evaluate();
         Vec::new()
     }
+    async fn check_sites(&self, _: &RequestId, _: &TokenIdentity) -> Result<Vec<SiteView>, GatewayError> {
+        Ok(self.sites().await)
+    }
+    async fn init_site(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        site: &crate::types::SiteId,
+    ) -> Result<SiteInitView, GatewayError> {
+        Err(GatewayError::Conflict(format!("`{site}` has no bucket")))
+    }
     async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
         self.evaluate();
         Ok(Vec::new())

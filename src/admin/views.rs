@@ -223,8 +223,37 @@ pub struct SiteView {
     pub key: KeyId,
     /// Whether it answers.
     pub up: bool,
+    /// Whether new records go there.
+    pub takes_records: bool,
     /// What was last seen of it.
     pub detail: String,
+    /// When it was last looked at how it is set up; absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
+    /// What was found.
+    pub checks: Vec<CheckView>,
+}
+
+/// What one check says of a site.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckView {
+    /// Its name.
+    pub check: &'static str,
+    /// `ok`, `warning`, `alarm`, `accepted` or `unknown`.
+    pub state: &'static str,
+    /// What was found, or why nothing could be; empty when all is well.
+    pub detail: String,
+}
+
+/// A site taken into service.
+#[derive(Debug, Clone, Serialize)]
+pub struct SiteInitView {
+    /// The site.
+    pub site: SiteId,
+    /// Whether its first marker has been made now.
+    pub created: bool,
+    /// How often it has been taken into service.
+    pub epoch: u64,
 }
 
 /// One country key and its versions.

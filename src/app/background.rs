@@ -1,5 +1,6 @@
-//! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing and compacting the journal,
-//! carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, scrubbing the sites and summing up floods of refusals.
+//! What a gateway does beside answering requests: probing and inspecting sites, collecting garbage, storing queued copies, writing and compacting the
+//! journal, carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, scrubbing the sites and summing
+//! up floods of refusals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,13 +25,13 @@ const PAUSE_REFUSALS: Duration = Duration::from_secs(10);
 /// The background tasks of one gateway. They end when this is dropped.
 pub(super) struct Background {
     tasks: JoinSet<()>,
-    _probe: Probe,
+    _probes: [Probe; 2],
 }
 
 impl Background {
     pub(super) fn start(
         objects: &Objects,
-        probe: Probe,
+        probes: [Probe; 2],
         (grace, pace, continuous): (Duration, Pace, Continuous),
         (relocations, scrubs, imports): (Arc<Relocations>, Arc<Scrubs>, Arc<Imports>),
         stopped: watch::Receiver<bool>,
@@ -59,7 +60,7 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { compactor.compact_journal().await });
         let replicator = objects.clone();
         spawn(&mut tasks, stopped, async move { replicator.replicate(PAUSE_REPLICATION).await });
-        Self { tasks, _probe: probe }
+        Self { tasks, _probes: probes }
     }
 
     /// Waits until every task has ended; the stop signal has been given before.

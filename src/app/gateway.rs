@@ -10,16 +10,16 @@ use tokio::sync::Mutex;
 use super::{
     access::Access,
     imports::Importing,
-    open, policies, queries,
-    views::{add, detail, view},
+    open, policies, queries, sites,
+    views::{add, view},
 };
 use crate::admin::{
     AccessView, ComponentView, ExplainRequest, Gateway, GatewayError, ImportOrder, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView, SubjectView,
+    SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
-use crate::backend::SiteState;
 use crate::config::PolicySource;
 use crate::import::{self, SubjectMap};
 use crate::index::{Change, CommitError, Counter, Finding, IndexError, RecordsQuery, Stock, Version};
@@ -30,7 +30,7 @@ use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::scrub::{self, Scrubs};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SiteId, SubjectId, VersionId};
 
 /// Findings that are shown at the most.
 const FINDINGS: usize = 10_000;
@@ -388,17 +388,15 @@ impl Gateway for AppGateway {
     }
 
     async fn sites(&self) -> Vec<SiteView> {
-        let view = |site: &Arc<crate::backend::Site>| {
-            let (spec, state) = (site.spec(), site.state());
-            SiteView {
-                id: spec.id.clone(),
-                country: spec.country,
-                key: spec.key.clone(),
-                up: state == SiteState::Up,
-                detail: detail(&state),
-            }
-        };
-        self.objects.sites.iter().map(view).collect()
+        sites::views(&self.objects)
+    }
+
+    async fn check_sites(&self, request: &RequestId, who: &TokenIdentity) -> Result<Vec<SiteView>, GatewayError> {
+        sites::check(&self.objects, request, actor(who)).await
+    }
+
+    async fn init_site(&self, request: &RequestId, who: &TokenIdentity, site: &SiteId) -> Result<SiteInitView, GatewayError> {
+        sites::init(&self.objects, request, actor(who), site).await
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
@@ -426,9 +424,7 @@ impl Gateway for AppGateway {
         let healthy = self.objects.index.is_healthy();
         let index = if healthy { "commits" } else { "stopped after a failure" };
         let mut components = vec![ComponentView { name: "index".to_owned(), up: healthy, detail: index.to_owned() }];
-        for site in self.sites().await {
-            components.push(ComponentView { name: format!("site:{}", site.id), up: site.up, detail: site.detail });
-        }
+        components.extend(sites::components(&self.objects));
         let mut any_key = false;
         for (id, _) in self.objects.hierarchy.countries() {
             let health = self.objects.hierarchy.health(id).await;

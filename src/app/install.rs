@@ -1,6 +1,7 @@
 //! The self-contained installation that `domicile serve` makes when there is no configuration.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     io::Write,
     net::SocketAddr,
@@ -12,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{folders, policies};
 use crate::authn::{AccessKey, Principal, Role, Token, TokenHash};
-use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site};
+use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site, SiteChecks};
 use crate::digest;
 use crate::lifecycle::Pace;
 use crate::scrub::Continuous;
@@ -80,6 +81,7 @@ impl Installation {
                 key: name(KeyId::new(key))?,
                 backend: Backend::Fs { path },
                 concurrency: Site::DEFAULT_CONCURRENCY,
+                accept: BTreeSet::new(),
             })
         };
         let key = |id: &str, country| Ok(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
@@ -94,6 +96,7 @@ impl Installation {
             gc_grace: Config::DEFAULT_GRACE,
             lifecycle: Pace::default(),
             scrub: Continuous::default(),
+            site_checks: SiteChecks::default(),
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

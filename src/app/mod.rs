@@ -16,6 +16,7 @@ mod process;
 mod queries;
 mod rebuild;
 mod scrubs;
+mod sites;
 mod start;
 mod stopped;
 mod views;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{StartError, folders, policies};
-use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteLimits};
+use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteChecks, SiteLimits};
 use crate::clock::Clock;
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
@@ -93,7 +93,8 @@ pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
             config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(&s3.service, &s3.bucket))?),
         };
         let limits = SiteLimits { concurrency: site.concurrency, ..SiteLimits::default() };
-        Ok(Site::new(spec, backend, limits))
+        let checks = SiteChecks { accept: site.accept.clone(), refuse_writes: config.site_checks.refuse_writes };
+        Ok(Site::new(spec, backend, limits).with_checks(checks))
     };
     config.sites.iter().zip(specs(config)).map(site).collect()
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
 use super::{StartError, folders, open};
 use crate::audit::{Actor, Event, Kind};
-use crate::backend::{Installation, KnownSites, Sites};
+use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Engine};
 use crate::index::{Change, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
@@ -56,6 +56,14 @@ impl KnownSites for NoMemory {
     }
 
     fn remember(&self, _: &SiteId, _: u64) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn standing(&self, _: &SiteId) -> Result<Vec<Standing>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Vec::new())
+    }
+
+    fn record(&self, _: &SiteId, _: Standing, _: bool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(())
     }
 }

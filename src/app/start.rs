@@ -242,7 +242,7 @@ impl App {
         ));
         let background = Background::start(
             &objects,
-            sites.watch(PROBE),
+            [sites.watch(PROBE), sites.keep_inspecting(config.site_checks.every)],
             (config.gc_grace, config.lifecycle, config.scrub),
             (relocations, scrubs, imports),
             stopped,

@@ -1,7 +1,6 @@
 //! The index's rows as the admin API shows them.
 
 use crate::admin::{CopyView, CounterView, ImportedView, RecordView};
-use crate::backend::SiteState;
 use crate::index::{CopyState, Record, Tally};
 use crate::policy::Role;
 use crate::types::{BucketName, ObjectKey};
@@ -9,13 +8,6 @@ use crate::types::{BucketName, ObjectKey};
 pub(super) fn add(counter: &mut CounterView, tally: &Tally) {
     counter.objects = counter.objects.saturating_add(tally.objects);
     counter.bytes = counter.bytes.saturating_add(tally.bytes);
-}
-
-pub(super) fn detail(state: &SiteState) -> String {
-    match state {
-        SiteState::Refused { reason } => format!("refused: {reason}"),
-        other => other.label().to_owned(),
-    }
 }
 
 pub(super) fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {

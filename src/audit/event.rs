@@ -75,6 +75,9 @@ pub struct Event {
     /// What a scrub came to, of [`Kind::Scrubbed`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrubbed: Option<Box<Scrubbed>>,
+    /// What was looked at, of [`Kind::SiteAlarm`] and [`Kind::SiteClear`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<SiteCheck>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -118,6 +121,19 @@ pub struct Asked {
     /// Whether it is a later page of an earlier question.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
+}
+
+/// What a check found at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SiteCheck {
+    /// Its name.
+    pub name: &'static str,
+    /// `alarm` or `warning`.
+    pub severity: &'static str,
+    /// Whether the configuration accepts it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
 }
 
 /// What a rebuild of the index found at the sites.
@@ -190,6 +206,10 @@ pub enum Kind {
     SubjectRemoved,
     PolicyActivated,
     SiteSeen,
+    /// A check found something at a site.
+    SiteAlarm,
+    /// It finds it no more.
+    SiteClear,
     KeyCreated,
     KeyRewrapped,
     /// A subject key that was there is durable at one more site.
@@ -282,6 +302,7 @@ impl Event {
             rebuilt: None,
             finding: None,
             scrubbed: None,
+            check: None,
             record_refusal: false,
         }
     }

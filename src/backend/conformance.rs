@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Backend, BackendError};
+use super::{Backend, BackendError, Check, Verdict};
 use crate::seal::BlobName;
 
 /// Lengths at which chunking, buffering and small-blob paths change.
@@ -20,7 +20,8 @@ pub async fn run(backend: &dyn Backend) -> Result<(), BackendError> {
     a_second_put_replaces(backend).await?;
     absent_blobs_are_not_found_and_deletable(backend).await?;
     listings_are_ordered_and_complete(backend).await?;
-    readers_see_whole_blobs_only(backend).await
+    readers_see_whole_blobs_only(backend).await?;
+    an_inspection_says_something_of_every_check(backend).await
 }
 
 /// The `number`th of many names.
@@ -140,6 +141,25 @@ async fn readers_see_whole_blobs_only(backend: &dyn Backend) -> Result<(), Backe
     });
     work.buffer_unordered(6).try_collect::<()>().await?;
     backend.delete(&name(6)).await
+}
+
+async fn an_inspection_says_something_of_every_check(backend: &dyn Backend) -> Result<(), BackendError> {
+    let before = backend.list(None, 5000).await?;
+    let posture = backend.inspect().await?;
+    let looked_at: Vec<Check> = posture.0.iter().map(|(check, _)| *check).collect();
+    assert_eq!(looked_at, backend.checks(), "one verdict for each check, in their order");
+    assert!(looked_at.iter().all(|check| *check != Check::Marker), "a marker is for who knows what it should say");
+    for (check, verdict) in &posture.0 {
+        let text = match verdict {
+            Verdict::Fine => continue,
+            Verdict::Found { detail, .. } => detail.clone(),
+            Verdict::Unknown(unknown) => unknown.to_string(),
+        };
+        assert!(!text.is_empty() && !text.contains(char::is_control), "what is said of `{check}` is one line: {text:?}");
+    }
+    assert_eq!(backend.inspect().await?, posture, "looked at again, it is the same");
+    assert_eq!(backend.list(None, 5000).await?, before, "nothing was changed");
+    Ok(())
 }
 
 async fn read(

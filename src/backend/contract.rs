@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use super::BackendError;
+use super::{BackendError, Check, Posture};
 use crate::{seal::BlobName, types::Timestamp};
 
 /// The bytes of a blob as they arrive, in order. Ends after its last byte or with one error.
@@ -41,6 +41,14 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Finds out, cheaply, whether the place answers and accepts this gateway.
     async fn probe(&self) -> Result<(), BackendError>;
+
+    /// What [`Backend::inspect`] looks at, in that order.
+    fn checks(&self) -> &'static [Check];
+
+    /// Looks at how the place is set up, as far as that endangers where blobs are or whether they stay. Changes nothing.
+    ///
+    /// What could not be looked at is [`super::Verdict::Unknown`], and never fine. An error means that nothing could be.
+    async fn inspect(&self) -> Result<Posture, BackendError>;
 }
 
 /// An opened blob.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use parking_lot::Mutex;
 
-use super::{BackendError, Site};
+use super::{BackendError, Site, Standing};
 use crate::{
     kms::SecretKey,
     seal::{BlobName, MarkerContent, SealError, SealTarget, open_marker, seal_marker},
@@ -21,13 +21,19 @@ use crate::{
 /// A marker is a few hundred bytes; nothing longer is read.
 const MAX_MARKER: u64 = 64 * 1024;
 
-/// Which sites this installation has used before. The index implements it; both methods may block.
+/// What this installation knows of its sites from before. The index implements it; every method may block.
 pub trait KnownSites: Send + Sync + 'static {
     /// The last epoch under which the site was taken into service; `None` when it never was.
     fn last_epoch(&self, site: &SiteId) -> Result<Option<u64>, Box<dyn Error + Send + Sync>>;
 
     /// Keeps, durably, that the site was taken into service.
     fn remember(&self, site: &SiteId, epoch: u64) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// What was found at the site and stands, as last recorded.
+    fn standing(&self, site: &SiteId) -> Result<Vec<Standing>, Box<dyn Error + Send + Sync>>;
+
+    /// Keeps, durably and in the ledger, that something `stands` at the site, instead of what its check found before, or does so no more.
+    fn record(&self, site: &SiteId, finding: Standing, stands: bool) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 /// Who this gateway is towards its sites.
@@ -124,6 +130,13 @@ impl IdentityError {
 #[derive(Debug, Default)]
 pub(super) struct OwnMarker(Mutex<Option<(u64, Bytes)>>);
 
+impl OwnMarker {
+    /// Its epoch, once the site has been taken into service.
+    pub(super) fn epoch(&self) -> Option<u64> {
+        self.0.lock().as_ref().map(|(epoch, _)| *epoch)
+    }
+}
+
 impl Installation {
     /// `site_key` seals the markers, so only gateways that hold it can tell or make them.
     pub fn new(id: [u8; 16], site_key: SecretKey, known: Arc<dyn KnownSites>) -> Self {
@@ -215,6 +228,16 @@ impl Installation {
 
     async fn remember(self: &Arc<Self>, site: &Site, epoch: u64) -> Result<(), IdentityError> {
         self.blocking(site, move |known, site| known.remember(site, epoch)).await
+    }
+
+    /// What was found at a site and stands, as last recorded.
+    pub(super) async fn standing(&self, site: &Site) -> Result<Vec<Standing>, IdentityError> {
+        self.blocking(site, |known, site| known.standing(site)).await
+    }
+
+    /// Records that something stands at a site, or does so no more.
+    pub(super) async fn record(&self, site: &Site, finding: Standing, stands: bool) -> Result<(), IdentityError> {
+        self.blocking(site, move |known, site| known.record(site, finding, stands)).await
     }
 
     async fn blocking<T: Send + 'static>(

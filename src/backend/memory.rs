@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead, Listing, contract::cut_range};
+use super::{Backend, BackendError, BlobInfo, BlobRead, Check, Listing, Posture, Verdict, contract::cut_range};
 use crate::{
     clock::{Clock, SystemClock},
     seal::BlobName,
@@ -42,6 +42,7 @@ struct Plan {
     cut_streams: usize,
     unavailable: bool,
     delay: Duration,
+    verdicts: BTreeMap<Check, Verdict>,
 }
 
 impl Faults {
@@ -73,6 +74,11 @@ impl Faults {
     /// From now on every operation takes this long to begin.
     pub fn set_delay(&self, delay: Duration) {
         self.0.lock().delay = delay;
+    }
+
+    /// From now on an inspection says this of one of [`Check::OF_BUCKETS`]; at first all is fine.
+    pub fn set_verdict(&self, check: Check, verdict: Verdict) {
+        self.0.lock().verdicts.insert(check, verdict);
     }
 
     fn take(&self, pick: impl FnOnce(&mut Plan) -> &mut usize) -> bool {
@@ -206,6 +212,17 @@ impl Backend for MemoryBackend {
 
     async fn probe(&self) -> Result<(), BackendError> {
         self.enter().await
+    }
+
+    fn checks(&self) -> &'static [Check] {
+        Check::OF_BUCKETS
+    }
+
+    async fn inspect(&self) -> Result<Posture, BackendError> {
+        self.enter().await?;
+        let plan = self.faults.0.lock();
+        let verdict = |check: &Check| (*check, plan.verdicts.get(check).cloned().unwrap_or(Verdict::Fine));
+        Ok(Posture(Check::OF_BUCKETS.iter().map(verdict).collect()))
     }
 }
 

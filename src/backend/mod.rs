@@ -11,12 +11,15 @@
 pub mod conformance;
 mod contract;
 mod error;
+mod findings;
 mod fs;
 mod health;
 mod identity;
+mod inspection;
 mod measure;
 #[doc(hidden)]
 pub mod memory;
+mod posture;
 mod probe;
 mod s3;
 mod site;
@@ -25,9 +28,11 @@ mod source;
 
 pub use contract::{Backend, BlobInfo, BlobRead, BlobStream, Listing};
 pub use error::{BackendError, Cause};
+pub use findings::{Finding, SiteChecks, Standing};
 pub use fs::FsBackend;
 pub use health::SiteState;
 pub use identity::{Claim, IdentityError, Installation, KnownSites};
+pub use posture::{Check, Posture, Severity, Unknown, UnknownCheck, Verdict};
 pub use probe::Probe;
 pub use s3::{Addressing, S3Backend, S3Config, S3Credentials, S3Source};
 pub use site::{Receipt, Site, SiteLimits};

@@ -22,7 +22,12 @@ impl Probe {
     pub(super) fn start(sites: &Arc<Sites>, every: Duration) -> Self {
         let watch =
             |(seed, site): (usize, &Arc<Site>)| tokio::spawn(watch(Arc::downgrade(sites), Arc::clone(site), every, seed as u64));
-        Self(sites.iter().enumerate().map(watch).collect())
+        Self::of(sites.iter().enumerate().map(watch))
+    }
+
+    /// The tasks of all sites.
+    pub(super) fn of(tasks: impl Iterator<Item = JoinHandle<()>>) -> Self {
+        Self(tasks.collect())
     }
 }
 

@@ -6,7 +6,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Backend, BackendError, BlobRead, Listing, SiteState,
+    Backend, BackendError, BlobRead, Finding, Listing, SiteChecks, SiteState,
+    findings::Findings,
     health::Health,
     identity::OwnMarker,
     measure::{self, Measured, Operation},
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     residency::SiteSpec,
     seal::{BlobName, SealedBlob},
-    types::{Country, SiteId},
+    types::{Country, SiteId, Timestamp},
 };
 
 /// How much one site is asked to do at a time.
@@ -79,12 +80,13 @@ impl Receipt {
 ///
 /// Data moves only once the site's identity has been verified ([`super::identity`]): before, and after another gateway has taken it
 /// over, every operation fails without touching the backend. A site that is merely down is still tried by operations that are
-/// bound to it; one that succeeds marks it up.
+/// bound to it; one that succeeds marks it up. While an alarm stands ([`super::findings`]) it takes nothing new, and is read as before.
 pub struct Site {
     spec: SiteSpec,
     backend: Arc<dyn Backend>,
     health: Arc<Health>,
     marker: OwnMarker,
+    found: Findings,
     turns: Arc<Semaphore>,
     limits: SiteLimits,
 }
@@ -95,7 +97,15 @@ impl Site {
         measure::register(&spec.id);
         let health = Arc::new(Health::new(spec.id.clone(), spec.country));
         let turns = Arc::new(Semaphore::new(limits.concurrency.max(1)));
-        Self { spec, backend, health, marker: OwnMarker::default(), turns, limits }
+        let found = Findings::new(spec.id.clone(), backend.checks(), SiteChecks::default());
+        Self { spec, backend, health, marker: OwnMarker::default(), found, turns, limits }
+    }
+
+    /// The same, with what its operator says of its checks.
+    #[must_use]
+    pub fn with_checks(self, settings: SiteChecks) -> Self {
+        let found = Findings::new(self.spec.id.clone(), self.backend.checks(), settings);
+        Self { found, ..self }
     }
 
     /// What the configuration says about the site.
@@ -108,10 +118,26 @@ impl Site {
         self.health.state()
     }
 
+    /// Whether the site takes new records: it is in service, and no alarm stands that keeps it from that.
+    pub fn takes_records(&self) -> bool {
+        self.health.is_up() && !self.found.is_closed()
+    }
+
+    /// What every check says of the site at present.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.found.all(&self.state())
+    }
+
+    /// When its place was last looked at.
+    pub fn inspected(&self) -> Option<Timestamp> {
+        self.found.at()
+    }
+
     /// Stores a blob that was sealed for this site.
     ///
     /// # Errors
-    /// [`BackendError::WrongSite`], before a byte is sent, when it was sealed for another; else as [`Backend::put`].
+    /// [`BackendError::WrongSite`], before a byte is sent, when it was sealed for another; [`BackendError::Unavailable`], likewise, while
+    /// an alarm stands; else as [`Backend::put`].
     pub async fn store(&self, blob: &SealedBlob) -> Result<Receipt, BackendError> {
         if *blob.site() != self.spec.id || blob.country() != self.spec.country {
             return Err(BackendError::WrongSite {
@@ -120,6 +146,7 @@ impl Site {
                 country: blob.country(),
             });
         }
+        self.found.admit()?;
         let len = blob.pieces().iter().map(|piece| piece.len() as u64).sum();
         let measured = self.begin(Operation::Store)?;
         let outcome = match self.turn().await {
@@ -175,6 +202,10 @@ impl Site {
 
     pub(super) fn health(&self) -> &Health {
         &self.health
+    }
+
+    pub(super) fn found(&self) -> &Findings {
+        &self.found
     }
 
     pub(super) fn marker(&self) -> &OwnMarker {

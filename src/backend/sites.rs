@@ -67,15 +67,24 @@ impl Sites {
         .await
     }
 
+    /// Takes a site into service that isn't yet. Its place is looked at before its first record.
     pub(super) async fn verify_one(&self, site: &Site) -> Result<Claim, IdentityError> {
+        // Two claims at once would each find the other's marker in place of its own.
+        let _turn = site.found().turn().await;
+        if site.state() != SiteState::Unverified {
+            site.health().admit()?;
+            return Ok(Claim { epoch: site.marker().epoch().unwrap_or_default(), created: false });
+        }
         let outcome = in_time(site, self.installation.claim(site)).await;
         match &outcome {
             Ok(claim) => {
                 tracing::info!(site = %site.spec().id, epoch = claim.epoch, created = claim.created, "site verified");
+                self.look(site).await;
                 site.health().verified();
             }
             Err(error) => self.judge(site, error),
         }
+        self.settle(site).await;
         outcome
     }
 
@@ -85,7 +94,19 @@ impl Sites {
             Ok(()) => site.health().verified(),
             Err(error) => self.judge(site, error),
         }
+        if matches!(site.state(), SiteState::Refused { .. }) {
+            self.record_refusal(site).await;
+        }
         outcome
+    }
+
+    pub(super) fn installation(&self) -> &Arc<Installation> {
+        &self.installation
+    }
+
+    /// Whether the site answered when it was last asked, so that what it holds can be read and removed.
+    pub fn answers(&self, site: &SiteId) -> bool {
+        self.get(site).is_some_and(|site| site.health().is_up())
     }
 
     fn judge(&self, site: &Site, error: &IdentityError) {
@@ -105,7 +126,7 @@ impl Sites {
 
 impl Availability for Sites {
     fn is_up(&self, site: &SiteId) -> bool {
-        self.get(site).is_some_and(|site| site.health().is_up())
+        self.get(site).is_some_and(|site| site.takes_records())
     }
 }
 

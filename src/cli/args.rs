@@ -350,10 +350,23 @@ pub struct IndexRebuildArgs {
 /// `site …`
 #[derive(Debug, Subcommand)]
 pub enum SiteCommand {
-    /// Mark an empty bucket or folder as a site of this installation.
-    Init(RemoteArgs),
-    /// Show which sites answer.
-    Check(RemoteArgs),
+    /// Take a site of the configuration into service now, and make its marker: for a bucket that has just been created.
+    Init {
+        /// The site.
+        site: crate::types::SiteId,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Show which sites answer and what was found at them; fails when one does not answer or an alarm stands.
+    Check {
+        /// Look at every site now instead of showing what was last seen.
+        #[arg(long)]
+        now: bool,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
 }
 
 /// `keys …`

@@ -17,6 +17,6 @@ mod units;
 pub use environment::{Environment, SystemEnvironment};
 pub use model::{
     Account, Addressing, Admin, Backend, Config, Credentials, Engine, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
-    S3Backend, S3Service, Site, Source, Tls,
+    S3Backend, S3Service, Site, SiteChecks, Source, Tls,
 };
 pub use units::{InvalidSize, InvalidSpan, Size, Span};

@@ -1,10 +1,11 @@
 //! What a checked configuration says.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
+use crate::backend::Check;
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
 use crate::policy::Glob;
@@ -35,6 +36,8 @@ pub struct Config {
     pub lifecycle: Pace,
     /// How the sites are scrubbed without an order.
     pub scrub: Continuous,
+    /// How often it is looked at how sites are set up, and what an alarm does.
+    pub site_checks: SiteChecks,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.
@@ -114,6 +117,15 @@ pub struct Limits {
     pub anonymous: Quota,
     /// How long a shutdown waits for requests under way.
     pub drain: Duration,
+}
+
+/// `[site-checks]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SiteChecks {
+    /// Pause between two looks.
+    pub every: Duration,
+    /// Whether a site takes nothing new while an alarm stands.
+    pub refuse_writes: bool,
 }
 
 /// `[s3]`
@@ -213,6 +225,8 @@ pub struct Site {
     pub backend: Backend,
     /// Operations in flight at a time.
     pub concurrency: usize,
+    /// What of it is known and may stay as it is.
+    pub accept: BTreeSet<Check>,
 }
 
 /// What a site is.

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod principals;
+mod site_checks;
 mod sources;
 
 use std::{
@@ -169,6 +170,7 @@ impl Reader<'_> {
         let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let scrub = section(&root, "scrub", scrub).unwrap_or_default();
+        let site_checks = section(&root, "site-checks", site_checks::read).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -193,6 +195,7 @@ impl Reader<'_> {
             gc_grace,
             lifecycle,
             scrub,
+            site_checks,
             s3,
             admin,
             engine,
@@ -236,7 +239,8 @@ impl Reader<'_> {
             }
         };
         let concurrency = table.optional("concurrency").and_then(at_least_one).unwrap_or(Site::DEFAULT_CONCURRENCY);
-        Some(Site { id: id?, country: country?, key: key?, backend: backend?, concurrency })
+        let accept = site_checks::accepted(table, backend.as_ref());
+        Some(Site { id: id?, country: country?, key: key?, backend: backend?, concurrency, accept })
     }
 
     fn s3_backend(&self, table: &Table<'_>) -> Option<S3Backend> {

@@ -231,3 +231,30 @@ fn a_source_says_how_it_is_reached_and_holds_no_secret_itself() {
         assert!(mistakes.iter().any(|mistake| mistake.message.contains(said)), "{wrong}: {mistakes:?}");
     }
 }
+
+#[test]
+fn what_is_accepted_of_a_site_is_what_is_looked_at_there() {
+    use crate::backend::Check;
+
+    let first = |lines: &str| GOOD.replacen("backend = \"s3\"", &format!("backend = \"s3\"\n{lines}"), 1);
+    let checks = "\n[site-checks]\nevery = \"5m\"\non-alarm = \"report\"\n";
+    let config = read(&(first("accept = [\"versioning\", \"replication\"]") + checks)).unwrap_or_else(|all| panic!("{all:#?}"));
+    assert_eq!(config.sites[0].accept, [Check::Replication, Check::Versioning].into());
+    assert_eq!((config.site_checks.every.as_secs(), config.site_checks.refuse_writes), (300, false));
+
+    let config = read(GOOD).unwrap();
+    assert!(config.sites.iter().all(|site| site.accept.is_empty()));
+    assert_eq!((config.site_checks.every.as_secs(), config.site_checks.refuse_writes), (3600, true));
+
+    for (lines, word) in [
+        ("accept = [\"folder-mode\"]", "folder-mode"),
+        ("accept = [\"marker\"]", "marker"),
+        ("accept = [\"version\"]", "version"),
+    ] {
+        let mistakes = read(&first(lines)).err().unwrap();
+        assert!(mistakes.len() == 1 && mistakes[0].message.contains(word), "{lines}: {mistakes:?}");
+    }
+    for wrong in ["every = \"10ms\"", "on-alarm = \"ignore\"", "often = \"1h\""] {
+        assert_eq!(read(&format!("{GOOD}\n[site-checks]\n{wrong}\n")).err().unwrap().len(), 1, "{wrong}");
+    }
+}

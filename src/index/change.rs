@@ -6,14 +6,14 @@ use super::{
 };
 use crate::{
     access::Acl,
-    backend::Receipt,
+    backend::{Receipt, Standing},
     bucket::{BucketSettings, Retention, Setting, SettingError},
     digest::ETag,
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Generation, ObjectKey, PolicyRevision, RecordId, SubjectId, Ticket,
-        UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, RecordId, SiteId,
+        SubjectId, Ticket, UploadId, VersionId,
     },
 };
 
@@ -118,8 +118,19 @@ pub enum Change {
     },
     /// Takes in a record that a rebuild found at the sites and that the journal does not know.
     Adopt(Box<AdoptChange>),
-    /// Records a site's country and epoch.
+    /// Records a site's country and epoch. What stands at it stays as it is.
     Site(SiteRow),
+    /// Records what a check found at a site, or that it finds it no more.
+    SiteFinding {
+        /// The site.
+        site: SiteId,
+        /// Its country.
+        country: Country,
+        /// What was found.
+        finding: Standing,
+        /// Whether it stands.
+        stands: bool,
+    },
     /// Forgets garbage whose blobs are gone.
     Collected {
         /// The rows.
@@ -417,7 +428,7 @@ pub enum CommitError {
     #[error("a required copy at site `{site}` has no receipt")]
     NotStored {
         /// The site.
-        site: crate::types::SiteId,
+        site: SiteId,
     },
     /// The change is committed, but no site could be told in time: a rebuild of the index could undo it.
     #[error("the change is made, but the journal could not be written in time")]

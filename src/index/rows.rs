@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::Acl,
     audit::Event,
+    backend::Standing,
     bucket::{BucketSettings, Lock},
     digest::{Checksum, ChecksumAlgorithm, ChecksumKind, ETag},
     kms::{KeyOwner, WrappedDek},
@@ -381,8 +382,11 @@ pub struct SiteRow {
     pub country: Country,
     /// When it was first seen.
     pub first_seen: Timestamp,
-    /// The single-writer epoch of its marker.
+    /// The single-writer epoch of its marker; 0 of a site that was never in service.
     pub epoch: u64,
+    /// What was found at it and stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Standing>,
 }
 
 /// An attempt in progress: its blobs are nobody's garbage yet.

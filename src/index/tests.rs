@@ -28,6 +28,7 @@ mod journal;
 mod model;
 mod moves;
 mod search;
+mod sites;
 mod versions;
 
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);

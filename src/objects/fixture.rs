@@ -12,7 +12,7 @@ use crate::{
     access::NoContext,
     audit::{Actor, Event, Kind},
     authn::{AccessKey, Authenticated, Principal},
-    backend::{Installation, KnownSites, Site, SiteLimits, Sites, memory::MemoryBackend},
+    backend::{Installation, KnownSites, Site, SiteLimits, Sites, Standing, memory::MemoryBackend},
     clock::{Clock, SystemClock},
     index::{Change, Index, IndexKeys, MemoryEngine, WriteCondition},
     kms::{Hierarchy, Keyring, Pseudonyms},
@@ -44,6 +44,14 @@ impl KnownSites for Forgetful {
     }
 
     fn remember(&self, _: &SiteId, _: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn standing(&self, _: &SiteId) -> Result<Vec<Standing>, Box<dyn Error + Send + Sync>> {
+        Ok(Vec::new())
+    }
+
+    fn record(&self, _: &SiteId, _: Standing, _: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     }
 }

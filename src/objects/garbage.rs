@@ -11,7 +11,6 @@ use futures_util::stream::{self, StreamExt};
 use crate::audit::{Actor, Event, Kind};
 use crate::index::{Blob, Change, Garbage, GarbageKey, Waste};
 use crate::objects::{ObjectError, Objects};
-use crate::residency::Availability;
 use crate::types::SiteId;
 
 /// Rows of garbage looked at in one step.
@@ -149,7 +148,7 @@ impl Objects {
 
     async fn remove(&self, blob: &Blob) -> bool {
         // A site that left the configuration keeps its blobs and its rows of garbage until it returns.
-        let Some(site) = self.sites.get(&blob.site).filter(|_| self.sites.is_up(&blob.site)) else { return false };
+        let Some(site) = self.sites.get(&blob.site).filter(|_| self.sites.answers(&blob.site)) else { return false };
         match site.remove(&blob.name).await {
             Ok(()) => true,
             Err(error) => {

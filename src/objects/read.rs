@@ -20,7 +20,6 @@ use crate::backend::{BackendError, BlobRead, Site};
 use crate::index::{CopyRow, CopyState, Layout, PartEntry, Pin as ReaderPin, Record};
 use crate::objects::customer::Unlocked;
 use crate::objects::{MemoryBudget, ObjectError, Objects, ReadLease};
-use crate::residency::Availability;
 use crate::seal::{BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, InnerCipher, ReadPlan, RecordKey, SealError};
 use crate::types::{AttemptId, Country};
 
@@ -92,7 +91,7 @@ impl Objects {
         let pin = self.index.pin(record.summary.id);
         let mut copies: Vec<&CopyRow> =
             record.detail.copies.iter().filter(|copy| matches!(copy.state, CopyState::Stored { .. })).collect();
-        copies.sort_by_key(|copy| !self.sites.is_up(&copy.site));
+        copies.sort_by_key(|copy| !self.sites.answers(&copy.site));
         let lease = Arc::new(self.read_memory(record, &range).await?);
         let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
         for copy in copies {

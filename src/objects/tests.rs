@@ -1,5 +1,6 @@
 //! The use cases over an index and sites in memory.
 
+mod alarms;
 mod collecting;
 mod committing;
 mod copies;
@@ -27,7 +28,7 @@ use crate::{
     access::NoContext,
     audit::{Actor, Event, Kind},
     authn::{AccessKey, Authenticated, Principal},
-    backend::{Installation, KnownSites, Site, SiteLimits, memory::MemoryBackend},
+    backend::{Installation, KnownSites, Site, SiteLimits, Standing, memory::MemoryBackend},
     clock::ManualClock,
     index::{Change, Engine, IndexKeys, MemoryEngine, Record, WriteCondition},
     kms::{Keyring, SecretKey},
@@ -69,6 +70,14 @@ impl KnownSites for Known {
 
     fn remember(&self, site: &SiteId, epoch: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.0.lock().insert(site.clone(), epoch);
+        Ok(())
+    }
+
+    fn standing(&self, _: &SiteId) -> Result<Vec<Standing>, Box<dyn Error + Send + Sync>> {
+        Ok(Vec::new())
+    }
+
+    fn record(&self, _: &SiteId, _: Standing, _: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     }
 }

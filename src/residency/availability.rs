@@ -15,8 +15,9 @@ pub struct SiteSpec {
     pub key: KeyId,
 }
 
-/// Tells which sites answer at present.
+/// Tells which sites take new records at present.
 pub trait Availability: Send + Sync + 'static {
-    /// Whether the site answered when it was last asked. A site nobody knows is down.
+    /// Whether the site answered when it was last asked, and nothing is known of it that keeps new records from it. A site nobody knows
+    /// is down.
     fn is_up(&self, site: &SiteId) -> bool;
 }

@@ -34,7 +34,7 @@ pub struct ConsideredSite {
     pub site: SiteId,
     /// Its country.
     pub country: Country,
-    /// Whether it answers at present.
+    /// Whether it takes new records at present.
     pub up: bool,
     /// Whether it gets a copy.
     pub chosen: bool,

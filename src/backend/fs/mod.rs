@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind},
     ops::Range,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Backend, BackendError, BlobRead, Listing, contract::cut_range};
+use super::{Backend, BackendError, BlobRead, Check, Listing, Posture, Verdict, contract::cut_range};
 use crate::{seal::BlobName, types::SiteId};
 
 /// Holds unfinished files, inside the root so that a rename stays in the file system.
@@ -129,6 +129,29 @@ impl Backend for FsBackend {
     async fn probe(&self) -> Result<(), BackendError> {
         self.blocking(Root::still_there).await
     }
+
+    fn checks(&self) -> &'static [Check] {
+        Check::OF_FOLDERS
+    }
+
+    async fn inspect(&self) -> Result<Posture, BackendError> {
+        self.blocking(|root| {
+            root.still_there()?;
+            let metadata = fs::metadata(&root.path).map_err(|error| translate(&root.site, "cannot look at the folder", error))?;
+            Ok(Posture(vec![(Check::FolderMode, of_mode(metadata.permissions().mode() & 0o777))]))
+        })
+        .await
+    }
+}
+
+/// What a folder's mode lets others do.
+fn of_mode(mode: u32) -> Verdict {
+    let what = match mode & 0o077 {
+        0 => return Verdict::Fine,
+        others if others & 0o022 != 0 => "change what is in the folder",
+        _ => "enter or list the folder",
+    };
+    Verdict::warning(format!("others on the machine can {what}: its mode is {mode:o}, and 700 would do"))
 }
 
 impl Root {
@@ -213,6 +236,22 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let file = root.join(name.to_string());
         assert_eq!((mode(&file), mode(file.parent().unwrap()), mode(&root)), (0o600, 0o700, 0o700));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_others_can_enter_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let backend = open(&root);
+        let verdict = async |mode| {
+            fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+            backend.inspect().await.unwrap().0.remove(0).1
+        };
+        assert_eq!(verdict(0o700).await, Verdict::Fine);
+        for (mode, word) in [(0o755, "enter"), (0o710, "enter"), (0o770, "change"), (0o777, "change")] {
+            let Verdict::Found { detail, .. } = verdict(mode).await else { panic!("{mode:o} is open to others") };
+            assert!(detail.contains(word) && detail.contains(&format!("{mode:o}")), "{detail}");
+        }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ mod body;
 mod client;
 mod direct;
 mod error;
+mod posture;
 mod source;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -22,7 +23,7 @@ use secrecy::SecretString;
 
 pub use source::S3Source;
 
-use super::{Backend, BackendError, BlobInfo, BlobRead, Listing};
+use super::{Backend, BackendError, BlobInfo, BlobRead, Check, Listing, Posture};
 use crate::{
     seal::BlobName,
     types::{SiteId, Timestamp},
@@ -92,6 +93,9 @@ impl S3Config {
 pub struct S3Backend {
     site: SiteId,
     bucket: String,
+    region: String,
+    /// Whether the service is AWS itself, whose oldest region goes by no name.
+    at_aws: bool,
     client: Client,
     direct: Option<Arc<Direct>>,
     stall_timeout: Duration,
@@ -103,7 +107,11 @@ impl S3Backend {
         let connector = client::connector(&site, config.private_ca.as_deref())?;
         let client = client::build(config, &connector);
         let direct = Direct::new(config, connector).map(Arc::new);
-        Ok(Self { site, bucket: config.bucket.clone(), client, direct, stall_timeout: config.stall_timeout })
+        let host =
+            config.endpoint.parse::<http::Uri>().ok().and_then(|endpoint| endpoint.host().map(str::to_owned)).unwrap_or_default();
+        let at_aws = [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|domain| host.ends_with(domain));
+        let (bucket, region) = (config.bucket.clone(), config.region.clone());
+        Ok(Self { site, bucket, region, at_aws, client, direct, stall_timeout: config.stall_timeout })
     }
 
     /// The answer to a read, once the bytes it tells of are those that were asked for.
@@ -223,6 +231,14 @@ impl Backend for S3Backend {
     async fn probe(&self) -> Result<(), BackendError> {
         let outcome = self.client.head_bucket().bucket(&self.bucket).send().await;
         outcome.map(|_| ()).map_err(|failure| error::of_bucket(&self.site, &self.bucket, failure))
+    }
+
+    fn checks(&self) -> &'static [Check] {
+        Check::OF_BUCKETS
+    }
+
+    async fn inspect(&self) -> Result<Posture, BackendError> {
+        self.posture().await
     }
 }
 

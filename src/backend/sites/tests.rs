@@ -1,6 +1,10 @@
 //! Sites with faulty backends.
 
-use std::{collections::BTreeMap, error::Error};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -9,15 +13,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::{
-    backend::{KnownSites, S3Backend, S3Config, S3Credentials, SiteLimits, memory::MemoryBackend},
+    backend::{
+        Check, KnownSites, S3Backend, S3Config, S3Credentials, Severity, SiteLimits, Standing, Unknown, Verdict,
+        memory::MemoryBackend,
+    },
     kms::SecretKey,
     residency::SiteSpec,
     seal::{BlobName, MarkerContent, SealTarget, SealedBlob, seal_marker},
     types::{Country, KeyId},
 };
 
+/// Epochs, what stands, what was recorded of it in order, and whether nothing more can be.
 #[derive(Default)]
-struct Memory(Mutex<BTreeMap<SiteId, u64>>);
+struct Memory(Mutex<BTreeMap<SiteId, u64>>, Mutex<BTreeMap<SiteId, Vec<Standing>>>, Mutex<Vec<(Standing, bool)>>, AtomicBool);
 
 impl KnownSites for Memory {
     fn last_epoch(&self, site: &SiteId) -> Result<Option<u64>, Box<dyn Error + Send + Sync>> {
@@ -26,6 +34,24 @@ impl KnownSites for Memory {
 
     fn remember(&self, site: &SiteId, epoch: u64) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.0.lock().insert(site.clone(), epoch);
+        Ok(())
+    }
+
+    fn standing(&self, site: &SiteId) -> Result<Vec<Standing>, Box<dyn Error + Send + Sync>> {
+        Ok(self.1.lock().get(site).cloned().unwrap_or_default())
+    }
+
+    fn record(&self, site: &SiteId, finding: Standing, stands: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+        if self.3.load(Ordering::Relaxed) {
+            return Err("full".into());
+        }
+        let mut all = self.1.lock();
+        let kept = all.entry(site.clone()).or_default();
+        kept.retain(|standing| standing.check != finding.check);
+        if stands {
+            kept.push(finding);
+        }
+        self.2.lock().push((finding, stands));
         Ok(())
     }
 }
@@ -228,4 +254,154 @@ async fn settle(holds: impl Fn() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("does not settle");
+}
+
+fn alarm(to: &str) -> Verdict {
+    Verdict::Found { severity: Severity::Alarm, detail: to.to_owned() }
+}
+
+fn standing(check: Check, severity: Severity) -> Standing {
+    Standing { check, severity, accepted: false }
+}
+
+#[tokio::test]
+async fn a_site_is_looked_at_before_its_first_record() {
+    let (backend, known) = fixture();
+    backend.faults().set_verdict(Check::Replication, alarm("abroad"));
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    let site = sites.get(&id()).unwrap();
+    assert_eq!(site.state(), SiteState::Up);
+    assert!(!sites.is_up(&id()) && sites.answers(&id()) && site.inspected().is_some());
+    let before = backend.blobs();
+    let refused = site.store(&blob("pk-khi", "PK")).await.unwrap_err();
+    assert!(matches!(&refused, BackendError::Unavailable { .. }) && refused.to_string().contains("replication"), "{refused}");
+    assert_eq!(backend.blobs(), before, "nothing was sent");
+    assert!(site.read(&BlobName::marker(), None).await.is_ok(), "what is there is read");
+    assert_eq!(*known.2.lock(), [(standing(Check::Replication, Severity::Alarm), true)]);
+}
+
+#[tokio::test]
+async fn an_alarm_that_appears_and_goes_closes_and_opens_the_site_and_is_recorded_once_each() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    let site = sites.get(&id()).unwrap();
+    backend.faults().set_verdict(Check::PublicAcl, alarm("everybody"));
+    for _ in 0..3 {
+        sites.examine().await;
+        assert!(!sites.is_up(&id()) && site.store(&blob("pk-khi", "PK")).await.is_err());
+    }
+    backend.faults().set_verdict(Check::PublicAcl, Verdict::Unknown(Unknown::NotSupported));
+    sites.examine().await;
+    assert!(!sites.is_up(&id()), "what cannot be looked at any more still stands");
+    backend.faults().set_verdict(Check::PublicAcl, Verdict::Fine);
+    for _ in 0..3 {
+        sites.examine().await;
+        assert!(sites.is_up(&id()));
+    }
+    site.store(&blob("pk-khi", "PK")).await.unwrap();
+    let finding = standing(Check::PublicAcl, Severity::Alarm);
+    assert_eq!(*known.2.lock(), [(finding, true), (finding, false)]);
+}
+
+#[tokio::test]
+async fn an_alarm_stands_across_a_start_until_it_was_looked_at() {
+    let (backend, known) = fixture();
+    backend.faults().set_verdict(Check::Replication, alarm("abroad"));
+    verify(&sites(&backend, &known)).await.unwrap();
+    backend.faults().set_verdict(Check::Replication, Verdict::Unknown(Unknown::NotPermitted("s3:GetReplicationConfiguration")));
+    let again = sites(&backend, &known);
+    verify(&again).await.unwrap();
+    assert!(!again.is_up(&id()), "taking the right to look away does not end it");
+    backend.faults().set_verdict(Check::Replication, Verdict::Fine);
+    let third = sites(&backend, &known);
+    verify(&third).await.unwrap();
+    assert!(third.is_up(&id()));
+    assert_eq!(known.2.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_keeps_a_site_closed() {
+    let (backend, known) = fixture();
+    backend.faults().set_verdict(Check::Replication, alarm("abroad"));
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    known.3.store(true, Ordering::Relaxed);
+    backend.faults().set_verdict(Check::Replication, Verdict::Fine);
+    sites.examine().await;
+    assert!(!sites.is_up(&id()), "its end is not in the ledger");
+    known.3.store(false, Ordering::Relaxed);
+    sites.examine().await;
+    assert!(sites.is_up(&id()));
+}
+
+#[tokio::test]
+async fn a_refused_site_is_an_alarm_of_its_marker_until_it_is_in_service_again() {
+    let (backend, known) = fixture();
+    let (first, second) = (sites(&backend, &known), sites(&backend, &known));
+    verify(&first).await.unwrap();
+    verify(&second).await.unwrap();
+    assert!(first.check().await.pop().unwrap().1.is_err());
+    let marker = standing(Check::Marker, Severity::Alarm);
+    let shown = first.get(&id()).unwrap().findings().remove(0);
+    assert!(shown.is_alarm() && shown.detail().contains("taken over"), "{}", shown.detail());
+    assert_eq!(*known.2.lock(), [(marker, true)]);
+
+    backend.faults().set_unavailable(true);
+    let third = sites(&backend, &known);
+    assert!(verify(&third).await.is_err());
+    assert_eq!(known.2.lock().len(), 1, "a site out of reach says nothing of its marker");
+    backend.faults().set_unavailable(false);
+    verify(&third).await.unwrap();
+    assert_eq!(*known.2.lock(), [(marker, true), (marker, false)]);
+}
+
+#[tokio::test]
+async fn a_site_is_taken_into_service_once_however_many_ask() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    let (id, absent) = (id(), SiteId::new("sg-sin").unwrap());
+    let (first, second, ()) = tokio::join!(sites.init(&id), sites.init(&id), sites.examine());
+    let claims = [first, second].map(|claim| claim.unwrap().unwrap());
+    assert!(
+        claims.iter().all(|claim| claim.epoch == 1) && claims.iter().filter(|claim| claim.created).count() <= 1,
+        "{claims:?}"
+    );
+    assert!(sites.is_up(&id) && sites.init(&absent).await.is_none());
+
+    backend.faults().set_unavailable(true);
+    assert!(sites.check().await.pop().unwrap().1.is_err());
+    assert!(sites.init(&id).await.unwrap().is_err(), "a site that is down is not said to be in service");
+    backend.faults().set_unavailable(false);
+    assert_eq!(sites.init(&id).await.unwrap().unwrap(), Claim { epoch: 1, created: false });
+}
+
+#[tokio::test]
+async fn an_alarm_closes_also_when_it_cannot_be_recorded_and_is_recorded_later() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    known.3.store(true, Ordering::Relaxed);
+    backend.faults().set_verdict(Check::Lifecycle, alarm("deletes"));
+    sites.examine().await;
+    assert!(!sites.is_up(&id()) && known.2.lock().is_empty());
+    known.3.store(false, Ordering::Relaxed);
+    sites.examine().await;
+    assert_eq!(*known.2.lock(), [(standing(Check::Lifecycle, Severity::Alarm), true)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sites_are_looked_at_every_so_often_and_by_nobody_after_that() {
+    let (backend, known) = fixture();
+    let sites = sites(&backend, &known);
+    verify(&sites).await.unwrap();
+    let inspector = sites.keep_inspecting(EVERY);
+    backend.faults().set_verdict(Check::Replication, alarm("abroad"));
+    tokio::time::sleep(EVERY * 2).await;
+    settle(|| !sites.is_up(&id())).await;
+    drop(inspector);
+    backend.faults().set_verdict(Check::Replication, Verdict::Fine);
+    tokio::time::sleep(EVERY * 10).await;
+    assert!(!sites.is_up(&id()));
 }

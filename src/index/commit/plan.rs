@@ -11,6 +11,7 @@ use super::{
     group::{Body, Group, sealed},
 };
 use crate::{
+    backend::Standing,
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
@@ -19,7 +20,9 @@ use crate::{
     },
     kms::WrappedSubjectKey,
     residency::Basis,
-    types::{AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SubjectId},
+    types::{
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
+    },
 };
 
 /// A planned change.
@@ -87,6 +90,7 @@ impl Group<'_> {
             Change::Settled { subject, generation } => self.settled(&subject, generation),
             Change::Adopt(adopt) => self.adopt(&adopt),
             Change::Site(site) => self.site(site),
+            Change::SiteFinding { site, country, finding, stands } => self.site_finding(site, country, finding, stands),
             Change::Collected { garbage } => self.collected(garbage),
             Change::Found(finding) => {
                 let mut draft = Draft::default();
@@ -194,9 +198,26 @@ impl Group<'_> {
                 return Err(CommitError::SiteConflict);
             }
             site.first_seen = old.first_seen;
+            site.standing = old.standing;
         }
         let mut draft = Draft::default();
         draft.put(row, sealed(&site)?);
+        Ok(draft)
+    }
+
+    fn site_finding(&self, site: SiteId, country: Country, finding: Standing, stands: bool) -> Planned {
+        let row = keys::site(&site);
+        let old = self.row::<SiteRow>(&row)?;
+        let mut new = old.unwrap_or(SiteRow { site, country, first_seen: self.now, epoch: 0, standing: Vec::new() });
+        if new.country != country {
+            return Err(CommitError::SiteConflict);
+        }
+        new.standing.retain(|standing| standing.check != finding.check);
+        if stands {
+            new.standing.push(finding);
+        }
+        let mut draft = Draft::default();
+        draft.put(row, sealed(&new)?);
         Ok(draft)
     }
 

@@ -16,9 +16,13 @@ impl World {
     }
 
     pub(crate) async fn part(&self, at: &str, upload: UploadId, bytes: &[u8]) -> StoredPart {
+        self.try_part(at, upload, bytes).await.unwrap()
+    }
+
+    pub(super) async fn try_part(&self, at: &str, upload: UploadId, bytes: &[u8]) -> Result<StoredPart, ObjectError> {
         let (length, content_md5, checksum) = (bytes.len() as u64, None, None);
         let part = PartRequest { bucket: bucket(), key: key(at), upload, number: 1, length, content_md5, checksum };
-        self.objects.upload_part(&self.asks(), part, body(bytes)).await.unwrap()
+        self.objects.upload_part(&self.asks(), part, body(bytes)).await
     }
 
     async fn complete(&self, at: &str, upload: UploadId, etag: &str) -> Result<Stored, ObjectError> {
