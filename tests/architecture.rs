@@ -38,6 +38,7 @@ const MODULES: &[(&str, &str)] = &[
     ("objects", "authn access bucket policy kms audit residency seal backend index"),
     ("jobs", "index objects"),
     ("relocation", "authn access bucket policy kms audit residency seal backend index objects jobs"),
+    ("rotation", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("scrub", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("recovery", "authn access bucket policy kms audit residency seal backend index objects"),
     ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
@@ -46,12 +47,12 @@ const MODULES: &[(&str, &str)] = &[
     ("s3", "authn access bucket objects"),
     (
         "admin",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation scrub recovery lifecycle erasure orders",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation scrub recovery lifecycle erasure orders",
     ),
-    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle s3 admin server"),
+    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure s3 admin server"),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation scrub recovery lifecycle s3 admin server config",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation scrub recovery lifecycle erasure s3 admin server config",
     ),
     ("cli", "authn access bucket policy kms audit residency seal backend index objects recovery s3 admin server config app"),
     ("main", "app cli"),

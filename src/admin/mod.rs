@@ -7,6 +7,7 @@
 //! ledger before it is evaluated; when it cannot be recorded, it is not answered.
 
 mod access;
+mod erasures;
 mod gateway;
 mod handlers;
 mod limits;
@@ -15,6 +16,7 @@ mod plans;
 mod problem;
 mod query;
 mod relocations;
+mod rotations;
 mod router;
 mod routes;
 mod sessions;
@@ -28,6 +30,6 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView, PoliciesView,
-    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, KeyVersionView, KeyView, LedgerHeadView,
+    PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView, SummaryView,
 };

@@ -1,14 +1,16 @@
 //! What a gateway does beside answering requests: probing sites, collecting garbage, storing queued copies, writing and compacting the journal,
-//! carrying out lifecycle rules, moving the records of subjects that moved and summing up floods of refusals.
+//! carrying out lifecycle rules, moving the records of subjects that moved, renewing keys, erasing subjects and summing up floods of refusals.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinSet};
 
+use super::gateway::Work;
 use crate::backend::Probe;
+use crate::erasure;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
-use crate::relocation::{self, Relocations};
+use crate::relocation;
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -30,7 +32,7 @@ impl Background {
         objects: &Objects,
         probe: Probe,
         (grace, pace): (Duration, Pace),
-        relocations: Arc<Relocations>,
+        Work { relocations, rotations, erasures }: Work,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -46,6 +48,9 @@ impl Background {
         let settler = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { relocation::settle(&settler, PAUSE_SETTLING).await });
         spawn(&mut tasks, stopped.clone(), async move { relocations.serve().await });
+        spawn(&mut tasks, stopped.clone(), async move { rotations.serve().await });
+        erasure::register();
+        spawn(&mut tasks, stopped.clone(), async move { erasures.serve().await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
         let compactor = objects.clone();

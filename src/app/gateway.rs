@@ -7,9 +7,9 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{access::Access, open, policies, queries};
+use super::{access::Access, forgetting, open, policies, queries, records::view};
 use crate::admin::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
+    AccessView, ComponentView, CounterView, ErasureView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
     LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView,
     SummaryView,
 };
@@ -17,14 +17,16 @@ use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::backend::SiteState;
 use crate::config::PolicySource;
-use crate::index::{Change, CommitError, CopyState, Counter, IndexError, Record, RecordsQuery, Stock, Tally, Version};
+use crate::erasure::Erasures;
+use crate::index::{Change, CommitError, Counter, IndexError, RecordsQuery, Stock, Tally, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
-use crate::policy::{Available, PolicyFile, Role};
+use crate::policy::{Available, PolicyFile};
 use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
+use crate::rotation::{self, Rotations};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, RequestId, SubjectId, VersionId};
 
 /// A running gateway's parts.
 pub(super) struct AppGateway {
@@ -35,8 +37,18 @@ pub(super) struct AppGateway {
     sessions: SessionKey,
     metrics: Option<Metrics>,
     relocations: Arc<Relocations>,
+    rotations: Arc<Rotations>,
+    erasures: Arc<Erasures>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
+}
+
+/// Long work that the API orders and the background does.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) relocations: Arc<Relocations>,
+    pub(super) rotations: Arc<Rotations>,
+    pub(super) erasures: Arc<Erasures>,
 }
 
 impl AppGateway {
@@ -46,9 +58,10 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         sessions: SessionKey,
         metrics: Option<Metrics>,
-        relocations: Arc<Relocations>,
+        Work { relocations, rotations, erasures }: Work,
     ) -> Self {
-        Self { objects, access, source, available, sessions, metrics, relocations, reloading: Arc::default() }
+        let reloading = Arc::default();
+        Self { objects, access, source, available, sessions, metrics, relocations, rotations, erasures, reloading }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -324,6 +337,42 @@ impl Gateway for AppGateway {
         entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
     }
 
+    async fn erase_subject(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+        now: bool,
+    ) -> Result<ErasureView, GatewayError> {
+        forgetting::erase(&self.erasures, request, &actor(who), subject, now).await
+    }
+
+    async fn erasures(&self, before: Option<u64>, limit: usize) -> Result<Vec<ErasureView>, GatewayError> {
+        Ok(self.objects.index.erasures(before, limit).await?.iter().map(ErasureView::from).collect())
+    }
+
+    async fn erasure(&self, id: u64) -> Result<Option<ErasureView>, GatewayError> {
+        Ok(self.objects.index.erasure(id)?.as_ref().map(ErasureView::from))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        key: &KeyId,
+        destroy_old: bool,
+    ) -> Result<rotation::Job, GatewayError> {
+        forgetting::rotate(&self.objects, &self.rotations, (request, &actor(who)), key, destroy_old).await
+    }
+
+    fn rotations(&self) -> Vec<rotation::Job> {
+        self.rotations.jobs()
+    }
+
+    fn rotation(&self, id: u64) -> Option<rotation::Job> {
+        self.rotations.job(id)
+    }
+
     async fn sites(&self) -> Vec<SiteView> {
         let view = |site: &Arc<crate::backend::Site>| {
             let (spec, state) = (site.spec(), site.state());
@@ -399,6 +448,7 @@ impl From<ObjectError> for GatewayError {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::Overloaded => Self::Unavailable("the gateway is busy"),
+            ObjectError::Unconfirmed => Self::Unavailable("it stands, but no site has confirmed it in time: ask again"),
             other => Self::Internal(other.to_string()),
         }
     }
@@ -439,49 +489,5 @@ fn detail(state: &SiteState) -> String {
     match state {
         SiteState::Refused { reason } => format!("refused: {reason}"),
         other => other.label().to_owned(),
-    }
-}
-
-fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
-    let (summary, placement) = (&record.summary, &record.detail.placement);
-    let copy = |copy: &crate::index::CopyRow| CopyView {
-        site: copy.site.clone(),
-        country: copy.country,
-        key: copy.key.clone(),
-        role: match copy.role {
-            Role::Primary => "primary",
-            Role::Required => "required",
-            Role::Queued => "queued",
-        }
-        .to_owned(),
-        stored: match copy.state {
-            CopyState::Stored { at } => Some(at.to_rfc3339()),
-            CopyState::Pending => None,
-        },
-    };
-    RecordView {
-        bucket: bucket.clone(),
-        key: key.clone(),
-        version: summary.version,
-        record: summary.id,
-        size: summary.size,
-        etag: summary.etag.to_string(),
-        modified: summary.modified.to_rfc3339(),
-        owner: summary.owner.clone(),
-        customer_key: record.detail.customer.is_some(),
-        subject: placement.subject.clone(),
-        attributes: placement.attributes.clone(),
-        countries: record
-            .detail
-            .copies
-            .iter()
-            .filter(|copy| matches!(copy.state, CopyState::Stored { .. }))
-            .map(|copy| copy.country)
-            .collect(),
-        copies: record.detail.copies.iter().map(copy).collect(),
-        instruments: placement.instruments.clone(),
-        shadow: placement.shadow.clone(),
-        revision: placement.revision,
-        decided: placement.decided_at.to_rfc3339(),
     }
 }

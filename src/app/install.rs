@@ -92,6 +92,7 @@ impl Installation {
             limits: Limits::default(),
             gc_grace: Config::DEFAULT_GRACE,
             lifecycle: Pace::default(),
+            erasure_within: Config::DEFAULT_ERASURE,
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

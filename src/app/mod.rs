@@ -6,6 +6,7 @@
 mod access;
 mod background;
 mod folders;
+mod forgetting;
 mod gateway;
 pub mod install;
 mod known_sites;
@@ -14,6 +15,7 @@ pub mod policies;
 mod process;
 mod queries;
 mod rebuild;
+mod records;
 mod start;
 mod stopped;
 

@@ -15,7 +15,13 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{access::Access, background::Background, gateway::AppGateway, known_sites::IndexedSites, open};
+use super::{
+    access::Access,
+    background::Background,
+    gateway::{AppGateway, Work},
+    known_sites::IndexedSites,
+    open,
+};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
@@ -23,11 +29,13 @@ use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
 use crate::diagnostics::Diagnostic;
+use crate::erasure::Erasures;
 use crate::index::{Change, CommitError, EngineError, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
 use crate::residency::Residency;
+use crate::rotation::Rotations;
 use crate::s3::{Client, S3Parts, S3Service};
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
@@ -181,15 +189,12 @@ impl App {
         let session_key = keyring.session_key();
         let sessions = || SessionKey::new(*session_key.expose());
         let source = (config.policies.clone(), available);
-        let relocations = Arc::new(Relocations::new(objects.clone()));
-        let gateway = Arc::new(AppGateway::new(
-            objects.clone(),
-            Arc::clone(&access),
-            source,
-            sessions(),
-            metrics,
-            Arc::clone(&relocations),
-        ));
+        let work = Work {
+            relocations: Arc::new(Relocations::new(objects.clone())),
+            rotations: Arc::new(Rotations::new(objects.clone())),
+            erasures: Arc::new(Erasures::new(objects.clone(), config.erasure_within)),
+        };
+        let gateway = Arc::new(AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics, work.clone()));
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
@@ -235,8 +240,7 @@ impl App {
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
         ));
-        let background =
-            Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), relocations, stopped);
+        let background = Background::start(&objects, sites.watch(PROBE), (config.gc_grace, config.lifecycle), work, stopped);
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");
         Ok(Running {
             s3: s3_address,

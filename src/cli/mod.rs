@@ -4,6 +4,7 @@
 mod args;
 mod client;
 pub mod demo;
+mod erase;
 mod keys;
 mod ledger;
 mod locate;
@@ -67,12 +68,12 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),
-        Command::Subject(SubjectCommand::Erase { .. }) => Err(Failure::NotBuilt("subject erase")),
+        Command::Subject(SubjectCommand::Erase(args)) => erase::run(args, out),
         Command::Where(args) => locate::run(args, out),
         Command::Site(SiteCommand::Check(remote)) => site::check(remote, out),
         Command::Site(SiteCommand::Init(_)) => Err(Failure::NotBuilt("site init")),
         Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
-        Command::Keys(KeysCommand::Rotate(_)) => Err(Failure::NotBuilt("keys rotate")),
+        Command::Keys(KeysCommand::Rotate(args)) => keys::rotate(args, out),
         Command::Session(SessionCommand::Create(args)) => session::create(args, out),
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),

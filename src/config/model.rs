@@ -31,6 +31,8 @@ pub struct Config {
     pub gc_grace: Duration,
     /// How lifecycle rules are carried out.
     pub lifecycle: Pace,
+    /// Within this time of its acceptance an erasure is to be complete.
+    pub erasure_within: Duration,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

@@ -30,6 +30,9 @@ impl Config {
     /// How long garbage stays when nothing else is said.
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(3600);
 
+    /// Within which an erasure is to be complete.
+    pub const DEFAULT_ERASURE: Duration = Duration::from_secs(24 * 3600);
+
     /// Reads a file and everything it refers to.
     ///
     /// # Errors
@@ -159,6 +162,8 @@ impl Reader<'_> {
         let limits = section(&root, "limits", limits).unwrap_or_default();
         let gc_grace = section(&root, "gc", |table| span(table, "grace")).flatten().unwrap_or(Config::DEFAULT_GRACE);
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
+        let erasure_within =
+            section(&root, "erasure", |table| span(table, "within")).flatten().unwrap_or(Config::DEFAULT_ERASURE);
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -181,6 +186,7 @@ impl Reader<'_> {
             limits,
             gc_grace,
             lifecycle,
+            erasure_within,
             s3,
             admin,
             engine,

@@ -1,8 +1,8 @@
 //! What a commit can ask for, and how it can end.
 
 use super::{
-    Bucket, BucketId, CompletedUpload, CopyRow, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload,
-    Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, Erasure, ErasureStep, GarbageKey, HoldWatch, IndexError, Part, PartEntry, Record,
+    SiteRow, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -83,13 +83,13 @@ pub enum Change {
         /// The upload.
         upload: UploadId,
     },
-    /// Keeps a subject key: a new one, a higher generation, the same rewrapped, or the same at more sites (see
-    /// [`CommitError::KeyExists`]).
+    /// Keeps a subject key: a new one, a higher generation, or the same at more sites (see [`CommitError::KeyExists`]).
     SubjectKey {
         /// The wrapped key.
         key: Box<WrappedSubjectKey>,
-        /// Whether it may replace one of the same generation.
-        rewrap: bool,
+        /// What it takes the place of, such as the same key wrapped by an older version: it must be what is kept, to its last site. Its
+        /// blobs are garbage then.
+        replaces: Option<Box<WrappedSubjectKey>>,
     },
     /// Sets what is known of a subject; `None` removes the entry.
     Subject {
@@ -113,6 +113,28 @@ pub enum Change {
         subject: SubjectId,
         /// The generation of its entry that the records were held against.
         generation: Generation,
+    },
+    /// Accepts the erasure of a subject: destroys its keys in every country and forgets what is known of it.
+    Erase(Box<EraseChange>),
+    /// Removes a version of an erased subject, whatever keeps it. What is not under a key that the erasure destroyed stays.
+    EraseRecord(Box<EraseRecordChange>),
+    /// Drops an upload of an erased subject, open or closed.
+    EraseUpload {
+        /// The erasure.
+        erasure: u64,
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Brings an erasure to its next step.
+    Erasure {
+        /// Which.
+        id: u64,
+        /// The step.
+        step: ErasureStep,
     },
     /// Takes in a record that a rebuild found at the sites and that the journal does not know.
     Adopt(Box<AdoptChange>),
@@ -207,6 +229,35 @@ pub struct UpdateChange {
     pub update: RecordUpdate,
     /// What the caller's decision depended on, when there was one.
     pub basis: Option<Basis>,
+}
+
+/// A subject to be erased.
+#[derive(Debug)]
+pub struct EraseChange {
+    /// The subject.
+    pub subject: SubjectId,
+    /// As [`Erasure::at_once`](super::Erasure::at_once).
+    pub at_once: bool,
+    /// Under which nothing that keeps a version of the subject was found. When one has come since, the change is a
+    /// [`CommitError::Conflict`].
+    pub watch: HoldWatch,
+}
+
+/// A version of an erased subject.
+#[derive(Debug, Clone)]
+pub struct EraseRecordChange {
+    /// The erasure.
+    pub erasure: u64,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version.
+    pub version: VersionId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
+    /// The record.
+    pub record: RecordId,
 }
 
 /// What of a version can be changed.
@@ -318,6 +369,8 @@ pub struct Committed {
     pub bucket: Option<std::sync::Arc<Bucket>>,
     /// Whether a newer record was already there: the put counts as having happened before it.
     pub superseded: bool,
+    /// The erasure that was accepted or has come to another step.
+    pub erasure: Option<Erasure>,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
 }
@@ -328,6 +381,7 @@ impl Change {
     pub(super) const fn waits_for_the_journal(&self) -> bool {
         match self {
             Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
+            Self::Erase(_) => true,
             Self::Update(change) => {
                 matches!(change.update, RecordUpdate::Retention { .. } | RecordUpdate::LegalHold(_) | RecordUpdate::Acl(_))
             }
@@ -347,6 +401,8 @@ pub enum Stale {
     Bucket,
     /// A subject key.
     Key,
+    /// Whether there is anything of the subject: it was erased.
+    Erased,
     /// Where the parts of an upload come from.
     Upload,
 }
@@ -387,6 +443,9 @@ pub enum CommitError {
     /// No such record.
     #[error("no such record")]
     NoSuchKey,
+    /// No such erasure, or it is complete.
+    #[error("no such erasure is under way")]
+    NoSuchErasure,
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
@@ -427,6 +486,7 @@ impl CommitError {
             Self::UploadCompleted(_) => "upload-completed",
             Self::InvalidPart(_) => "invalid-part",
             Self::NoSuchKey => "no-such-key",
+            Self::NoSuchErasure => "no-such-erasure",
             Self::Locked => "locked",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",

@@ -13,6 +13,7 @@ mod commit;
 mod counters;
 mod cursor;
 pub mod engine;
+mod erasures;
 mod error;
 mod garbage;
 mod guards;
@@ -32,20 +33,21 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
+    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, EraseChange, EraseRecordChange, PutChange,
+    PutPartChange, RecordUpdate, RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
+pub use erasures::{Doomed, DoomedPage};
 pub use error::IndexError;
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
-pub use guards::{Busy, IntentGuard, Pin, Reservation};
+pub use guards::{Busy, HoldWatch, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use replay::{Replay, Replayed};
 pub use rows::{
-    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
-    Summary, Tally, Unsettled, Upload, UploadState, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, ErasedKey, Erasure, ErasureStep, Intent, Layout, Part,
+    PartEntry, Record, SiteRow, SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

@@ -41,7 +41,33 @@ impl Objects {
         }
     }
 
+    /// Tells the journal everything again now, and makes new keys for it at the sites of `renewed`: what those sites were told before is
+    /// neither there any more nor, in a copy of them, opened by a key that is in use.
+    ///
+    /// # Errors
+    /// When a site cannot be reached; nothing is lost, and another try begins anew.
+    pub async fn renew_journal(&self, renewed: &BTreeSet<Country>) -> Result<(), ObjectError> {
+        if self.index.journal_countries().is_empty() {
+            return Ok(());
+        }
+        let _alone = self.0.compacting.lock().await;
+        let sites = || self.sites.iter().filter(|site| renewed.contains(&site.spec().country));
+        for site in sites() {
+            self.renew_site_key(site).await?;
+        }
+        // From a number on that is issued after the keys are in use.
+        let base = self.retell().await?;
+        fail::fail_point!("objects::journal-renewed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        self.index.keep_base(base).await?;
+        self.remove_before(base.from).await?;
+        for site in sites() {
+            self.forget_site_keys(site).await?;
+        }
+        Ok(())
+    }
+
     async fn compact_round(&self) -> Result<(), ObjectError> {
+        let _alone = self.0.compacting.lock().await;
         let base = match self.index.base()? {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.
             Some(base) => {

@@ -7,7 +7,9 @@
 //! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
 //! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
-//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is).
+//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is), `objects::key-rotated` (before a subject
+//! key is wrapped again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is),
+//! `objects::erasure-accepted` (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
 
 mod acl;
 mod authorize;
@@ -22,6 +24,7 @@ mod copying;
 mod customer;
 mod delete;
 mod describe;
+mod erase;
 mod error;
 mod expire;
 mod facts;
@@ -45,6 +48,8 @@ mod recording;
 mod relocate;
 mod replicate;
 mod request;
+mod rewrap;
+mod rotate;
 mod settings;
 mod standing;
 mod subjects;
@@ -69,6 +74,7 @@ pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;
 pub use describe::{ObjectAttributes, VersionName};
+pub use erase::Erasing;
 pub use error::ObjectError;
 pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
@@ -80,6 +86,7 @@ pub use pace::{Gate, Pace};
 pub use read::{ReadBody, ReadError};
 pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
+pub use rotate::{Renewal, Renewed, Renewing};
 pub use versions::VersionsRequest;
 
 pub use crate::seal::CustomerKey;
@@ -112,6 +119,10 @@ struct Inner {
     parts: ObjectsParts,
     subject_keys: record_keys::CreationLocks,
     refusals: recording::Refusals,
+    /// Held while a country's key is renewed.
+    renewing: tokio::sync::Mutex<()>,
+    /// Held while the journal is told everything again.
+    compacting: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for Objects {
@@ -125,6 +136,12 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
-        Self(Arc::new(Inner { parts, subject_keys: Default::default(), refusals: Default::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            subject_keys: Default::default(),
+            refusals: Default::default(),
+            renewing: Default::default(),
+            compacting: Default::default(),
+        }))
     }
 }

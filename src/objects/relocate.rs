@@ -106,7 +106,7 @@ impl Objects {
         let Ok(bucket) = self.bucket(&found.bucket) else { return Ok(Relocated::Gone) };
         let version = self.index.version(&bucket, &found.key, found.record.summary.version)?;
         let record = version.and_then(Version::into_record).filter(|record| record.summary.id == id);
-        let Some(record) = record else { return Ok(Relocated::Gone) };
+        let Some(record) = record.filter(|record| !self.is_erased(record)) else { return Ok(Relocated::Gone) };
         let placement = self.residency.relocate(&record.detail.placement, &found.bucket, &found.key)?;
         let Some(planned) = planned_move(&record, placement.record()) else { return Ok(Relocated::Stays) };
         let found = FoundRecord { record, ..found.clone() };

@@ -11,7 +11,7 @@ use super::{Progress, RecoveryError, sites};
 use crate::backend::{BackendError, Site, Sites};
 use crate::index::Replay;
 use crate::index::journal::Segment;
-use crate::kms::{Hierarchy, KeyOwner, SubjectKey};
+use crate::kms::{Hierarchy, KeyOwner, KmsError, SubjectKey};
 use crate::seal::{BlobName, ExtentId, ExtentOpener, ReadPlan, RecordKey, parse_head, parse_subject_key_blob};
 use crate::types::{Country, Generation, RecordId, SiteId};
 
@@ -133,6 +133,7 @@ async fn open_keys(
     journals: &mut Journals,
 ) -> Result<SiteKeys, RecoveryError> {
     let mut keys = SiteKeys::new();
+    let mut shut: Vec<(SiteId, String)> = Vec::new();
     for (site, name) in blobs {
         let spec = site.spec();
         let blob = sites::read(&site, &name, None).await.map_err(|error| RecoveryError::backend(&spec.id, &error))?;
@@ -147,10 +148,17 @@ async fn open_keys(
                 continue;
             }
         };
-        let key = hierarchy.open_subject_key(&wrapped).await;
-        let key = key.map_err(|cause| RecoveryError::Keys { country: spec.country, cause })?;
-        keys.insert((spec.id.clone(), wrapped.generation), key);
+        match hierarchy.open_subject_key(&wrapped).await {
+            Ok(key) => drop(keys.insert((spec.id.clone(), wrapped.generation), key)),
+            // An earlier wrapping, or an earlier key: what it opened has been told again under another.
+            Err(error @ KmsError::Destroyed { .. }) => {
+                shut.push((spec.id.clone(), format!("{}/{name}: {error}", spec.id)));
+            }
+            Err(cause) => return Err(RecoveryError::Keys { country: spec.country, cause }),
+        }
     }
+    shut.retain(|(site, _)| !keys.keys().any(|(of, _)| of == site));
+    journals.unreadable.extend(shut.into_iter().map(|(_, why)| why));
     Ok(keys)
 }
 

@@ -1,6 +1,7 @@
 //! The committer: one thread that owns every write. It takes what waits in the queue up to a batch's worth, plans each change against
 //! what the batch already says, applies the batch durably, and only then answers.
 
+mod erase;
 mod group;
 mod plan;
 mod records;
@@ -54,6 +55,10 @@ pub(super) enum Work {
     /// Keep how far the journal is compacted.
     Base {
         base: Base,
+        answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// Answer once everything that came before is durable.
+    Fence {
         answer: oneshot::Sender<Result<(), IndexError>>,
     },
     /// Reserve more tickets.
@@ -137,6 +142,7 @@ impl Committer {
                     let kept = group.keep_base(base);
                     based.push((answer, kept));
                 }
+                Work::Fence { answer } => based.push((answer, Ok(()))),
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }
