@@ -181,16 +181,6 @@ impl Index {
         let _ = tokio::task::spawn_blocking(read).await;
     }
 
-    /// Waits until everything that is in the queue now is durable, and readers see it.
-    ///
-    /// # Errors
-    /// Those of the index.
-    pub async fn fence(&self) -> Result<(), IndexError> {
-        let (answer, answered) = oneshot::channel();
-        self.enqueue(Work::Fence { answer })?;
-        answered.await.map_err(|_| IndexError::Stopped)?
-    }
-
     pub(super) fn enqueue(&self, work: Work) -> Result<(), IndexError> {
         self.handle.queue.send(work).map_err(|_| IndexError::Stopped)
     }

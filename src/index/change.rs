@@ -1,8 +1,8 @@
 //! What a commit can ask for, and how it can end.
 
 use super::{
-    Bucket, BucketId, CompletedUpload, CopyRow, Erasure, ErasureStep, GarbageKey, HoldWatch, IndexError, Part, PartEntry, Record,
-    SiteRow, Summary, Upload, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, GarbageKey, IndexError,
+    Part, PartEntry, Record, SiteRow, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -229,35 +229,6 @@ pub struct UpdateChange {
     pub update: RecordUpdate,
     /// What the caller's decision depended on, when there was one.
     pub basis: Option<Basis>,
-}
-
-/// A subject to be erased.
-#[derive(Debug)]
-pub struct EraseChange {
-    /// The subject.
-    pub subject: SubjectId,
-    /// As [`Erasure::at_once`](super::Erasure::at_once).
-    pub at_once: bool,
-    /// Under which nothing that keeps a version of the subject was found. When one has come since, the change is a
-    /// [`CommitError::Conflict`].
-    pub watch: HoldWatch,
-}
-
-/// A version of an erased subject.
-#[derive(Debug, Clone)]
-pub struct EraseRecordChange {
-    /// The erasure.
-    pub erasure: u64,
-    /// The bucket.
-    pub bucket: BucketId,
-    /// The key.
-    pub key: ObjectKey,
-    /// The version.
-    pub version: VersionId,
-    /// Its place among the versions of the key.
-    pub ticket: Ticket,
-    /// The record.
-    pub record: RecordId,
 }
 
 /// What of a version can be changed.

@@ -1,16 +1,115 @@
 //! Erasures, and what is left of the subjects that they erase.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::{Bound, ControlFlow},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
 use super::{
-    BucketId, CopyRow, Erasure, Index, IndexError, SubjectRow, Upload,
+    BucketId, CopyRow, HoldWatch, Index, IndexError, SubjectRow, Upload,
     catalogue::Inner,
     codec::decode,
+    commit::Work,
     keys::{self, Secondary, kind},
     list::Step,
 };
 use crate::{
     kms::KeyOwner,
-    types::{Generation, KeyId, ObjectKey, RecordId, SubjectId, Ticket, Timestamp, UploadId, VersionId},
+    types::{Country, Generation, KeyId, ObjectKey, Pseudonym, RecordId, SubjectId, Ticket, Timestamp, UploadId, VersionId},
 };
+
+/// An erasure of a subject. It names nobody once it is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Its number, never reused.
+    pub id: u64,
+    /// When it was accepted.
+    pub accepted: Timestamp,
+    /// Whose data goes; `None` once it is complete.
+    pub subject: Option<Pseudonym>,
+    /// The subject keys that it destroyed; none once it is complete.
+    pub keys: Vec<ErasedKey>,
+    /// The countries that have been told of the subject, in blobs or in the journal.
+    pub countries: BTreeSet<Country>,
+    /// Whether the country keys are not to wait for other erasures.
+    pub at_once: bool,
+    /// Where it stands.
+    pub step: ErasureStep,
+}
+
+/// A subject key that an erasure destroyed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ErasedKey {
+    /// The country key that wrapped it.
+    pub key: KeyId,
+    /// Tells it apart from the subject's other keys there.
+    pub generation: Generation,
+}
+
+/// Where an erasure stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErasureStep {
+    /// The subject's keys are destroyed; its rows go.
+    Sweep,
+    /// Old copies of the sites hold the subject's keys, wrapped by versions of country keys up to these: they have to be destroyed.
+    Keys {
+        /// Of each country key the last such version.
+        through: BTreeMap<KeyId, u32>,
+        /// Whether the journal has been told again, under other keys, what is left.
+        journal: bool,
+    },
+    /// Nothing opens anything of the subject any more.
+    Complete {
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+impl Erasure {
+    /// Whether it is complete.
+    pub const fn is_complete(&self) -> bool {
+        matches!(self.step, ErasureStep::Complete { .. })
+    }
+
+    /// Whether any of these copies was under a key that it destroyed.
+    pub fn reaches(&self, copies: &[CopyRow]) -> bool {
+        let is_erased = |copy: &CopyRow| self.keys.iter().any(|key| key.key == copy.key && key.generation == copy.sk_generation);
+        copies.iter().any(is_erased)
+    }
+}
+
+/// A subject to be erased.
+#[derive(Debug)]
+pub struct EraseChange {
+    /// The subject.
+    pub subject: SubjectId,
+    /// As [`Erasure::at_once`].
+    pub at_once: bool,
+    /// Under which nothing that keeps a version of the subject was found. When one has come since, the change is a
+    /// [`CommitError::Conflict`].
+    pub watch: HoldWatch,
+}
+
+/// A version of an erased subject.
+#[derive(Debug, Clone)]
+pub struct EraseRecordChange {
+    /// The erasure.
+    pub erasure: u64,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version.
+    pub version: VersionId,
+    /// Its place among the versions of the key.
+    pub ticket: Ticket,
+    /// The record.
+    pub record: RecordId,
+}
 
 /// Something that an erasure takes away.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +152,16 @@ pub struct DoomedPage {
 }
 
 impl Index {
+    /// Waits until everything that is in the queue now is durable, and readers see it.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn fence(&self) -> Result<(), IndexError> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Work::Fence { answer })?;
+        answered.await.map_err(|_| IndexError::Stopped)?
+    }
+
     /// The erasures that are not complete, the oldest first. From memory.
     pub fn pending_erasures(&self) -> Vec<Erasure> {
         self.inner.erasures.load().values().cloned().collect()
@@ -89,20 +198,16 @@ impl Index {
         self.blocking(move |inner| {
             let to = keys::erasure(before.unwrap_or(u64::MAX));
             let (mut found, mut failed) = (Vec::new(), None);
-            inner.engine.scan_back(
-                std::ops::Bound::Included(&[kind::ERASURE]),
-                std::ops::Bound::Excluded(&to),
-                &mut |row, value| {
-                    if found.len() == limit {
-                        return std::ops::ControlFlow::Break(());
-                    }
-                    match inner.sealing.open(row, value, |body| decode('f', body)) {
-                        Ok(erasure) => found.push(erasure),
-                        Err(error) => failed = Some(error),
-                    }
-                    if failed.is_some() { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
-                },
-            )?;
+            inner.engine.scan_back(Bound::Included(&[kind::ERASURE]), Bound::Excluded(&to), &mut |row, value| {
+                if found.len() == limit {
+                    return ControlFlow::Break(());
+                }
+                match inner.sealing.open(row, value, |body| decode('f', body)) {
+                    Ok(erasure) => found.push(erasure),
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
             failed.map_or(Ok(found), Err)
         })
         .await

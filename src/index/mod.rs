@@ -33,12 +33,12 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, EraseChange, EraseRecordChange, PutChange,
-    PutPartChange, RecordUpdate, RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
+    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
+    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
-pub use erasures::{Doomed, DoomedPage};
+pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, HoldWatch, IntentGuard, Pin, Reservation};
@@ -46,8 +46,8 @@ pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use replay::{Replay, Replayed};
 pub use rows::{
-    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, ErasedKey, Erasure, ErasureStep, Intent, Layout, Part,
-    PartEntry, Record, SiteRow, SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Intent, Layout, Part, PartEntry, Record, SiteRow, SubjectRow,
+    Summary, Tally, Unsettled, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

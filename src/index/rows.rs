@@ -16,8 +16,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, Pseudonym, RecordId, SiteId,
-        SubjectId, Ticket, Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
+        Timestamp, UploadId, VersionId,
     },
 };
 
@@ -357,67 +357,6 @@ impl SubjectRow {
     /// The countries whose journals have been told of the entry; the gateway's own comes in addition.
     pub(super) fn told_in(&self) -> impl Iterator<Item = Country> + '_ {
         self.told.iter().copied().chain(self.residence())
-    }
-}
-
-/// An erasure of a subject. It names nobody once it is complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Erasure {
-    /// Its number, never reused.
-    pub id: u64,
-    /// When it was accepted.
-    pub accepted: Timestamp,
-    /// Whose data goes; `None` once it is complete.
-    pub subject: Option<Pseudonym>,
-    /// The subject keys that it destroyed; none once it is complete.
-    pub keys: Vec<ErasedKey>,
-    /// The countries that have been told of the subject, in blobs or in the journal.
-    pub countries: BTreeSet<Country>,
-    /// Whether the country keys are not to wait for other erasures.
-    pub at_once: bool,
-    /// Where it stands.
-    pub step: ErasureStep,
-}
-
-/// A subject key that an erasure destroyed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ErasedKey {
-    /// The country key that wrapped it.
-    pub key: KeyId,
-    /// Tells it apart from the subject's other keys there.
-    pub generation: Generation,
-}
-
-/// Where an erasure stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ErasureStep {
-    /// The subject's keys are destroyed; its rows go.
-    Sweep,
-    /// Old copies of the sites hold the subject's keys, wrapped by versions of country keys up to these: they have to be destroyed.
-    Keys {
-        /// Of each country key the last such version.
-        through: BTreeMap<KeyId, u32>,
-        /// Whether the journal has been told again, under other keys, what is left.
-        journal: bool,
-    },
-    /// Nothing opens anything of the subject any more.
-    Complete {
-        /// Since when.
-        at: Timestamp,
-    },
-}
-
-impl Erasure {
-    /// Whether it is complete.
-    pub const fn is_complete(&self) -> bool {
-        matches!(self.step, ErasureStep::Complete { .. })
-    }
-
-    /// Whether any of these copies was under a key that it destroyed.
-    pub fn reaches(&self, copies: &[CopyRow]) -> bool {
-        let is_erased = |copy: &CopyRow| self.keys.iter().any(|key| key.key == copy.key && key.generation == copy.sk_generation);
-        copies.iter().any(is_erased)
     }
 }
 

@@ -4,8 +4,10 @@ mod collecting;
 mod committing;
 mod copies;
 mod customer_keys;
+mod erasing;
 mod moving;
 mod queued;
+pub(crate) mod renewing;
 mod subject_keys;
 mod uploads;
 
@@ -173,7 +175,7 @@ impl World {
     }
 
     /// The same after the process ended, however it did.
-    async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self { objects, policies, clock, kept, .. } = self;
         drop(objects);
         Self::start(kept, clock, policies.load_full()).await
@@ -190,7 +192,7 @@ impl World {
         }
     }
 
-    fn backend(&self, site: &str) -> &MemoryBackend {
+    pub(crate) fn backend(&self, site: &str) -> &MemoryBackend {
         &self.kept.backends[site]
     }
 
@@ -200,7 +202,7 @@ impl World {
     }
 
     /// Takes a site away, or brings it back, and lets the gateway notice.
-    async fn set_up(&self, name: &str, up: bool) {
+    pub(crate) async fn set_up(&self, name: &str, up: bool) {
         self.backend(name).faults().set_unavailable(!up);
         self.objects.sites.check().await;
         assert_eq!(crate::residency::Availability::is_up(&*self.objects.sites, &site(name)), up);

@@ -212,7 +212,7 @@ async fn adopt_key(
     key: crate::kms::WrappedSubjectKey,
     site: SiteId,
 ) -> Result<bool, RecoveryError> {
-    let known = index.subject_key(&key.key, &key.owner)?.map(std::sync::Arc::unwrap_or_clone);
+    let known = index.subject_key(&key.key, &key.owner)?.map(Arc::unwrap_or_clone);
     if let Some(known) = &known
         && (known.generation != key.generation
             || !matches!(hierarchy.open_subject_key(known).await, Err(KmsError::Destroyed { .. })))
