@@ -10,6 +10,8 @@
 //!    has waited for half of the time within which it is to be complete, or at once where one asks for it.
 //! 3. **Complete.** The row and the ledger's entry name nobody.
 //!
+//! Failpoints, beside those of [`crate::objects`]: `erasure::swept`, `erasure::before-complete`.
+//!
 //! Not reached: copies of the keyring. Who keeps one of before, and a copy of a site of before, can open what was erased.
 
 #[cfg(test)]

@@ -294,7 +294,7 @@ impl Inner {
                 self.doomed_record(row.get(prefix.len()..).unwrap_or_default())?
             } else {
                 let upload: Upload = self.sealing.open(row, sealed, |body| decode('u', body))?;
-                upload.placement.subject.is_some().then(|| Doomed::Upload {
+                upload.placement.subject.is_some().then_some(Doomed::Upload {
                     bucket: upload.bucket,
                     key: upload.key,
                     upload: upload.id,

@@ -75,10 +75,7 @@ impl Act {
 
     /// Whether the act is acknowledged before what fails.
     pub(crate) const fn is_of_the_background(self) -> bool {
-        matches!(
-            self,
-            Self::Queue | Self::Move | Self::Collect | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart
-        )
+        matches!(self, Self::Queue | Self::Move | Self::Collect | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart)
     }
 
     /// Does it; the error is the answer's code.

@@ -280,7 +280,7 @@ async fn what_a_crash_leaves_goes_on_after_the_restart() {
     world.objects.set_subject(&world.request, &Actor::System, &World::subject("ali"), Some(Attributes::new())).await.unwrap();
     let erasure = world.erase("ali").await;
     let world = world.restart().await;
-    assert_eq!(world.objects.index.pending_erasures(), [erasure.clone()]);
+    assert_eq!(world.objects.index.pending_erasures(), std::slice::from_ref(&erasure));
     assert!(matches!(world.read("ali/a").await, Err(ObjectError::NoSuchKey)));
     assert!(world.objects.index.subject(&World::subject("ali")).unwrap().is_none());
     assert_eq!(world.objects.sweep_erased(&erasure).await.unwrap(), 1);
