@@ -249,3 +249,26 @@ def test_a_rebuild_in_the_middle_of_an_erasure_goes_on_with_it(make_gateway, tmp
     assert erase(gateway, "lee", "--now", "--wait")["state"] == "complete"
     assert gateway.admin("GET", f"/v1/erasures/{erasure['id']}")[1]["state"] == "complete", "they share the work"
     assert client.get_object(Bucket="media", Key="amna")["Body"].read() == b"hers"
+
+
+def test_one_key_with_versions_of_two_people(make_gateway):
+    gateway = make_gateway()
+    client = gateway.client()
+    client.create_bucket(Bucket="media")
+    client.put_bucket_versioning(Bucket="media", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("over", "gone"):
+        client.put_object(Bucket="media", Key=key, Body=b"hers", Metadata=of("amna"))
+        client.put_object(Bucket="media", Key=key, Body=b"his", Metadata=of("ali"))
+    client.delete_object(Bucket="media", Key="gone")
+    client.put_object(Bucket="media", Key="his", Body=b"his", Metadata=of("ali"))
+    for _ in range(230):
+        client.delete_object(Bucket="media", Key="his")
+    erase(gateway, "ali")
+    assert client.get_object(Bucket="media", Key="over")["Body"].read() == b"hers"
+    # What hides her version stays, or it would come back; what hides nothing tells his key, and goes.
+    assert code(lambda: client.get_object(Bucket="media", Key="gone")) == "NoSuchKey"
+    versions = client.list_object_versions(Bucket="media")
+    assert sorted(version["Key"] for version in versions["Versions"]) == ["gone", "over"]
+    assert [marker["Key"] for marker in versions["DeleteMarkers"]] == ["gone"]
+    held = [v["VersionId"] for v in versions["Versions"] if v["Key"] == "gone"]
+    assert client.get_object(Bucket="media", Key="gone", VersionId=held[0])["Body"].read() == b"hers"
