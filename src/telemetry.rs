@@ -57,6 +57,9 @@ pub mod metric {
     /// Gauge.
     pub const RELOCATION_QUEUE: &str = "domicile_relocation_queue";
 
+    /// Gauge.
+    pub const ERASURES_PENDING: &str = "domicile_erasures_pending";
+
     /// Gauge. Labels: `country`.
     pub const JOURNAL_LAG: &str = "domicile_journal_lag_seconds";
 
@@ -67,7 +70,7 @@ pub mod metric {
     pub const SCRUB_LAST: &str = "domicile_scrub_completed_timestamp_seconds";
 
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 19] = [
+    pub const ALL: [(&str, &str); 20] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -84,6 +87,7 @@ pub mod metric {
         (SITE_BYTES, "Bytes that went to or came from a site"),
         (LIFECYCLE_EXPIRED, "What lifecycle rules let go"),
         (RELOCATION_QUEUE, "Subjects that moved and whose records have not all followed"),
+        (ERASURES_PENDING, "Subjects whose erasure is accepted and not complete"),
         (JOURNAL_LAG, "Age of the oldest commit that a country's sites have not been told of"),
         (SCRUB_FINDINGS, "What scrubs have found to be wrong at the sites"),
         (SCRUB_LAST, "When the background scrub last came round, in seconds since 1970; 0 when it never has since the start"),

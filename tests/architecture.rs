@@ -39,6 +39,7 @@ const MODULES: &[(&str, &str)] = &[
     ("jobs", "index objects"),
     ("relocation", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("import", "authn access bucket policy kms audit residency seal backend index objects jobs"),
+    ("rotation", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("scrub", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("recovery", "authn access bucket policy kms audit residency seal backend index objects"),
     ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
@@ -47,12 +48,15 @@ const MODULES: &[(&str, &str)] = &[
     ("s3", "authn access bucket objects"),
     (
         "admin",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation import scrub recovery lifecycle erasure orders",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure orders",
     ),
-    ("config", "authn access bucket policy kms audit residency seal backend index objects lifecycle scrub s3 admin server"),
+    (
+        "config",
+        "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub s3 admin server",
+    ),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation import scrub recovery lifecycle s3 admin server config",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin server config",
     ),
     ("cli", "authn access bucket policy kms audit residency seal backend index objects recovery s3 admin server config app"),
     ("main", "app cli"),

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::ImportOrder;
 use super::views::{
-    AccessView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest,
-    SessionView, SiteInitView, SiteView, SubjectView, SummaryView,
+    AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage,
+    SessionRequest, SessionView, SiteInitView, SiteView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -14,8 +14,9 @@ use crate::import::{self, SubjectMap};
 use crate::index::{Finding, RecordsQuery};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
+use crate::rotation;
 use crate::scrub;
-use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, KeyId, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,19 @@ pub enum Query<'a> {
     Sites,
     /// The country keys.
     Keys,
+    /// The renewals of country keys.
+    Rotations,
+    /// One renewal.
+    Rotation,
+    /// The erasures.
+    Erasures {
+        /// Before this one.
+        before: Option<u64>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One erasure.
+    Erasure(u64),
 }
 
 impl Query<'_> {
@@ -85,6 +99,10 @@ impl Query<'_> {
             Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
             Self::Sites => "GET /v1/sites",
             Self::Keys => "GET /v1/keys",
+            Self::Rotations => "GET /v1/rotations",
+            Self::Rotation => "GET /v1/rotations/{id}",
+            Self::Erasures { .. } => "GET /v1/erasures",
+            Self::Erasure(_) => "GET /v1/erasures/{id}",
         }
     }
 }
@@ -209,6 +227,33 @@ pub trait Gateway: Send + Sync + 'static {
         subject: &SubjectId,
         attributes: Option<Attributes>,
     ) -> Result<(), GatewayError>;
+
+    /// Erases a subject. [`GatewayError::Conflict`] while something keeps a version of it, [`GatewayError::NotFound`] where there is
+    /// nothing of it; both are recorded.
+    async fn erase_subject(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+        now: bool,
+    ) -> Result<ErasureView, GatewayError>;
+    /// Up to `limit` erasures before `before`, the newest first.
+    async fn erasures(&self, before: Option<u64>, limit: usize) -> Result<Vec<ErasureView>, GatewayError>;
+    /// One of them.
+    async fn erasure(&self, id: u64) -> Result<Option<ErasureView>, GatewayError>;
+
+    /// Orders the renewal of a country's key, in the ledger before it begins.
+    async fn rotate_key(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        key: &KeyId,
+        destroy_old: bool,
+    ) -> Result<rotation::Job, GatewayError>;
+    /// Every renewal of this run of the gateway.
+    fn rotations(&self) -> Vec<rotation::Job>;
+    /// One of them.
+    fn rotation(&self, id: u64) -> Option<rotation::Job>;
 
     /// The ledger's head.
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;

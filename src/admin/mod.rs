@@ -7,6 +7,7 @@
 //! ledger before it is evaluated; when it cannot be recorded, it is not answered.
 
 mod access;
+mod erasures;
 mod gateway;
 mod handlers;
 mod imports;
@@ -16,6 +17,7 @@ mod plans;
 mod problem;
 mod query;
 mod relocations;
+mod rotations;
 mod router;
 mod routes;
 mod scrubs;
@@ -32,7 +34,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, ComponentView, CopyView, CounterView, ExplainRequest, ImportedView, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
-    SubjectView, SummaryView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, ImportedView, KeyVersionView,
+    KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
+    SiteView, SubjectView, SummaryView,
 };

@@ -79,13 +79,15 @@ fn request_body(route: &Route) -> Option<Value> {
         ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
         ("POST", "/v1/scrubs") => ("application/json", "ScrubBody"),
         ("POST", "/v1/imports") => ("application/x-ndjson", "ImportOrder"),
+        ("POST", "/v1/subjects/{id}/erase") => ("application/json", "EraseBody"),
+        ("POST", "/v1/keys/{id}/rotate") => ("application/json", "RotationBody"),
         ("POST", "/v1/sessions") => ("application/json", "SessionBody"),
         ("PUT", "/v1/subjects/{id}") => ("application/json", "SubjectBody"),
         ("POST", "/v1/subjects:import") => ("application/x-ndjson", "ImportLine"),
         _ => return None,
     };
     Some(json!({
-        "required": !matches!(schema, "PlanBody" | "RelocationBody" | "ScrubBody"),
+        "required": !matches!(schema, "PlanBody" | "RelocationBody" | "ScrubBody" | "EraseBody" | "RotationBody"),
         "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
     }))
 }
@@ -110,6 +112,9 @@ fn responses(route: &Route) -> Value {
         ("POST", "/v1/imports") | (_, "/v1/imports/{id}") => json!({ "$ref": "#/components/schemas/Import" }),
         (_, "/v1/policies/plan") => json!({ "$ref": "#/components/schemas/Plan" }),
         (_, "/v1/findings") => json!({ "$ref": "#/components/schemas/Findings" }),
+        (_, "/v1/subjects/{id}/erase" | "/v1/erasures/{id}") => json!({ "$ref": "#/components/schemas/Erasure" }),
+        (_, "/v1/erasures") => json!({ "$ref": "#/components/schemas/Erasures" }),
+        (_, "/v1/keys/{id}/rotate" | "/v1/rotations/{id}") => json!({ "$ref": "#/components/schemas/Rotation" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
@@ -241,6 +246,27 @@ fn schemas() -> Value {
                 ("failed", &tally), ("deleted", &tally), ("kept", &tally),
                 ("countries", &json!({ "type": "array", "items": placed })), ("left", &json!({ "type": "array", "items": left })),
                 ("stopped", &json!({ "type": ["string", "null"] })),
+            ])),
+        ]),
+        "EraseBody": {
+            "type": "object", "additionalProperties": false, "properties": { "now": { "type": "boolean", "default": false } },
+        },
+        "Erasure": {
+            "type": "object", "required": ["id", "state", "accepted"],
+            "properties": {
+                "id": number, "state": { "enum": ["pending", "complete"] }, "step": { "enum": ["sweep", "keys"] },
+                "accepted": string, "completed": string,
+            },
+        },
+        "Erasures": object(&[("erasures", &json!({ "type": "array", "items": { "$ref": "#/components/schemas/Erasure" } }))]),
+        "RotationBody": {
+            "type": "object", "additionalProperties": false, "properties": { "destroy_old": { "type": "boolean", "default": false } },
+        },
+        "Rotation": object(&[
+            ("id", &number), ("state", &string), ("key", &string), ("destroy_old", &json!({ "type": "boolean" })), ("ordered", &string),
+            ("progress", &object(&[
+                ("version", &json!({ "type": ["integer", "null"] })), ("new", &json!({ "type": "boolean" })), ("rewrapped", &number),
+                ("failed", &number), ("destroyed", &json!({ "type": "array", "items": number })),
             ])),
         ]),
         "SessionBody": {

@@ -10,7 +10,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Gateway, Problem, access, handlers, imports, plans, relocations, scrubs, sessions, sites, subjects};
+use super::{
+    Gateway, Problem, access, erasures, handlers, imports, plans, relocations, rotations, scrubs, sessions, sites, subjects,
+};
 use crate::authn::Tokens;
 
 /// What every handler works with.
@@ -42,6 +44,12 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/sessions", post(sessions::create))
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
         .route("/v1/subjects:import", post(subjects::import))
+        .route("/v1/subjects/{id}/erase", post(erasures::erase))
+        .route("/v1/erasures", get(erasures::list))
+        .route("/v1/erasures/{id}", get(erasures::get))
+        .route("/v1/keys/{id}/rotate", post(rotations::order))
+        .route("/v1/rotations", get(rotations::list))
+        .route("/v1/rotations/{id}", get(rotations::get))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
         .route("/v1/sites", get(sites::list))
@@ -53,7 +61,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/metrics", get(handlers::metrics))
         .route("/openapi.json", get(handlers::openapi))
         .route("/v1/proof", get(not_built))
-        .route("/v1/subjects/{id}/erase", post(not_built))
         .route("/v1/ledger/tile/{*path}", get(not_built))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")

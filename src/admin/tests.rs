@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::RecordsQuery;
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
 
 /// A gateway without records that remembers subjects and what was recorded.
 #[derive(Default)]
@@ -189,6 +189,34 @@ impl Gateway for Fake {
             None => Err(GatewayError::NotFound("nothing is known of this subject")),
         }
     }
+    async fn erase_subject(&self, _: &RequestId, _: &TokenIdentity, _: &SubjectId, _: bool) -> Result<ErasureView, GatewayError> {
+        Err(GatewayError::Conflict("something stands in the way".to_owned()))
+    }
+    async fn erasures(&self, _: Option<u64>, _: usize) -> Result<Vec<ErasureView>, GatewayError> {
+        self.evaluate();
+        Ok(Vec::new())
+    }
+    async fn erasure(&self, _: u64) -> Result<Option<ErasureView>, GatewayError> {
+        self.evaluate();
+        Ok(None)
+    }
+    async fn rotate_key(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: &KeyId,
+        _: bool,
+    ) -> Result<crate::rotation::Job, GatewayError> {
+        Err(GatewayError::Unavailable("no key turns here"))
+    }
+    fn rotations(&self) -> Vec<crate::rotation::Job> {
+        self.evaluate();
+        Vec::new()
+    }
+    fn rotation(&self, _: u64) -> Option<crate::rotation::Job> {
+        self.evaluate();
+        None
+    }
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
         self.evaluate();
         Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new() })
@@ -257,8 +285,8 @@ async fn ask(router: &Router, method: &str, path: &str, role: Option<Role>, body
 }
 
 fn concrete(route: &Route) -> String {
-    let is_job = ["/v1/relocations", "/v1/imports", "/v1/scrubs"].iter().any(|jobs| route.path.starts_with(jobs));
-    let id = if is_job { "1" } else { "somebody" };
+    let by_number = ["/v1/relocations", "/v1/imports", "/v1/scrubs", "/v1/rotations", "/v1/erasures"];
+    let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
     if route.path == "/v1/record" { format!("{path}?bucket=media&key=a") } else { path }
 }
@@ -428,6 +456,7 @@ async fn wrong_parameters_and_paths_are_problems() {
     let (_, router) = api(Fake::default());
     let operator = Some(Role::Operator);
     for path in [
+        "/v1/erasures?limit=0",
         "/v1/records?limit=0",
         "/v1/records?limit=1001",
         "/v1/records?since=yesterday",

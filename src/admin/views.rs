@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Diagnostic;
+use crate::index::{Erasure, ErasureStep};
 use crate::types::{
     AccountId, Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId,
     SourceId, SubjectId, VersionId,
@@ -278,6 +279,34 @@ pub struct KeyVersionView {
     pub state: String,
     /// When it was made.
     pub created: String,
+}
+
+/// An erasure of a subject. It does not say of whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErasureView {
+    /// Its number.
+    pub id: u64,
+    /// `pending` or `complete`.
+    pub state: &'static str,
+    /// Of a pending one, what it waits for: `sweep`, its rows go, or `keys`, old versions of country keys have to be destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<&'static str>,
+    /// When it was accepted, RFC 3339.
+    pub accepted: String,
+    /// When it was complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed: Option<String>,
+}
+
+impl From<&Erasure> for ErasureView {
+    fn from(erasure: &Erasure) -> Self {
+        let (state, step, completed) = match &erasure.step {
+            ErasureStep::Sweep => ("pending", Some("sweep"), None),
+            ErasureStep::Keys { .. } => ("pending", Some("keys"), None),
+            ErasureStep::Complete { at } => ("complete", None, Some(at.to_rfc3339())),
+        };
+        Self { id: erasure.id, state, step, accepted: erasure.accepted.to_rfc3339(), completed }
+    }
 }
 
 /// Whether the gateway can do its work.

@@ -1,17 +1,18 @@
 //! What a gateway does beside answering requests: probing and inspecting sites, collecting garbage, storing queued copies, writing and compacting the
-//! journal, carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, scrubbing the sites and summing
-//! up floods of refusals.
+//! journal, carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, erasing subjects, scrubbing the
+//! sites and summing up floods of refusals.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{sync::watch, task::JoinSet};
 
+use super::gateway::Work;
 use crate::backend::Probe;
-use crate::import::Imports;
+use crate::erasure;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
-use crate::relocation::{self, Relocations};
-use crate::scrub::{self, Continuous, Scrubs};
+use crate::relocation;
+use crate::scrub::{self, Continuous};
 
 /// Pause between two rounds of garbage collection.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -33,7 +34,7 @@ impl Background {
         objects: &Objects,
         probes: [Probe; 2],
         (grace, pace, continuous): (Duration, Pace, Continuous),
-        (relocations, scrubs, imports): (Arc<Relocations>, Arc<Scrubs>, Arc<Imports>),
+        Work { relocations, rotations, erasures, scrubs, imports }: Work,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -54,6 +55,9 @@ impl Background {
         let scrubber = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { scrub::scrub(&scrubber, continuous).await });
         spawn(&mut tasks, stopped.clone(), async move { imports.serve().await });
+        spawn(&mut tasks, stopped.clone(), async move { rotations.serve().await });
+        erasure::register();
+        spawn(&mut tasks, stopped.clone(), async move { erasures.serve().await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
         let compactor = objects.clone();

@@ -9,28 +9,31 @@ use tokio::sync::Mutex;
 
 use super::{
     access::Access,
+    forgetting,
     imports::Importing,
     open, policies, queries, sites,
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ExplainRequest, Gateway, GatewayError, ImportOrder, KeyVersionView, KeyView, LedgerHeadView,
-    PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView, SubjectView,
-    SummaryView,
+    AccessView, ComponentView, ErasureView, ExplainRequest, Gateway, GatewayError, ImportOrder, KeyVersionView, KeyView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
+    SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
 use crate::config::PolicySource;
-use crate::import::{self, SubjectMap};
+use crate::erasure::Erasures;
+use crate::import::{self, Imports, SubjectMap};
 use crate::index::{Change, CommitError, Counter, Finding, IndexError, RecordsQuery, Stock, Version};
 use crate::kms::KeyState;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::{Available, PolicyFile};
 use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
 use crate::residency::{PrincipalFacts, Signals};
+use crate::rotation::{self, Rotations};
 use crate::scrub::{self, Scrubs};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, RequestId, SiteId, SubjectId, VersionId};
 
 /// Findings that are shown at the most.
 const FINDINGS: usize = 10_000;
@@ -46,8 +49,20 @@ pub(super) struct AppGateway {
     relocations: Arc<Relocations>,
     pub(super) scrubs: Arc<Scrubs>,
     importing: Importing,
+    rotations: Arc<Rotations>,
+    erasures: Arc<Erasures>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
+}
+
+/// Long work that the API orders and the background does.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) relocations: Arc<Relocations>,
+    pub(super) rotations: Arc<Rotations>,
+    pub(super) erasures: Arc<Erasures>,
+    pub(super) scrubs: Arc<Scrubs>,
+    pub(super) imports: Arc<Imports>,
 }
 
 impl AppGateway {
@@ -57,9 +72,24 @@ impl AppGateway {
         (source, available): (PolicySource, Available),
         sessions: SessionKey,
         metrics: Option<Metrics>,
-        (relocations, scrubs, importing): (Arc<Relocations>, Arc<Scrubs>, Importing),
+        Work { relocations, rotations, erasures, scrubs, .. }: Work,
+        importing: Importing,
     ) -> Self {
-        Self { objects, access, source, available, sessions, metrics, relocations, scrubs, importing, reloading: Arc::default() }
+        let reloading = Arc::default();
+        Self {
+            objects,
+            access,
+            source,
+            available,
+            sessions,
+            metrics,
+            relocations,
+            scrubs,
+            importing,
+            rotations,
+            erasures,
+            reloading,
+        }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.
@@ -387,6 +417,42 @@ impl Gateway for AppGateway {
         entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
     }
 
+    async fn erase_subject(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+        now: bool,
+    ) -> Result<ErasureView, GatewayError> {
+        forgetting::erase(&self.erasures, request, &actor(who), subject, now).await
+    }
+
+    async fn erasures(&self, before: Option<u64>, limit: usize) -> Result<Vec<ErasureView>, GatewayError> {
+        Ok(self.objects.index.erasures(before, limit).await?.iter().map(ErasureView::from).collect())
+    }
+
+    async fn erasure(&self, id: u64) -> Result<Option<ErasureView>, GatewayError> {
+        Ok(self.objects.index.erasure(id)?.as_ref().map(ErasureView::from))
+    }
+
+    async fn rotate_key(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        key: &KeyId,
+        destroy_old: bool,
+    ) -> Result<rotation::Job, GatewayError> {
+        forgetting::rotate(&self.objects, &self.rotations, (request, &actor(who)), key, destroy_old).await
+    }
+
+    fn rotations(&self) -> Vec<rotation::Job> {
+        self.rotations.jobs()
+    }
+
+    fn rotation(&self, id: u64) -> Option<rotation::Job> {
+        self.rotations.job(id)
+    }
+
     async fn sites(&self) -> Vec<SiteView> {
         sites::views(&self.objects)
     }
@@ -458,6 +524,7 @@ impl From<ObjectError> for GatewayError {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::Overloaded => Self::Unavailable("the gateway is busy"),
+            ObjectError::Unconfirmed => Self::Unavailable("it stands, but no site has confirmed it in time: ask again"),
             other => Self::Internal(other.to_string()),
         }
     }

@@ -97,6 +97,7 @@ impl Installation {
             lifecycle: Pace::default(),
             scrub: Continuous::default(),
             site_checks: SiteChecks::default(),
+            erasure_within: Config::DEFAULT_ERASURE,
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

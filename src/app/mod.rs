@@ -6,6 +6,7 @@
 mod access;
 mod background;
 mod folders;
+mod forgetting;
 mod gateway;
 mod imports;
 pub mod install;

@@ -15,7 +15,14 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::JoinHandle};
 
-use super::{access::Access, background::Background, gateway::AppGateway, imports::Importing, known_sites::IndexedSites, open};
+use super::{
+    access::Access,
+    background::Background,
+    gateway::{AppGateway, Work},
+    imports::Importing,
+    known_sites::IndexedSites,
+    open,
+};
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
@@ -23,11 +30,13 @@ use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
 use crate::diagnostics::Diagnostic;
+use crate::erasure::Erasures;
 use crate::index::{Change, CommitError, EngineError, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
 use crate::residency::Residency;
+use crate::rotation::Rotations;
 use crate::s3::{Client, S3Parts, S3Service};
 use crate::scrub::Scrubs;
 use crate::server::{self, TlsError, TlsFiles};
@@ -182,18 +191,16 @@ impl App {
         let session_key = keyring.session_key();
         let sessions = || SessionKey::new(*session_key.expose());
         let source = (config.policies.clone(), available);
-        let relocations = Arc::new(Relocations::new(objects.clone()));
-        let scrubs = Arc::new(Scrubs::new(objects.clone()));
         let importing = Importing::new(&objects, Arc::clone(&access.principals), &config);
-        let imports = Arc::clone(&importing.imports);
-        let gateway = Arc::new(AppGateway::new(
-            objects.clone(),
-            Arc::clone(&access),
-            source,
-            sessions(),
-            metrics,
-            (Arc::clone(&relocations), Arc::clone(&scrubs), importing),
-        ));
+        let work = Work {
+            relocations: Arc::new(Relocations::new(objects.clone())),
+            rotations: Arc::new(Rotations::new(objects.clone())),
+            erasures: Arc::new(Erasures::new(objects.clone(), config.erasure_within)),
+            scrubs: Arc::new(Scrubs::new(objects.clone())),
+            imports: Arc::clone(&importing.imports),
+        };
+        let gateway = AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics, work.clone(), importing);
+        let gateway = Arc::new(gateway);
 
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
@@ -244,7 +251,7 @@ impl App {
             &objects,
             [sites.watch(PROBE), sites.keep_inspecting(config.site_checks.every)],
             (config.gc_grace, config.lifecycle, config.scrub),
-            (relocations, scrubs, imports),
+            work,
             stopped,
         );
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");

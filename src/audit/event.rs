@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::types::{
-    Country, InstrumentId, PolicyRevision, PrincipalId, Pseudonym, RecordId, RequestId, SiteId, Ticket, VersionId,
+    Country, InstrumentId, KeyId, PolicyRevision, PrincipalId, Pseudonym, RecordId, RequestId, SiteId, Ticket, VersionId,
 };
 
 /// One thing that happened. Names and subjects are pseudonyms; no text from outside gets in.
@@ -78,6 +78,12 @@ pub struct Event {
     /// What was looked at, of [`Kind::SiteAlarm`] and [`Kind::SiteClear`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<SiteCheck>,
+    /// The erasure, of what belongs to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erasure: Option<u64>,
+    /// The country key and its version, of [`Kind::KeyRotated`] and [`Kind::KeyDestroyed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country_key: Option<Box<CountryKeyVersion>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -179,6 +185,17 @@ pub struct Scrubbed {
     pub unchecked: u64,
 }
 
+/// A version of a country's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CountryKeyVersion {
+    /// The key, as the configuration names it.
+    pub key: KeyId,
+    /// The version; none where only the key is known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -214,6 +231,16 @@ pub enum Kind {
     KeyRewrapped,
     /// A subject key that was there is durable at one more site.
     KeyStored,
+    /// A country's key has a new version.
+    KeyRotated,
+    /// A version of a country's key is destroyed, with all that only it wrapped.
+    KeyDestroyed,
+    /// The keys of a subject are destroyed, or that is refused.
+    ErasureAccepted,
+    /// A version of an erased subject is gone from the index, or an upload.
+    Erased,
+    /// Nothing opens anything of an erased subject any more.
+    ErasureComplete,
     /// A queued copy has keys and names; its bytes follow.
     CopyBegun,
     CopyStored,
@@ -303,6 +330,8 @@ impl Event {
             finding: None,
             scrubbed: None,
             check: None,
+            erasure: None,
+            country_key: None,
             record_refusal: false,
         }
     }

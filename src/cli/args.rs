@@ -289,14 +289,8 @@ pub enum SubjectCommand {
         #[command(flatten)]
         remote: RemoteArgs,
     },
-    /// Destroy a subject's keys in every country.
-    Erase {
-        /// The subject.
-        id: String,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
+    /// Erase a subject for good: its keys in every country, its records in all versions, what is known of it.
+    Erase(EraseArgs),
 }
 
 /// `where`
@@ -374,8 +368,40 @@ pub enum SiteCommand {
 pub enum KeysCommand {
     /// Show every country's key versions.
     List(RemoteArgs),
-    /// Begin a new version of a country's key.
-    Rotate(RemoteArgs),
+    /// Begin a new version of a country's key and wrap all subject keys with it. No data is written again.
+    Rotate(RotateArgs),
+}
+
+/// `subject erase`
+#[derive(Debug, Clone, Args)]
+pub struct EraseArgs {
+    /// The subject.
+    pub id: String,
+    /// Do not ask. It cannot be taken back.
+    #[arg(long)]
+    pub yes: bool,
+    /// Destroy the old versions of country keys at once, not together with those of other erasures.
+    #[arg(long)]
+    pub now: bool,
+    /// Wait until it is complete.
+    #[arg(long)]
+    pub wait: bool,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+}
+
+/// `keys rotate`
+#[derive(Debug, Clone, Args)]
+pub struct RotateArgs {
+    /// The key, as the configuration names it.
+    pub id: String,
+    /// Destroy the versions before when nothing is wrapped by them any more: old copies of the country's sites stay shut then.
+    #[arg(long)]
+    pub destroy_old: bool,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// `session …`

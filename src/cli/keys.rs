@@ -1,6 +1,19 @@
-//! `domicile keys list`.
+//! `domicile keys list | rotate`.
 
-use super::{Failure, Output, Table, args::RemoteArgs, client::Client, output::text};
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Failure, Output, Table,
+    args::{RemoteArgs, RotateArgs},
+    client::{Client, encode},
+    output::text,
+};
+
+/// The longest pause between two looks at a renewal: each is a question that the ledger keeps.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Shows every country's key versions.
 pub(super) fn list(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
@@ -20,4 +33,37 @@ pub(super) fn list(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Fail
         }
     }
     out.table(&table)
+}
+
+/// Orders the renewal of a country's key and waits for its end. Whoever goes away does not stop it.
+pub(super) fn rotate(args: &RotateArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    let client = Client::new(&args.remote)?;
+    let body = json!({ "destroy_old": args.destroy_old });
+    let mut job = client.json(Method::POST, &format!("/v1/keys/{}/rotate", encode(&args.id)), Some(&body))?;
+    let path = format!("/v1/rotations/{}", text(&job["id"]));
+    let mut pause = Duration::from_millis(100);
+    while matches!(job["state"].as_str(), Some("waiting" | "running")) {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        job = client.get(&path)?;
+    }
+    out.value(&job)?;
+    out.line(said(&job))?;
+    let failed = job["progress"]["failed"].as_u64().unwrap_or_default();
+    match job["state"].as_str() {
+        Some("done") if failed == 0 => Ok(()),
+        Some("done") => Err(Failure::Check(format!("{failed} subject keys could not be wrapped again: rotate again to go on"))),
+        _ => Err(Failure::Check(format!("the renewal is {}: rotate again to go on", text(&job["state"])))),
+    }
+}
+
+fn said(job: &Value) -> String {
+    let progress = &job["progress"];
+    let (version, rewrapped) = (text(&progress["version"]), text(&progress["rewrapped"]));
+    let new = if progress["new"] == true { "new" } else { "already there" };
+    let destroyed = match progress["destroyed"].as_array() {
+        Some(versions) if !versions.is_empty() => format!("; destroyed: {}", text(&progress["destroyed"])),
+        _ => String::new(),
+    };
+    format!("key {}: version {version} is {new}; {rewrapped} subject keys wrapped again{destroyed}", text(&job["key"]))
 }

@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod csv;
 pub mod demo;
+mod erase;
 mod import;
 mod keys;
 mod ledger;
@@ -70,12 +71,12 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),
-        Command::Subject(SubjectCommand::Erase { .. }) => Err(Failure::NotBuilt("subject erase")),
+        Command::Subject(SubjectCommand::Erase(args)) => erase::run(args, out),
         Command::Where(args) => locate::run(args, out),
         Command::Site(SiteCommand::Check { now, remote }) => site::check(*now, remote, out),
         Command::Site(SiteCommand::Init { site, remote }) => site::init(site, remote, out),
         Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
-        Command::Keys(KeysCommand::Rotate(_)) => Err(Failure::NotBuilt("keys rotate")),
+        Command::Keys(KeysCommand::Rotate(args)) => keys::rotate(args, out),
         Command::Session(SessionCommand::Create(args)) => session::create(args, out),
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),

@@ -38,6 +38,8 @@ pub struct Config {
     pub scrub: Continuous,
     /// How often it is looked at how sites are set up, and what an alarm does.
     pub site_checks: SiteChecks,
+    /// Within this time of its acceptance an erasure is to be complete.
+    pub erasure_within: Duration,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

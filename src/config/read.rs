@@ -34,6 +34,9 @@ impl Config {
     /// How long garbage stays when nothing else is said.
     pub const DEFAULT_GRACE: Duration = Duration::from_secs(3600);
 
+    /// Within which an erasure is to be complete.
+    pub const DEFAULT_ERASURE: Duration = Duration::from_secs(24 * 3600);
+
     /// Reads a file and everything it refers to.
     ///
     /// # Errors
@@ -171,6 +174,8 @@ impl Reader<'_> {
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let scrub = section(&root, "scrub", scrub).unwrap_or_default();
         let site_checks = section(&root, "site-checks", site_checks::read).unwrap_or_default();
+        let erasure_within =
+            section(&root, "erasure", |table| span(table, "within")).flatten().unwrap_or(Config::DEFAULT_ERASURE);
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -196,6 +201,7 @@ impl Reader<'_> {
             lifecycle,
             scrub,
             site_checks,
+            erasure_within,
             s3,
             admin,
             engine,

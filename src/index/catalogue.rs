@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
-    Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, IndexError, Intent, IntentGuard,
-    PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Erasure, IndexError, Intent,
+    IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -68,6 +68,8 @@ pub(super) struct Inner {
     pub(super) counters: Mutex<Counters>,
     pub(super) head: Mutex<LedgerHead>,
     pub(super) policy: Mutex<Option<PolicyRevision>>,
+    /// The erasures that are not complete.
+    pub(super) erasures: ArcSwap<BTreeMap<u64, Erasure>>,
     pub(super) directory_changes: AtomicU64,
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
@@ -127,6 +129,7 @@ impl Index {
             counters: Mutex::default(),
             head: Mutex::new(head),
             policy: Mutex::default(),
+            erasures: ArcSwap::default(),
             directory_changes: AtomicU64::default(),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             journal: Journal::default(),
@@ -429,7 +432,7 @@ impl Inner {
     /// The blobs of one piece of garbage.
     pub(super) fn blobs(&self, waste: &Waste) -> Result<Vec<Blob>, IndexError> {
         match waste {
-            Waste::Blobs { blobs, .. } => {
+            Waste::Blobs { blobs, .. } | Waste::Keys { blobs } => {
                 Ok(blobs.iter().map(|(site, name)| Blob { site: site.clone(), name: *name, len: None }).collect())
             }
             Waste::Record { record, size, copies, layout } => {
@@ -465,6 +468,9 @@ impl Inner {
         let counters = self.rows::<(Counter, super::Tally)>(&[kind::COUNTER], usize::MAX)?;
         *self.counters.lock() = counters.into_iter().map(|row| row.1).collect::<HashMap<_, _>>();
         *self.policy.lock() = self.row(keys::POLICY)?;
+        let erasures = self.rows::<Erasure>(&[kind::ERASURE], usize::MAX)?.into_iter().map(|row| row.1);
+        let pending = erasures.filter(|erasure| !erasure.is_complete()).map(|erasure| (erasure.id, erasure));
+        self.erasures.store(Arc::new(pending.collect()));
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! What a commit can ask for, and how it can end.
 
 use super::{
-    Bucket, BucketId, CompletedUpload, CopyRow, ExpireChange, Expires, Finding, GarbageKey, IndexError, Part, PartEntry, Record,
-    SiteRow, Summary, Upload, Version,
+    Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
+    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -85,13 +85,13 @@ pub enum Change {
         /// The upload.
         upload: UploadId,
     },
-    /// Keeps a subject key: a new one, a higher generation, the same rewrapped, or the same at more sites (see
-    /// [`CommitError::KeyExists`]).
+    /// Keeps a subject key: a new one, a higher generation, or the same at more sites (see [`CommitError::KeyExists`]).
     SubjectKey {
         /// The wrapped key.
         key: Box<WrappedSubjectKey>,
-        /// Whether it may replace one of the same generation.
-        rewrap: bool,
+        /// What it takes the place of, such as the same key wrapped by an older version: it must be what is kept, to its last site. Its
+        /// blobs are garbage then.
+        replaces: Option<Box<WrappedSubjectKey>>,
     },
     /// Sets what is known of a subject; `None` removes the entry.
     Subject {
@@ -115,6 +115,28 @@ pub enum Change {
         subject: SubjectId,
         /// The generation of its entry that the records were held against.
         generation: Generation,
+    },
+    /// Accepts the erasure of a subject: destroys its keys in every country and forgets what is known of it.
+    Erase(Box<EraseChange>),
+    /// Removes a version of an erased subject, whatever keeps it. What is not under a key that the erasure destroyed stays.
+    EraseRecord(Box<EraseRecordChange>),
+    /// Drops an upload of an erased subject, open or closed.
+    EraseUpload {
+        /// The erasure.
+        erasure: u64,
+        /// The bucket.
+        bucket: BucketId,
+        /// The key.
+        key: ObjectKey,
+        /// The upload.
+        upload: UploadId,
+    },
+    /// Brings an erasure to its next step.
+    Erasure {
+        /// Which.
+        id: u64,
+        /// The step.
+        step: ErasureStep,
     },
     /// Takes in a record that a rebuild found at the sites and that the journal does not know.
     Adopt(Box<AdoptChange>),
@@ -342,6 +364,8 @@ pub struct Committed {
     pub bucket: Option<std::sync::Arc<Bucket>>,
     /// Whether a newer record was already there: the put counts as having happened before it.
     pub superseded: bool,
+    /// The erasure that was accepted or has come to another step.
+    pub erasure: Option<Erasure>,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
 }
@@ -353,6 +377,7 @@ impl Change {
         match self {
             Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
             Self::Expire(change) => matches!(change.what, Expires::Version { .. }),
+            Self::Erase(_) => true,
             Self::Update(change) => {
                 matches!(change.update, RecordUpdate::Retention { .. } | RecordUpdate::LegalHold(_) | RecordUpdate::Acl(_))
             }
@@ -372,6 +397,8 @@ pub enum Stale {
     Bucket,
     /// A subject key.
     Key,
+    /// Whether there is anything of the subject: it was erased.
+    Erased,
     /// Where the parts of an upload come from.
     Upload,
 }
@@ -412,6 +439,9 @@ pub enum CommitError {
     /// No such record.
     #[error("no such record")]
     NoSuchKey,
+    /// No such erasure, or it is complete.
+    #[error("no such erasure is under way")]
+    NoSuchErasure,
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
@@ -452,6 +482,7 @@ impl CommitError {
             Self::UploadCompleted(_) => "upload-completed",
             Self::InvalidPart(_) => "invalid-part",
             Self::NoSuchKey => "no-such-key",
+            Self::NoSuchErasure => "no-such-erasure",
             Self::Locked => "locked",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",

@@ -53,6 +53,10 @@ pub enum GarbageReason {
     Abandoned,
     /// The record lives elsewhere now.
     Relocated,
+    /// The key was wrapped again.
+    Rewrapped,
+    /// The subject was erased. Such garbage waits for no grace: nothing is to bring it back.
+    Erased,
 }
 
 /// A site and its country, which together with an extent's id name a blob.
@@ -104,16 +108,22 @@ pub enum Waste {
         /// The upload.
         upload: UploadId,
     },
+    /// Wrappings of subject keys. Whoever reads under such a key has opened it.
+    Keys {
+        /// Site and name.
+        blobs: Vec<(SiteId, BlobName)>,
+    },
 }
 
 impl Waste {
     /// The record whose readers must be gone before the blobs are.
-    pub const fn record(&self) -> RecordId {
+    pub const fn record(&self) -> Option<RecordId> {
         match self {
             Self::Blobs { record, .. }
             | Self::Record { record, .. }
             | Self::Part { record, .. }
-            | Self::Upload { record, .. } => *record,
+            | Self::Upload { record, .. } => Some(*record),
+            Self::Keys { .. } => None,
         }
     }
 }
@@ -223,7 +233,7 @@ impl Index {
     /// The blobs of one piece of garbage. `None` while a reader holds its record. Of a closed upload at most a bounded number of parts: after
     /// [`Change::Collected`] the row is still there while there are more.
     pub async fn garbage_blobs(&self, garbage: &Garbage) -> Result<Option<Vec<Blob>>, IndexError> {
-        if self.inner.ongoing.is_pinned(garbage.what.record()) {
+        if garbage.what.record().is_some_and(|record| self.inner.ongoing.is_pinned(record)) {
             return Ok(None);
         }
         let waste = garbage.what.clone();

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::{BucketId, Index, IndexError, Intent, commit::Work, keys::kind};
 use crate::{
     seal::BlobName,
-    types::{AttemptId, ObjectKey, RecordId, SiteId},
+    types::{AttemptId, ObjectKey, RecordId, SiteId, SubjectId},
 };
 
 /// What is going on at present.
@@ -20,6 +20,14 @@ pub(super) struct Ongoing {
     pins: Mutex<HashMap<RecordId, u32>>,
     reserved: Mutex<HashSet<(BucketId, ObjectKey)>>,
     pub(super) intents: Mutex<HashMap<(RecordId, AttemptId), IntentState>>,
+    /// Subjects that are about to be erased; how many wait for it, and how many holds have come meanwhile.
+    watched: Mutex<HashMap<SubjectId, Watched>>,
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    watches: usize,
+    holds: u64,
 }
 
 /// An intent and whether its row is durable.
@@ -64,8 +72,55 @@ impl Ongoing {
         self.intents.lock().keys().any(|(of, _)| *of == record)
     }
 
+    /// A version of a subject is about to be held or retained.
+    pub(super) fn held(&self, subject: Option<&SubjectId>) {
+        if let Some(subject) = subject
+            && let Some(watched) = self.watched.lock().get_mut(subject)
+        {
+            watched.holds += 1;
+        }
+    }
+
     pub(super) fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
         self.intents.lock().contains_key(&(record, attempt))
+    }
+}
+
+/// Notices when a version of a subject gets a retention or a legal hold, from its making on.
+#[derive(Debug)]
+pub struct HoldWatch {
+    ongoing: Arc<Ongoing>,
+    subject: SubjectId,
+    /// The holds that had come before.
+    before: u64,
+}
+
+impl HoldWatch {
+    fn new(ongoing: Arc<Ongoing>, subject: &SubjectId) -> Self {
+        let before = {
+            let mut watched = ongoing.watched.lock();
+            let watched = watched.entry(subject.clone()).or_default();
+            watched.watches += 1;
+            watched.holds
+        };
+        Self { ongoing, subject: subject.clone(), before }
+    }
+
+    /// Whether none has come.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.ongoing.watched.lock().get(&self.subject).is_some_and(|watched| watched.holds == self.before)
+    }
+}
+
+impl Drop for HoldWatch {
+    fn drop(&mut self) {
+        let mut watched = self.ongoing.watched.lock();
+        if let Some(of) = watched.get_mut(&self.subject) {
+            of.watches -= 1;
+            if of.watches == 0 {
+                watched.remove(&self.subject);
+            }
+        }
     }
 }
 
@@ -136,6 +191,11 @@ impl Index {
     /// Whether an attempt is in progress: a scrub must leave its blobs alone.
     pub fn is_intended(&self, record: RecordId, attempt: AttemptId) -> bool {
         self.inner.ongoing.is_intended(record, attempt)
+    }
+
+    /// Notices what keeps versions of a subject from now on.
+    pub fn watch_holds(&self, subject: &SubjectId) -> HoldWatch {
+        HoldWatch::new(Arc::clone(&self.inner.ongoing), subject)
     }
 
     /// Whether anything of a record is being written.

@@ -13,7 +13,8 @@ pub(super) mod kind {
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
     pub(in crate::index) const UNSETTLED: u8 = b'e';
-    pub(in crate::index) const FINDING: u8 = b'f';
+    pub(in crate::index) const ERASURE: u8 = b'f';
+    pub(in crate::index) const FINDING: u8 = b'o';
     pub(in crate::index) const GARBAGE: u8 = b'g';
     pub(in crate::index) const HISTORY: u8 = b'h';
     pub(in crate::index) const INTENT: u8 = b'i';
@@ -169,6 +170,16 @@ pub(super) fn subject(subject: &Pseudonym) -> Vec<u8> {
 /// A subject whose entry has changed since its records were placed.
 pub(super) fn unsettled(subject: &Pseudonym) -> Vec<u8> {
     with(kind::UNSETTLED, &[subject.as_bytes()])
+}
+
+/// An erasure of a subject, by its number.
+pub(super) fn erasure(id: u64) -> Vec<u8> {
+    with(kind::ERASURE, &[&id.to_be_bytes()])
+}
+
+/// All subject keys that one country key wraps begin so.
+pub(super) fn subject_keys_of(key: &KeyId) -> Vec<u8> {
+    with(kind::SUBJECT_KEY, &[key.as_str().as_bytes(), &[0]])
 }
 
 pub(super) fn subject_key(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {

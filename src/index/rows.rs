@@ -2,7 +2,7 @@
 //!
 //! Bodies are MessagePack with named fields, so that a field can be added with `#[serde(default)]` without rewriting what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -349,8 +349,9 @@ pub struct Part {
 /// What the subject directory holds. The row's key is a pseudonym; the id is sealed in here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectRow {
-    /// The subject.
-    pub id: SubjectId,
+    /// The subject; `None` once it is erased.
+    #[serde(default)]
+    pub id: Option<SubjectId>,
     /// What is known; empty once removed. The row stays, so that a generation never repeats.
     pub attributes: Attributes,
     /// Counts the changes.
@@ -360,6 +361,24 @@ pub struct SubjectRow {
     /// Whether the entry has been removed.
     #[serde(default)]
     pub removed: bool,
+    /// The generation that its last erasure began: what was decided under an earlier one does not commit any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Generation>,
+    /// The countries whose journals have been told of the entry before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub told: BTreeSet<Country>,
+}
+
+impl SubjectRow {
+    /// Where the subject lives, as far as its entry says so.
+    pub fn residence(&self) -> Option<Country> {
+        self.attributes.get("residence").and_then(|value| value.parse().ok())
+    }
+
+    /// The countries whose journals have been told of the entry; the gateway's own comes in addition.
+    pub(super) fn told_in(&self) -> impl Iterator<Item = Country> + '_ {
+        self.told.iter().copied().chain(self.residence())
+    }
 }
 
 /// A subject whose entry has changed since its records were placed: they are to be held against it.

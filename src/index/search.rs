@@ -116,6 +116,28 @@ impl Index {
         .await
     }
 
+    /// Up to `limit` subject keys that one country key wraps, from behind that of `after` on.
+    pub async fn subject_keys_of(
+        &self,
+        key: KeyId,
+        after: Option<KeyOwner>,
+        limit: usize,
+    ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
+        let start = after.map(|owner| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        self.blocking(move |inner| {
+            let mut found = Vec::new();
+            inner.walk(&keys::subject_keys_of(&key), start, |row, sealed| {
+                if found.len() == limit {
+                    return Ok(Step::Stop);
+                }
+                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                Ok(Step::Next)
+            })?;
+            Ok(found)
+        })
+        .await
+    }
+
     /// Subjects whose entries have changed since their records were placed, at most `limit`, from behind `after` on.
     pub async fn unsettled(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
         self.blocking(move |inner| {

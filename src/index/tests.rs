@@ -62,7 +62,7 @@ fn basis() -> Basis {
 async fn prepared(engine: Arc<dyn Engine>) -> (Index, Arc<Bucket>) {
     let index = open(engine);
     index.commit(Change::Policy { revision: POLICY }, event()).await.unwrap();
-    index.commit(Change::SubjectKey { key: Box::new(wrapped(1)), rewrap: false }, event()).await.unwrap();
+    index.commit(Change::SubjectKey { key: Box::new(wrapped(1)), replaces: None }, event()).await.unwrap();
     let created = index.commit(create("bucket"), event()).await.unwrap();
     (index, created.bucket.unwrap())
 }
@@ -295,7 +295,7 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     assert_eq!(stale(index.commit(put(&bucket, "k", fresh()), event()).await), Stale::Subject);
     assert_eq!(index.lookup(&subject).unwrap().unwrap().generation, Generation(1));
     let other = || record(&index, 1, SITES[0], "bilal");
-    index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), rewrap: false }, event()).await.unwrap();
+    index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), replaces: None }, event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Key);
     index.commit(Change::Policy { revision: PolicyRevision::from_bytes([8; 32]) }, event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Policy);
@@ -309,17 +309,34 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
 async fn the_sites_of_a_subject_key_come_together_and_belong_to_one_wrapping() {
     let (index, _) = prepared(Arc::new(MemoryEngine::new())).await;
     let sites = |names: &[&str]| names.iter().map(|name| SiteId::new(*name).unwrap()).collect::<BTreeSet<_>>();
-    let keep =
-        async |key: WrappedSubjectKey, rewrap| index.commit(Change::SubjectKey { key: Box::new(key), rewrap }, event()).await;
+    let keep = async |key: WrappedSubjectKey, replaces: Option<WrappedSubjectKey>| {
+        index.commit(Change::SubjectKey { key: Box::new(key), replaces: replaces.map(Box::new) }, event()).await
+    };
     let kept = || index.subject_key(&wrapped(1).key, &owner()).unwrap().unwrap();
     // Two sites at once: each knows only of itself.
-    keep(WrappedSubjectKey { sites: sites(&["pk-khi"]), ..wrapped(1) }, false).await.unwrap();
-    keep(WrappedSubjectKey { sites: sites(&["pk-lhe"]), ..wrapped(1) }, false).await.unwrap();
+    keep(WrappedSubjectKey { sites: sites(&["pk-khi"]), ..wrapped(1) }, None).await.unwrap();
+    let one_site = WrappedSubjectKey::clone(&kept());
+    keep(WrappedSubjectKey { sites: sites(&["pk-lhe"]), ..wrapped(1) }, None).await.unwrap();
     assert_eq!(kept().sites, sites(&["pk-khi", "pk-lhe"]));
     let again = WrappedSubjectKey { wrapped: WrappedKey::new("again"), sites: sites(&["pk-khi"]), ..wrapped(1) };
-    assert!(matches!(keep(again.clone(), false).await, Err(CommitError::KeyExists(_))));
-    keep(again, true).await.unwrap();
+    assert!(matches!(keep(again.clone(), None).await, Err(CommitError::KeyExists(_))));
+    // Wrapped again from what it no longer is: a site has come since, which the new wrapping is not at.
+    assert!(matches!(keep(again.clone(), Some(one_site)).await, Err(CommitError::KeyExists(_))));
+    let before = WrappedSubjectKey::clone(&kept());
+    keep(again.clone(), Some(before.clone())).await.unwrap();
     assert_eq!(kept().sites, sites(&["pk-khi"]));
+    assert!(matches!(keep(again, Some(before.clone())).await, Err(CommitError::KeyExists(_))), "only once");
+    // The blobs of the wrapping before are garbage, and nothing else is.
+    let garbage = index.garbage(Timestamp::from_seconds(1 << 40), None, 10).await.unwrap();
+    let [(_, Garbage { why: GarbageReason::Rewrapped, what: Waste::Keys { blobs }, .. })] = &garbage[..] else {
+        panic!("{garbage:?}")
+    };
+    let name = BlobName::of_subject_key(&before);
+    assert_eq!(*blobs, ["pk-khi", "pk-lhe"].map(|site| (SiteId::new(site).unwrap(), name)));
+    // A key that is not there is not wrapped again.
+    let nobody = WrappedSubjectKey { owner: KeyOwner::Bucket(Pseudonym::from_bytes([6; 16])), ..before };
+    let resurrected = keep(WrappedSubjectKey { wrapped: WrappedKey::new("again"), ..nobody.clone() }, Some(nobody)).await;
+    assert!(matches!(resurrected, Err(CommitError::Stale(Stale::Key))), "{resurrected:?}");
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ async fn rotates_rewraps_and_destroys(provider: &dyn KeyProvider, context: &Wrap
     let key = SecretKey::random();
     let old = provider.wrap(context, &key).await.unwrap();
     let first = provider.describe().await.unwrap()[0].version;
+    assert_eq!(provider.version_of(&old).unwrap(), first);
+    assert!(provider.version_of(&WrappedKey::new("nothing of ours")).is_err());
     assert!(provider.destroy_version(first).await.is_err(), "the primary version is not destroyed");
 
     let second = provider.rotate().await.unwrap();
@@ -68,11 +70,14 @@ async fn rotates_rewraps_and_destroys(provider: &dyn KeyProvider, context: &Wrap
     assert_eq!(states, [KeyState::DecryptOnly, KeyState::Primary]);
     assert_eq!(provider.unwrap(context, &old).await.unwrap().expose(), key.expose());
     let new = provider.rewrap(context, &old).await.unwrap();
+    assert_eq!(provider.version_of(&old).unwrap(), first, "what is wrapped does not change");
+    assert_eq!(provider.version_of(&new).unwrap(), second.version);
 
     provider.destroy_version(first).await.unwrap();
     provider.destroy_version(first).await.unwrap();
     assert!(matches!(provider.unwrap(context, &old).await, Err(KmsError::Destroyed { .. })));
     assert!(provider.rewrap(context, &old).await.is_err());
+    assert_eq!(provider.version_of(&old).unwrap(), first, "also of a destroyed version");
     assert_eq!(provider.unwrap(context, &new).await.unwrap().expose(), key.expose());
     assert!(provider.destroy_version(second.version + 1).await.is_err());
     assert_eq!(provider.describe().await.unwrap()[0].state, KeyState::Destroyed);

@@ -121,6 +121,11 @@ impl Hierarchy {
         Ok(WrappedSubjectKey { wrapped, sites: BTreeSet::new(), ..facts.clone() })
     }
 
+    /// The version of its country's key that wrapped a subject key.
+    pub fn version_of(&self, facts: &WrappedSubjectKey) -> Result<u32, KmsError> {
+        self.provider(&facts.key)?.version_of(&facts.wrapped)
+    }
+
     /// Forgets every open key of `owner`. A request that holds one already finishes with it.
     pub fn evict(&self, owner: &KeyOwner) {
         let owner = owner.clone();

@@ -70,6 +70,9 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// Wraps the same key again with the primary version.
     async fn rewrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<WrappedKey, KmsError>;
 
+    /// The version that wrapped a key, as its text says: nothing to trust before it unwraps. It may be destroyed by now.
+    fn version_of(&self, wrapped: &WrappedKey) -> Result<u32, KmsError>;
+
     /// Every version, oldest first, destroyed ones too.
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError>;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::audit::Event;
 use crate::backend::Receipt;
 use crate::index::{Bucket, Change, CommitError, Committed, CopyRow, CopyState, PutChange, Record, Stale, WriteCondition};
+use crate::objects::error::erased_meanwhile;
 use crate::objects::expire::expiration;
 use crate::objects::put::manifest_receipts;
 use crate::objects::record_keys::Target;
@@ -125,6 +126,7 @@ impl Objects {
                     fail::fail_point!("objects::after-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
                     return Ok(committed);
                 }
+                Err(CommitError::Stale(Stale::Erased)) => break erased_meanwhile(),
                 Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
                 Err(other) => return Err(NotCommitted::Commit(other)),
             };
@@ -149,6 +151,13 @@ impl Objects {
         Err(NotCommitted::Refused(refusal.into()))
     }
 
+    /// Refuses what was decided before its subject was erased: under a new decision it would pass for data of after.
+    pub(super) fn check_not_erased(&self, earlier: &PlacementRecord) -> Result<(), Refusal> {
+        let Some(subject) = &earlier.subject else { return Ok(()) };
+        let erased = self.index.erased_at(subject).map_err(|_| Refusal::DirectoryUnavailable)?;
+        if erased.is_some_and(|erased| earlier.subject_generation < erased) { Err(erased_meanwhile()) } else { Ok(()) }
+    }
+
     /// Decides a change again as of now; the same copies, or a refusal.
     pub(super) fn decide_again(
         &self,
@@ -156,6 +165,7 @@ impl Objects {
         decided: Decided<'_>,
         earlier: &PlacementRecord,
     ) -> Result<Placement, Refusal> {
+        self.check_not_erased(earlier)?;
         let again = self.residency.resume(request.auth, earlier, &decided.bucket.name, decided.key)?;
         self.residency.satisfies(again.record(), decided.sources)?;
         Ok(again)

@@ -41,16 +41,47 @@ impl Objects {
         }
     }
 
-    async fn compact_round(&self) -> Result<(), ObjectError> {
-        // What only the journal knows must not go with what it replaces.
-        match self.agreement().await? {
-            Agreement::Agrees => {}
-            Agreement::IsBehind { site, piece } => {
-                tracing::error!(%site, %piece, "the index is older than the journal: rebuild it; the journal is not compacted");
-                return Ok(());
-            }
-            Agreement::Unknown { reason } => return Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
+    /// Tells the journal everything again now, and makes new keys for it at the sites of `renewed`: what those sites were told before is
+    /// neither there any more nor, in a copy of them, opened by a key that is in use.
+    ///
+    /// # Errors
+    /// When a site cannot be reached; nothing is lost, and another try begins anew.
+    pub async fn renew_journal(&self, renewed: &BTreeSet<Country>) -> Result<(), ObjectError> {
+        if self.index.journal_countries().is_empty() {
+            return Ok(());
         }
+        let _alone = self.0.compacting.lock().await;
+        self.must_agree().await?;
+        let sites = || self.sites.iter().filter(|site| renewed.contains(&site.spec().country));
+        for site in sites() {
+            self.renew_site_key(site).await?;
+        }
+        // From a number on that is issued after the keys are in use.
+        let base = self.retell().await?;
+        fail::fail_point!("objects::journal-renewed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        self.index.keep_base(base).await?;
+        self.remove_before(base.from).await?;
+        for site in sites() {
+            self.forget_site_keys(site).await?;
+        }
+        Ok(())
+    }
+
+    /// What only the journal knows must not go with what is told again.
+    async fn must_agree(&self) -> Result<(), ObjectError> {
+        match self.agreement().await? {
+            Agreement::Agrees => Ok(()),
+            Agreement::IsBehind { site, piece } => {
+                tracing::error!(%site, %piece, "the index is older than the journal: rebuild it");
+                Err(ObjectError::Internal("the index is older than the journal".to_owned()))
+            }
+            Agreement::Unknown { reason } => Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
+        }
+    }
+
+    async fn compact_round(&self) -> Result<(), ObjectError> {
+        let _alone = self.0.compacting.lock().await;
+        self.must_agree().await?;
         let base = match self.index.base()? {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.
             Some(base) => {

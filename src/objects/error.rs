@@ -229,6 +229,7 @@ impl From<CommitError> for ObjectError {
             CommitError::PreconditionFailed => Self::PreconditionFailed { condition: "If-Match or If-None-Match" },
             CommitError::Conflict => Self::ConditionalConflict,
             CommitError::NoSuchBucket | CommitError::Stale(Stale::Bucket) => Self::NoSuchBucket,
+            CommitError::Stale(Stale::Erased) => erased_meanwhile().into(),
             CommitError::Stale(what) => {
                 Refusal::Stale { reason: format!("the {what:?} it rests on has changed").to_lowercase() }.into()
             }
@@ -243,4 +244,9 @@ impl From<CommitError> for ObjectError {
             other => Self::Internal(format!("commit: {other}")),
         }
     }
+}
+
+/// Why a write does not go on that was decided before its subject was erased. Begun again, it is data of after.
+pub(super) fn erased_meanwhile() -> Refusal {
+    Refusal::Stale { reason: "the subject it rests on has changed".to_owned() }
 }

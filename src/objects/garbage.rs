@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use crate::audit::{Actor, Event, Kind};
 use crate::index::{Blob, Change, Garbage, GarbageKey, Waste};
 use crate::objects::{ObjectError, Objects};
-use crate::types::SiteId;
+use crate::types::{SiteId, Timestamp};
 
 /// Rows of garbage looked at in one step.
 const ROUND: usize = 256;
@@ -41,7 +41,7 @@ impl Objects {
         let mut progress = Progress::default();
         loop {
             let began = Instant::now();
-            let pause = match self.pass(policy.grace, &mut progress).await {
+            let pause = match self.pass(self.before(policy.grace), &mut progress).await {
                 Ok(0) => policy.pause,
                 // There may be more. Rows that cannot be collected now are not read without rest for the sake of the others.
                 Ok(_) => began.elapsed().min(policy.pause),
@@ -59,13 +59,25 @@ impl Objects {
     /// # Errors
     /// Only those of the index; a site that fails keeps its garbage.
     pub async fn collect_round(&self, grace: Duration) -> Result<usize, ObjectError> {
-        self.pass(grace, &mut Progress::default()).await
+        self.pass(self.before(grace), &mut Progress::default()).await
+    }
+
+    /// Goes once through what waits for no grace.
+    ///
+    /// # Errors
+    /// As [`Objects::collect_round`].
+    pub async fn collect_erased(&self) -> Result<usize, ObjectError> {
+        self.pass(Timestamp::default(), &mut Progress::default()).await
+    }
+
+    /// What has been garbage since this time is due.
+    fn before(&self, grace: Duration) -> Timestamp {
+        let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        self.clock.now().plus_millis(grace.saturating_neg())
     }
 
     /// One pass: rows that have to stay hold up none behind them.
-    async fn pass(&self, grace: Duration, progress: &mut Progress) -> Result<usize, ObjectError> {
-        let grace = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
-        let before = self.clock.now().plus_millis(grace.saturating_neg());
+    async fn pass(&self, before: Timestamp, progress: &mut Progress) -> Result<usize, ObjectError> {
         let (mut done, mut after) = (0, None);
         loop {
             let due = self.index.garbage(before, after.take(), ROUND).await?;
@@ -178,6 +190,6 @@ const fn rows_of(waste: &Waste) -> usize {
     match waste {
         Waste::Upload { .. } => SLICE,
         Waste::Record { .. } => 2,
-        Waste::Blobs { .. } | Waste::Part { .. } => 1,
+        Waste::Blobs { .. } | Waste::Part { .. } | Waste::Keys { .. } => 1,
     }
 }

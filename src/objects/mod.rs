@@ -7,7 +7,9 @@
 //! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
 //! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
-//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is).
+//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is), `objects::key-rotated` (before a subject
+//! key is wrapped again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is),
+//! `objects::erasure-accepted` (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
 
 mod acl;
 mod agreement;
@@ -23,6 +25,7 @@ mod copying;
 mod customer;
 mod delete;
 mod describe;
+mod erase;
 mod error;
 mod examine;
 mod expire;
@@ -49,6 +52,8 @@ mod relocate;
 mod replicate;
 mod request;
 mod restore;
+mod rewrap;
+mod rotate;
 mod segments;
 mod settings;
 mod standing;
@@ -75,6 +80,7 @@ pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};
 pub use customer::CustomerKeyError;
 pub use describe::{ObjectAttributes, VersionName};
+pub use erase::Erasing;
 pub use error::ObjectError;
 pub use examine::{Depth, Examined, Fault, Faulty};
 pub use expire::Expiring;
@@ -89,6 +95,7 @@ pub use read::{ReadBody, ReadError};
 pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
 pub use restore::Restored;
+pub use rotate::{Renewal, Renewed, Renewing};
 pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
 pub use versions::VersionsRequest;
 
@@ -122,6 +129,10 @@ struct Inner {
     parts: ObjectsParts,
     subject_keys: record_keys::CreationLocks,
     refusals: recording::Refusals,
+    /// Held while a country's key is renewed.
+    renewing: tokio::sync::Mutex<()>,
+    /// Held while the journal is told everything again.
+    compacting: tokio::sync::Mutex<()>,
 }
 
 impl std::ops::Deref for Objects {
@@ -135,6 +146,12 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
-        Self(Arc::new(Inner { parts, subject_keys: Default::default(), refusals: Default::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            subject_keys: Default::default(),
+            refusals: Default::default(),
+            renewing: Default::default(),
+            compacting: Default::default(),
+        }))
     }
 }

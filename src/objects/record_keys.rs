@@ -11,7 +11,7 @@ use crate::audit::{Actor, Event, Kind};
 use crate::backend::Site;
 use crate::digest;
 use crate::index::{Change, CommitError, CopyRow, CopyState};
-use crate::kms::{KeyOwner, SubjectKey, WrappedSubjectKey};
+use crate::kms::{KeyOwner, KmsError, SubjectKey, WrappedSubjectKey};
 use crate::objects::{ObjectError, Objects};
 use crate::policy::Role;
 use crate::residency::{Placement, PlannedCopy};
@@ -60,7 +60,16 @@ pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), CreationLock>>)
 type CreationLock = Arc<tokio::sync::Mutex<()>>;
 
 impl CreationLocks {
-    fn of(&self, key: &KeyId, owner: &KeyOwner) -> CreationLock {
+    /// Waits for the creations of subject keys under a country key that have begun. Those that begin later find the key as it is now.
+    pub(super) async fn settle(&self, key: &KeyId) {
+        let begun: Vec<CreationLock> =
+            self.0.lock().iter().filter(|((of, _), _)| of == key).map(|(_, lock)| Arc::clone(lock)).collect();
+        for lock in begun {
+            drop(lock.lock().await);
+        }
+    }
+
+    pub(super) fn of(&self, key: &KeyId, owner: &KeyOwner) -> CreationLock {
         let mut locks = self.0.lock();
         // Locks that nobody holds are dropped here, so the map stays as small as the number of creations under way.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
@@ -119,11 +128,12 @@ impl Objects {
 
     /// The key that opens one copy of a record.
     pub(super) async fn record_key(&self, row: &CopyRow, record: RecordId) -> Result<RecordKey, ObjectError> {
-        let wrapped = self
-            .index
-            .subject_key(&row.key, &row.owner)?
-            .filter(|wrapped| wrapped.generation == row.sk_generation)
-            .ok_or(ObjectError::KeysUnavailable { country: row.country })?;
+        let wrapped = self.index.subject_key(&row.key, &row.owner)?.filter(|wrapped| wrapped.generation == row.sk_generation);
+        let Some(wrapped) = wrapped else {
+            // Of an erased record the key goes first and the row later.
+            let erased = self.index.is_erased(&row.key, row.sk_generation);
+            return Err(if erased { ObjectError::NoSuchKey } else { ObjectError::KeysUnavailable { country: row.country } });
+        };
         let subject_key = self.open(&wrapped).await?;
         Ok(RecordKey::open(&subject_key, record, &row.dek)?)
     }
@@ -145,7 +155,15 @@ impl Objects {
     }
 
     async fn open(&self, wrapped: &WrappedSubjectKey) -> Result<Arc<SubjectKey>, ObjectError> {
-        self.hierarchy.open_subject_key(wrapped).await.map_err(|error| ObjectError::from_kms(wrapped.country, &error))
+        let mut opened = self.hierarchy.open_subject_key(wrapped).await;
+        // Since it was looked up it may have been wrapped again, and the version destroyed that wrapped it then.
+        if matches!(opened, Err(KmsError::Destroyed { .. }))
+            && let Some(now) = self.index.subject_key(&wrapped.key, &wrapped.owner)?
+            && now.generation == wrapped.generation
+        {
+            opened = self.hierarchy.open_subject_key(&now).await;
+        }
+        opened.map_err(|error| ObjectError::from_kms(wrapped.country, &error))
     }
 
     /// The key of what the gateway itself keeps at a site, durable there.
@@ -202,7 +220,7 @@ impl Objects {
                 sites: vec![target.site().clone()],
                 ..Event::new(kind, Actor::System)
             };
-            match self.index.commit(Change::SubjectKey { key: Box::new(wrapped.clone()), rewrap: false }, event).await {
+            match self.index.commit(Change::SubjectKey { key: Box::new(wrapped.clone()), replaces: None }, event).await {
                 Ok(_) => {}
                 Err(CommitError::KeyExists(existing)) => (wrapped, kind) = (*existing, Kind::KeyStored),
                 Err(other) => return Err(other.into()),

@@ -104,6 +104,9 @@ impl Objects {
         let _pin = self.index.pin(found.record.summary.id);
         let Some((bucket, found)) = self.as_it_is(found)? else { return Ok(Relocated::Gone) };
         let record = &found.record;
+        if self.is_erased(record) {
+            return Ok(Relocated::Gone);
+        }
         let placement = self.residency.relocate(&record.detail.placement, &found.bucket, &found.key)?;
         let Some(planned) = planned_move(record, placement.record()) else { return Ok(Relocated::Stays) };
         let switched = self.move_to(&found, &record.detail.copies, &bucket, placement).await?;

@@ -140,7 +140,8 @@ impl Objects {
         // The record's garbage stays while its copy is written: the collector comes after the last byte.
         let _pin = self.index.pin(id);
         let Ok(bucket) = self.bucket(&found.bucket) else { return Ok(Outcome::Done) };
-        let current = self.index.current(&bucket, &found.key)?.filter(|record| record.summary.id == id);
+        let current =
+            self.index.current(&bucket, &found.key)?.filter(|record| record.summary.id == id && !self.is_erased(record));
         let Some(record) = current else { return Ok(Outcome::Done) };
         let Some(copy) = record.queued().find(|copy| copy.site == *site).cloned() else { return Ok(Outcome::Done) };
         let found = FoundRecord { record, ..found.clone() };

@@ -100,7 +100,10 @@ impl<'a> Standing<'a> {
             Decider::Caller { request, sources, .. } => {
                 objects.decide_again(request, Decided { bucket, key, placement, sources }, placement.record())
             }
-            Decider::Gateway => objects.residency.resume_stored(placement.record(), &bucket.name, key),
+            Decider::Gateway => {
+                objects.check_not_erased(placement.record())?;
+                objects.residency.resume_stored(placement.record(), &bucket.name, key)
+            }
         }
     }
 }

@@ -5,8 +5,10 @@ mod collecting;
 mod committing;
 mod copies;
 mod customer_keys;
+mod erasing;
 mod moving;
 mod queued;
+pub(crate) mod renewing;
 mod subject_keys;
 mod uploads;
 

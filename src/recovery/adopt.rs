@@ -10,7 +10,7 @@ use super::{Journals, Progress, RecoveryError, sites};
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::{BackendError, BlobInfo, Site, Sites};
 use crate::index::{AdoptChange, Change, CommitError, CopyRow, CopyState, Index, Record};
-use crate::kms::Hierarchy;
+use crate::kms::{Hierarchy, KmsError};
 use crate::objects::Manifest;
 use crate::policy::Role;
 use crate::seal::{BlobKind, BlobName, HEAD_LEN, Head, RecordKey, SealError, blob_kind, parse_head, parse_subject_key_blob};
@@ -92,7 +92,7 @@ pub async fn adopt(
     for (site, blob, head, _) in later {
         match understand(index, hierarchy, &site, &blob, &head).await {
             Ok(Unnamed::Key(key, at)) => {
-                if adopt_key(index, *key, at).await? {
+                if adopt_key(index, hierarchy, *key, at).await? {
                     adopted.subject_keys += 1;
                     taken += 1;
                 }
@@ -170,8 +170,13 @@ async fn understand(
         BlobKind::SubjectKey => {
             let key = parse_subject_key_blob(head).map_err(|error| text(&error))?;
             // It opens, so it is the installation's.
-            hierarchy.open_subject_key(&key).await.map_err(|error| text(&error))?;
-            return Ok(Unnamed::Key(Box::new(key), site.spec().id.clone()));
+            return match hierarchy.open_subject_key(&key).await {
+                Ok(_) if index.is_erased(&key.key, key.generation) => Ok(Unnamed::Other),
+                Ok(_) => Ok(Unnamed::Key(Box::new(key), site.spec().id.clone())),
+                // An earlier wrapping, or the key of who was erased.
+                Err(KmsError::Destroyed { .. }) => Ok(Unnamed::Other),
+                Err(error) => Err(text(&error)),
+            };
         }
         BlobKind::Marker => return Ok(Unnamed::Other),
         BlobKind::Extent => {}
@@ -179,6 +184,9 @@ async fn understand(
     let head = parse_head(head).map_err(|error| text(&error))?;
     let key = index.subject_key(head.key(), head.owner()).map_err(|error| text(&error))?;
     let Some(key) = key.filter(|key| key.generation == head.generation()) else {
+        if index.is_erased(head.key(), head.generation()) {
+            return Ok(Unnamed::Other);
+        }
         return Err("its subject key is none that is known".to_owned());
     };
     let key = hierarchy.open_subject_key(&key).await.map_err(|error| text(&error))?;
@@ -196,13 +204,24 @@ fn is_newer(found: &Found, journals: &Journals) -> bool {
     found.manifest.summary.ticket.0 > reaches || open
 }
 
-async fn adopt_key(index: &Index, key: crate::kms::WrappedSubjectKey, site: SiteId) -> Result<bool, RecoveryError> {
-    if index.subject_key(&key.key, &key.owner)?.is_some() {
+/// Takes in a subject key: of an owner that has none, or wrapped again after the journal's end, when nothing opens the wrapping that the
+/// journal knows.
+async fn adopt_key(
+    index: &Index,
+    hierarchy: &Hierarchy,
+    key: crate::kms::WrappedSubjectKey,
+    site: SiteId,
+) -> Result<bool, RecoveryError> {
+    let known = index.subject_key(&key.key, &key.owner)?.map(Arc::unwrap_or_clone);
+    if let Some(known) = &known
+        && (known.generation != key.generation
+            || !matches!(hierarchy.open_subject_key(known).await, Err(KmsError::Destroyed { .. })))
+    {
         return Ok(false);
     }
     let event = Event { countries: vec![key.country], sites: vec![site.clone()], ..Event::new(Kind::KeyStored, Actor::System) };
     let key = crate::kms::WrappedSubjectKey { sites: [site].into(), ..key };
-    match index.commit(Change::SubjectKey { key: Box::new(key), rewrap: false }, event).await {
+    match index.commit(Change::SubjectKey { key: Box::new(key), replaces: known.map(Box::new) }, event).await {
         Ok(_) => Ok(true),
         Err(CommitError::KeyExists(_)) => Ok(false),
         Err(error) => Err(error.into()),

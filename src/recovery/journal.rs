@@ -10,10 +10,10 @@ use super::{Progress, RecoveryError, sites};
 use crate::backend::{Site, Sites};
 use crate::index::Replay;
 use crate::index::journal::Segment;
-use crate::kms::Hierarchy;
+use crate::kms::{Hierarchy, KmsError};
 use crate::objects::{SegmentError, SiteKeys, read_segment, site_keys};
 use crate::seal::BlobName;
-use crate::types::{Country, RecordId};
+use crate::types::{Country, RecordId, SiteId};
 
 /// Segments read at a time, of at most eight MiB each.
 const AT_ONCE: usize = 8;
@@ -126,14 +126,21 @@ async fn open_keys(
     journals: &mut Journals,
 ) -> Result<SiteKeys, RecoveryError> {
     let mut keys = SiteKeys::new();
+    let mut shut: Vec<(SiteId, String)> = Vec::new();
     for (site, name) in blobs {
         let spec = site.spec();
         match site_keys(&site, &name, hierarchy, &mut keys).await {
             Ok(()) => {}
             Err(SegmentError::Site(error)) => return Err(RecoveryError::backend(&spec.id, &error)),
+            // An earlier wrapping, or an earlier key: what it opened has been told again under another.
+            Err(SegmentError::Keys(error @ KmsError::Destroyed { .. })) => {
+                shut.push((spec.id.clone(), format!("{}/{name}: {error}", spec.id)));
+            }
             Err(SegmentError::Keys(cause)) => return Err(RecoveryError::Keys { country: spec.country, cause }),
             Err(SegmentError::Piece(why)) => journals.unreadable.push(format!("{}/{name}: {why}", spec.id)),
         }
     }
+    shut.retain(|(site, _)| !keys.keys().any(|(of, _)| of == site));
+    journals.unreadable.extend(shut.into_iter().map(|(_, why)| why));
     Ok(keys)
 }

@@ -5,7 +5,7 @@ use aws_sdk_s3::{
     types::{CompletedMultipartUpload, CompletedPart},
 };
 
-use crate::stock::{self, BUCKET, DOOMED, EMPTY, LARGE, MOVED, PART, UPLOAD, code};
+use crate::stock::{self, BUCKET, DOOMED, EMPTY, ERASED, LARGE, MOVED, PART, UPLOAD, code};
 
 const NEW: &str = "users/new/record";
 const NEW_LARGE: &str = "users/kept/new-large";
@@ -34,6 +34,10 @@ pub(crate) enum Act {
     Move,
     /// A record that becomes garbage, and its collection.
     Collect,
+    /// A subject that is erased at once, with a record and an upload.
+    Erase,
+    /// The country's key is renewed, and the version before destroyed.
+    Rotate,
     /// The first start of an installation: its sites get their markers.
     FirstStart,
     /// A later one.
@@ -41,7 +45,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::PutNew,
         Self::Overwrite,
         Self::PutLarge,
@@ -55,6 +59,8 @@ impl Act {
         Self::Queue,
         Self::Move,
         Self::Collect,
+        Self::Erase,
+        Self::Rotate,
         Self::FirstStart,
         Self::Restart,
     ];
@@ -69,7 +75,7 @@ impl Act {
 
     /// Whether the act is acknowledged before what fails.
     pub(crate) const fn is_of_the_background(self) -> bool {
-        matches!(self, Self::Queue | Self::Move | Self::Collect | Self::FirstStart | Self::Restart)
+        matches!(self, Self::Queue | Self::Move | Self::Collect | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart)
     }
 
     /// Does it; the error is the answer's code.
@@ -92,7 +98,7 @@ impl Act {
                 let abort = client.abort_multipart_upload().bucket(BUCKET).key(UPLOAD);
                 abort.upload_id(upload(client).await.unwrap()).send().await.map(drop).map_err(code)
             }
-            Self::Move | Self::FirstStart | Self::Restart => Ok(()),
+            Self::Move | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart => Ok(()),
         }
     }
 
@@ -146,7 +152,19 @@ impl Act {
                 there
             }
             Self::Abort => upload(client).await.is_none(),
-            Self::FirstStart | Self::Restart => true,
+            Self::Erase => {
+                // What was accepted goes on by itself.
+                for _ in 0..600 {
+                    let left = stock::keys(client).await.iter().any(|key| key.starts_with(ERASED))
+                        || uploads(client).await.iter().any(|(key, _)| key.starts_with(ERASED));
+                    if !left {
+                        return true;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                false
+            }
+            Self::Rotate | Self::FirstStart | Self::Restart => true,
         }
     }
 }

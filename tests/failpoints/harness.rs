@@ -14,7 +14,7 @@ use aws_sdk_s3::{
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
 };
 use domicile::{
-    app::{App, Installation, RebuildOrder, Running, rebuild},
+    app::{App, Installation, OPERATOR_TOKEN_FILE, RebuildOrder, Running, rebuild},
     config::{PolicySource, SystemEnvironment},
 };
 use secrecy::ExposeSecret;
@@ -69,6 +69,7 @@ pub(crate) struct Data {
 pub(crate) struct Gateway {
     pub(crate) client: Client,
     running: Running,
+    token: String,
 }
 
 impl Data {
@@ -124,7 +125,10 @@ impl Data {
             .retry_config(RetryConfig::disabled())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
-        Gateway { client: Client::from_conf(config), running }
+        // The child has one from outside, its parent the installation's.
+        let token = env::var("DOMICILE_ADMIN_TOKEN")
+            .unwrap_or_else(|_| fs::read_to_string(self.data_dir().join(OPERATOR_TOKEN_FILE)).unwrap().trim().to_owned());
+        Gateway { client: Client::from_conf(config), running, token }
     }
 
     /// Takes the index away and builds it anew from the sites, which must know everything.
@@ -158,8 +162,38 @@ impl Gateway {
     /// Enters into the directory where a subject resides.
     async fn resides(&self, subject: &str, country: &str) {
         let body = format!(r#"{{"attributes":{{"residence":"{country}"}}}}"#);
+        let answer = self.admin("PUT", &format!("/v1/subjects/{subject}"), &body).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Orders what the admin API does; where it ends in a crash, nobody answers.
+    pub(crate) async fn order(&self, act: Act) {
+        match act {
+            Act::Move => self.resides("abroad", "PK").await,
+            Act::Erase => drop(self.admin("POST", "/v1/subjects/erased/erase", r#"{"now":true}"#).await),
+            Act::Rotate => drop(self.admin("POST", "/v1/keys/pk/rotate", r#"{"destroy_old":true}"#).await),
+            _ => {}
+        }
+    }
+
+    /// Renews the country's key until nothing but the primary version is left.
+    pub(crate) async fn renewed(&self, case: &str) {
+        for _ in 0..100 {
+            self.order(Act::Rotate).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let keys = self.admin("GET", "/v1/keys", "").await;
+            let pk = keys.split("\"id\":\"pk\"").nth(1).unwrap().split("\"country\"").nth(1).unwrap();
+            if !pk.split("\"id\":\"sg\"").next().unwrap().contains("decrypt-only") {
+                return;
+            }
+        }
+        panic!("{case}: the renewal does not end");
+    }
+
+    async fn admin(&self, method: &str, path: &str, body: &str) -> String {
+        let token = &self.token;
         let request = format!(
-            "PUT /v1/subjects/{subject} HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -167,7 +201,7 @@ impl Gateway {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 
     pub(crate) async fn stop(self) {
@@ -202,9 +236,7 @@ pub(crate) async fn child() {
 }
 
 async fn fail(act: Act, how: How, gateway: Gateway) {
-    if act == Act::Move {
-        gateway.resides("abroad", "PK").await;
-    }
+    gateway.order(act).await;
     let outcome = act.perform(&gateway.client).await;
     if act.is_of_the_background() {
         assert_eq!(outcome, Ok(()));

@@ -39,7 +39,7 @@ pub(crate) struct Inventory {
     pub(crate) missing: Named,
     /// Rows of garbage.
     pub(crate) rows_of_garbage: usize,
-    /// Copies that are not stored yet, and subjects that moved and have not been followed.
+    /// Copies that are not stored yet, subjects that moved and have not been followed, and erasures that are not complete.
     pub(crate) queued: usize,
 }
 
@@ -51,7 +51,7 @@ impl Inventory {
         assert_eq!(index.recount().await.unwrap(), index.summary(), "the counters are those of a recount");
         let mut inventory = Self::default();
         let live = inventory.live(&index).await;
-        inventory.queued += index.unsettled(None, 100).await.unwrap().len();
+        inventory.queued += index.unsettled(None, 100).await.unwrap().len() + index.pending_erasures().len();
         let garbage = inventory.named_as_garbage(&index).await;
         // The attempts of a move's blobs are derived from that of the intent, so it is the record that names them.
         let intents: BTreeSet<_> = index.leftover_intents().unwrap().into_iter().map(|intent| intent.record).collect();

@@ -17,6 +17,8 @@ const KEPT_WITHOUT_QUEUE: &[(&str, usize)] = &[("users/abroad/small", 1000)];
 pub(crate) const DOOMED: &str = "users/kept/doomed";
 /// The record of the subject that moves.
 pub(crate) const MOVED: &str = "users/abroad/large";
+/// The keys of the subject that is erased begin so.
+pub(crate) const ERASED: &str = "users/erased/";
 /// The key of the one open upload, which has its part 1.
 pub(crate) const UPLOAD: &str = "users/kept/upload";
 pub(crate) const PART: usize = 5 << 20;
@@ -35,6 +37,12 @@ pub(crate) async fn prepare(client: &Client, act: Act) {
     put(client, DOOMED, 5000, 0).await.unwrap();
     if act == Act::Move {
         put(client, MOVED, LARGE, 0).await.unwrap();
+    }
+    if act == Act::Erase {
+        for number in 0..3 {
+            put(client, &format!("{ERASED}{number}"), if number == 0 { LARGE } else { 100 }, 0).await.unwrap();
+        }
+        create_upload(client, &format!("{ERASED}upload")).await.unwrap();
     }
     let upload = create_upload(client, UPLOAD).await.unwrap();
     let part = client.upload_part().bucket(BUCKET).key(UPLOAD).upload_id(upload).part_number(1);

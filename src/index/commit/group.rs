@@ -12,8 +12,8 @@ use super::plan::Draft;
 use crate::{
     audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, Counter, Counters, Garbage, GarbageReason, IndexError, Record, Tally,
-        Version, Waste,
+        Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Counters, Erasure, Garbage, GarbageReason,
+        IndexError, Record, Tally, Version, Waste,
         catalogue::Inner,
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
@@ -41,6 +41,9 @@ pub(super) struct State {
     pub(super) frontier: Frontier,
     pub(super) policy: Option<PolicyRevision>,
     pub(super) key_generations: HashMap<(KeyId, KeyOwner), Generation>,
+    /// Those that are not complete.
+    pub(super) erasures: BTreeMap<u64, Erasure>,
+    pub(super) erasures_changed: bool,
 }
 
 impl State {
@@ -54,7 +57,14 @@ impl State {
             frontier,
             policy: *inner.policy.lock(),
             key_generations: HashMap::new(),
+            erasures: BTreeMap::clone(&inner.erasures.load()),
+            erasures_changed: false,
         }
+    }
+
+    /// Whether copies are under a key that an erasure has destroyed.
+    pub(super) fn is_erased(&self, copies: &[CopyRow]) -> bool {
+        self.erasures.values().any(|erasure| erasure.reaches(copies))
     }
 }
 
@@ -109,10 +119,13 @@ impl<'a> Group<'a> {
         match self.plan(change) {
             Ok(draft) => {
                 // Only here is it certain which record a delete removes.
-                if event.kind == Kind::DeleteObject
+                if matches!(event.kind, Kind::DeleteObject | Kind::Erased)
                     && let Some(removed) = &draft.committed.replaced
                 {
                     event = removed.describe(event);
+                }
+                if let Some(erasure) = &draft.committed.erasure {
+                    event.erasure = Some(erasure.id);
                 }
                 let ledger = self.log(&event).map_err(CommitError::Fatal)?;
                 let mut committed = self.take(draft);
@@ -157,6 +170,17 @@ impl<'a> Group<'a> {
         }
         if let Some((key, owner, generation)) = draft.key {
             self.remember_key(key, owner, generation);
+        }
+        for key in draft.gone_keys {
+            self.state.key_generations.remove(&key);
+        }
+        if let Some(erasure) = &draft.committed.erasure {
+            if erasure.is_complete() {
+                self.state.erasures.remove(&erasure.id);
+            } else {
+                self.state.erasures.insert(erasure.id, erasure.clone());
+            }
+            self.state.erasures_changed = true;
         }
         draft.committed
     }
@@ -269,6 +293,12 @@ impl<'a> Group<'a> {
         Ok(self.version(&row)?.map(|version| (row, version)))
     }
 
+    /// The rows of a range that the batch writes.
+    pub(super) fn planned<'b>(&'b self, from: &'b [u8], to: &'b [u8]) -> impl Iterator<Item = &'b [u8]> + 'b {
+        let planned = self.overlay.range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)));
+        planned.filter(|(_, body)| body.is_some()).map(|(row, _)| row.as_slice())
+    }
+
     /// Whether the batch will leave any row under `prefix`.
     pub(super) fn has_rows(&self, prefix: &[u8]) -> Result<bool, IndexError> {
         let end = successor(prefix);
@@ -308,6 +338,10 @@ impl<'a> Group<'a> {
         if self.state.buckets_changed {
             self.inner.buckets.store(Arc::new(self.state.buckets.clone()));
             self.state.buckets_changed = false;
+        }
+        if self.state.erasures_changed {
+            self.inner.erasures.store(Arc::new(self.state.erasures.clone()));
+            self.state.erasures_changed = false;
         }
         let mut published = self.inner.counters.lock();
         for counter in &self.counted {

@@ -1,6 +1,7 @@
 //! The committer: one thread that owns every write. It takes what waits in the queue up to a batch's worth, plans each change against
 //! what the batch already says, applies the batch durably, and only then answers.
 
+mod erase;
 mod expire;
 mod group;
 mod plan;
@@ -56,6 +57,10 @@ pub(super) enum Work {
     Keep {
         row: &'static [u8],
         body: Vec<u8>,
+        answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// Answer once everything that came before is durable.
+    Fence {
         answer: oneshot::Sender<Result<(), IndexError>>,
     },
     /// Reserve more tickets.
@@ -139,6 +144,7 @@ impl Committer {
                     group.keep(row, body);
                     kept.push(answer);
                 }
+                Work::Fence { answer } => kept.push(answer),
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }

@@ -20,8 +20,10 @@ use crate::{
     },
     kms::WrappedSubjectKey,
     residency::Basis,
+    seal::BlobName,
     types::{
         AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
+        Timestamp,
     },
 };
 
@@ -35,6 +37,7 @@ pub(super) struct Draft {
     pub(super) deleted: Option<(BucketName, BucketId)>,
     pub(super) policy: Option<PolicyRevision>,
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
+    pub(super) gone_keys: Vec<(KeyId, crate::kms::KeyOwner)>,
     pub(super) committed: Committed,
     /// Where rows belong whose text does not say it.
     pub(super) audiences: Vec<(Vec<u8>, BTreeSet<Country>)>,
@@ -78,7 +81,7 @@ impl Group<'_> {
             Change::PutPart(part) => self.put_part(&part),
             Change::CompleteUpload { put, upload, parts, parts_digest } => self.complete(&put, upload, &parts, parts_digest),
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
-            Change::SubjectKey { key, rewrap } => self.subject_key(*key, rewrap),
+            Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
             Change::Subject { id, attributes } => self.subject(id, attributes),
             Change::Policy { revision } => {
                 let mut draft = Draft { policy: Some(revision), ..Draft::default() };
@@ -88,6 +91,10 @@ impl Group<'_> {
             Change::AddCopy(add) => self.add_copy(*add),
             Change::Relocate(relocate) => self.relocate(*relocate),
             Change::Settled { subject, generation } => self.settled(&subject, generation),
+            Change::Erase(erase) => self.erase(&erase),
+            Change::EraseRecord(erase) => self.erase_record(*erase),
+            Change::EraseUpload { erasure, bucket, key, upload } => self.erase_upload(erasure, bucket, &key, upload),
+            Change::Erasure { id, step } => self.erasure_step(id, step),
             Change::Adopt(adopt) => self.adopt(&adopt),
             Change::Site(site) => self.site(site),
             Change::SiteFinding { site, country, finding, stands } => self.site_finding(site, country, finding, stands),
@@ -149,16 +156,20 @@ impl Group<'_> {
         Ok(draft)
     }
 
-    fn subject_key(&self, mut key: WrappedSubjectKey, rewrap: bool) -> Planned {
+    fn subject_key(&self, mut key: WrappedSubjectKey, replaces: Option<WrappedSubjectKey>) -> Planned {
         let row = keys::subject_key(&key.key, &key.owner);
-        match self.row::<WrappedSubjectKey>(&row)? {
-            Some(old) if old.generation == key.generation && old.wrapped == key.wrapped => key.sites.extend(old.sites),
-            Some(old) if old.generation > key.generation || (old.generation == key.generation && !rewrap) => {
-                return Err(CommitError::KeyExists(Box::new(old)));
-            }
-            _ => {}
-        }
         let mut draft = Draft::default();
+        match (self.row::<WrappedSubjectKey>(&row)?, replaces) {
+            (Some(old), Some(replaced)) if old == replaced && old.wrapped != key.wrapped => {
+                self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
+            }
+            // A key that is gone does not come back by being wrapped again.
+            (None, Some(_)) => return Err(CommitError::Stale(Stale::Key)),
+            (Some(old), Some(_)) => return Err(CommitError::KeyExists(Box::new(old))),
+            (Some(old), None) if old.generation == key.generation && old.wrapped == key.wrapped => key.sites.extend(old.sites),
+            (Some(old), None) if old.generation >= key.generation => return Err(CommitError::KeyExists(Box::new(old))),
+            (_, None) => {}
+        }
         draft.put(row, sealed(&key)?);
         draft.key = Some((key.key, key.owner, key.generation));
         Ok(draft)
@@ -171,13 +182,15 @@ impl Group<'_> {
         let generation = Generation(old.as_ref().map_or(0, |old| old.generation.0).saturating_add(1));
         let removed = attributes.is_none();
         let attributes = attributes.unwrap_or_default();
+        let erased = old.as_ref().and_then(|old| old.erased);
+        let told = old.iter().flat_map(SubjectRow::told_in).collect();
         let mut draft = Draft::default();
         // What is stored of the subject may have to live elsewhere now.
         let differs = old.map_or_else(Attributes::default, |old| old.attributes) != attributes;
         if differs && self.has_rows(&Secondary::Subject(&pseudonym).prefix())? {
             draft.put(keys::unsettled(&pseudonym), sealed(&Unsettled { subject: id.clone(), generation, since: self.now })?);
         }
-        let subject = SubjectRow { id, attributes, generation, updated: self.now, removed };
+        let subject = SubjectRow { id: Some(id), attributes, generation, updated: self.now, removed, erased, told };
         draft.put(row, sealed(&subject)?);
         Ok(draft)
     }
@@ -254,7 +267,8 @@ impl Group<'_> {
     }
 
     pub(super) fn queue(&self, draft: &mut Draft, what: Waste, why: GarbageReason) -> Result<(), IndexError> {
-        draft.writes.push(self.garbage_row(&Garbage { since: self.now, why, what })?);
+        let since = if why == GarbageReason::Erased { Timestamp::default() } else { self.now };
+        draft.writes.push(self.garbage_row(&Garbage { since, why, what })?);
         Ok(())
     }
 
@@ -269,6 +283,9 @@ impl Group<'_> {
         }
         let Some(subject) = subject else { return Ok(()) };
         let row: Option<SubjectRow> = self.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        if row.as_ref().and_then(|row| row.erased).is_some_and(|erased| basis.subject_generation < erased) {
+            return Err(CommitError::Stale(Stale::Erased));
+        }
         let generation = row.map_or(Generation::default(), |row| row.generation);
         if generation == basis.subject_generation { Ok(()) } else { Err(CommitError::Stale(Stale::Subject)) }
     }
@@ -292,4 +309,10 @@ impl Group<'_> {
         }
         Ok(())
     }
+}
+
+/// The blobs of a wrapped subject key, as something that nothing needs any more.
+pub(super) fn key_blobs(key: &WrappedSubjectKey) -> Waste {
+    let name = BlobName::of_subject_key(key);
+    Waste::Keys { blobs: key.sites.iter().map(|site| (site.clone(), name)).collect() }
 }

@@ -51,6 +51,9 @@ impl Group<'_> {
     /// Puts a record among the versions of its key.
     pub(super) fn place_record(&self, put: &PutChange) -> Planned {
         let detail = &put.record.detail;
+        if !detail.lock.is_empty() {
+            self.inner.ongoing.held(detail.placement.subject.as_ref());
+        }
         let mut versions = self.versions(put.bucket, &put.key)?;
         check_condition(&put.condition, versions.current.as_ref())?;
         let mut draft = Draft::default();
@@ -126,7 +129,7 @@ impl Group<'_> {
             }
         }
         match delete.version {
-            Some(version) => self.delete_version(delete, version),
+            Some(version) => self.delete_version(delete, version, GarbageReason::Deleted),
             None => self.delete_key(delete),
         }
     }
@@ -189,7 +192,7 @@ impl Group<'_> {
         Ok(draft)
     }
 
-    fn delete_version(&self, delete: &DeleteChange, version: VersionId) -> Planned {
+    pub(super) fn delete_version(&self, delete: &DeleteChange, version: VersionId, why: GarbageReason) -> Planned {
         let (bucket, key) = (delete.bucket, &delete.key);
         let mut draft = Draft::default();
         let current_row = keys::record(bucket, key.as_str());
@@ -214,7 +217,7 @@ impl Group<'_> {
         if found.summary().version == VersionId::Null && !is_current {
             draft.delete(keys::null_version(bucket, key.as_str()));
         }
-        self.remove_version(&mut draft, bucket, key, found, GarbageReason::Deleted, delete.bypass_governance)?;
+        self.remove_version(&mut draft, bucket, key, found, why, delete.bypass_governance)?;
         // What comes next in age becomes current, unless it is a marker or something newer is current.
         if is_current || self.record(&current_row)?.is_none() {
             let prefix = keys::versions(bucket, key.as_str());
@@ -237,6 +240,9 @@ impl Group<'_> {
         let UpdateChange { bucket, key, record: id, ticket, update, basis } = change;
         self.check_bucket(bucket)?;
         let (row, mut record) = self.record_at(bucket, &key, ticket, id)?;
+        if self.state.is_erased(&record.detail.copies) {
+            return Err(CommitError::NoSuchKey);
+        }
         if let Some(basis) = basis {
             self.check_basis(basis, record.detail.placement.subject.as_ref())?;
         }
@@ -250,8 +256,12 @@ impl Group<'_> {
                 let allowed = record.detail.lock.may_change_to(retention, self.now, bypass_governance);
                 allowed.map_err(|_| CommitError::Locked)?;
                 record.detail.lock.retention = retention;
+                self.inner.ongoing.held(record.detail.placement.subject.as_ref());
             }
-            RecordUpdate::LegalHold(on) => record.detail.lock.legal_hold = Some(on),
+            RecordUpdate::LegalHold(on) => {
+                record.detail.lock.legal_hold = Some(on);
+                self.inner.ongoing.held(record.detail.placement.subject.as_ref());
+            }
         }
         let mut draft = Draft::default();
         draft.put(row, Body::Sealed(encode_record(&record)?));
@@ -389,7 +399,8 @@ impl Group<'_> {
         bypass_governance: bool,
     ) -> Result<(), CommitError> {
         if let Version::Record(record) = &version {
-            if record.detail.lock.forbids_removal(self.now, bypass_governance) {
+            // An erasure was held against what keeps versions before it was accepted.
+            if why != GarbageReason::Erased && record.detail.lock.forbids_removal(self.now, bypass_governance) {
                 return Err(CommitError::Locked);
             }
             for row in self.secondary(bucket, key, record) {

@@ -40,6 +40,7 @@ impl Group<'_> {
         self.check_bucket(put.bucket)?;
         let mut upload = self.open_upload(put.bucket, &put.key, &put.upload)?;
         self.check_basis(put.basis, upload.placement.subject.as_ref())?;
+        self.check_keys(&upload.copies)?;
         let part = put.part.entry;
         for copy in upload.copies.iter().filter(|copy| copy.role != Role::Queued) {
             let stored: BTreeSet<_> =

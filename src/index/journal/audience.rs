@@ -53,7 +53,7 @@ impl Audiences {
             kind::PART | kind::PART_TABLE => known(),
             kind::GARBAGE => return of_garbage(&decode::<Garbage>('g', body)?.what, home),
             kind::SUBJECT_KEY => [decode::<WrappedSubjectKey>('k', body)?.country].into(),
-            kind::SUBJECT => residence(&decode::<SubjectRow>('d', body)?),
+            kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
             kind::UNSETTLED => {
                 let _: Unsettled = decode('e', body)?;
                 BTreeSet::new()
@@ -69,6 +69,7 @@ const JOURNALLED: &[u8] = &[
     kind::BUCKET,
     kind::SUBJECT,
     kind::UNSETTLED,
+    kind::ERASURE,
     kind::GARBAGE,
     kind::HISTORY,
     kind::SUBJECT_KEY,
@@ -89,16 +90,11 @@ pub(in crate::index) fn of_copies(copies: &[CopyRow]) -> BTreeSet<Country> {
 /// Blobs by name alone say nothing but that: everyone may know them.
 fn of_garbage(waste: &Waste, home: Country) -> Result<Audience, IndexError> {
     let countries: BTreeSet<Country> = match waste {
-        Waste::Blobs { .. } => return Ok(Audience::Everyone),
+        Waste::Blobs { .. } | Waste::Keys { .. } => return Ok(Audience::Everyone),
         Waste::Record { copies, .. } => of_copies(copies),
         Waste::Part { at, .. } | Waste::Upload { at, .. } => at.iter().map(|at| at.country).collect(),
     };
     Ok(Audience::These(if countries.is_empty() { [home].into() } else { countries }))
-}
-
-/// Where a subject lives, as far as its entry says so.
-fn residence(row: &SubjectRow) -> BTreeSet<Country> {
-    row.attributes.get("residence").and_then(|value| value.parse().ok()).into_iter().collect()
 }
 
 #[cfg(test)]

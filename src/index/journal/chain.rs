@@ -286,6 +286,12 @@ impl Journal {
         self.state.lock().pending.first_key_value().is_none_or(|(first, _)| *first > number)
     }
 
+    /// The same of one chain.
+    pub(super) fn of_holds(&self, country: Country, number: u64) -> bool {
+        let state = self.state.lock();
+        !state.pending.range(..=number).any(|(_, pending)| pending.missing.contains(&country))
+    }
+
     /// Up to `limit` numbers whose rows in the outbox can go.
     pub(in crate::index) fn finished(&self, limit: usize) -> Vec<u64> {
         let finished = &mut self.state.lock().finished;

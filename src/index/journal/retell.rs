@@ -68,6 +68,11 @@ impl Index {
         self.inner.row(keys::JOURNAL)
     }
 
+    /// Whether a country's chain holds all that was committed up to `number`.
+    pub fn journal_of_holds(&self, country: Country, number: u64) -> bool {
+        self.inner.journal.of_holds(country, number)
+    }
+
     /// Whether every chain holds all that was committed up to `number`.
     pub fn journal_holds(&self, number: u64) -> bool {
         self.inner.journal.holds(number)

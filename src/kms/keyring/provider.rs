@@ -50,7 +50,7 @@ impl KeyProvider for KeyringProvider {
 
     async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
         self.check(context)?;
-        let version = version_in(&jwe::key_id(wrapped)?, &self.key).ok_or(KmsError::Corrupt)?;
+        let version = self.version_of(wrapped)?;
         let kek = self.keyring.0.keys.read().version(&self.key, version)?;
         jwe::open(&kek, context, wrapped)
     }
@@ -58,6 +58,10 @@ impl KeyProvider for KeyringProvider {
     async fn rewrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<WrappedKey, KmsError> {
         let key = self.unwrap(context, wrapped).await?;
         self.wrap(context, &key).await
+    }
+
+    fn version_of(&self, wrapped: &WrappedKey) -> Result<u32, KmsError> {
+        version_in(&jwe::key_id(wrapped)?, &self.key).ok_or(KmsError::Corrupt)
     }
 
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {

@@ -25,7 +25,7 @@ impl World {
         self.objects.upload_part(&self.asks(), part, body(bytes)).await
     }
 
-    async fn complete(&self, at: &str, upload: UploadId, etag: &str) -> Result<Stored, ObjectError> {
+    pub(super) async fn complete(&self, at: &str, upload: UploadId, etag: &str) -> Result<Stored, ObjectError> {
         let complete = CompleteRequest {
             bucket: bucket(),
             key: key(at),
