@@ -14,6 +14,7 @@ mod counters;
 mod cursor;
 pub mod engine;
 mod error;
+mod export;
 mod garbage;
 mod guards;
 pub mod journal;
@@ -38,6 +39,7 @@ pub use change::{
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use error::IndexError;
+pub use export::{EXPORT_VERSION, Export, ExportError, Exported, Imported};
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;

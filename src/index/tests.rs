@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod commits;
+mod exports;
 mod journal;
 mod model;
 mod moves;

@@ -21,6 +21,7 @@ use super::{
     Change, CommitError, Committed, IndexError,
     catalogue::{Inner, TICKET_BLOCK},
     engine::Batch,
+    export::Last,
     journal::{Base, Retold},
     keys,
 };
@@ -55,6 +56,14 @@ pub(super) enum Work {
     Base {
         base: Base,
         answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// From now on, note what is written.
+    Tap {
+        answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// Read what an export lacks still, behind the commits so far.
+    LastOfExport {
+        answer: oneshot::Sender<Result<Option<Last>, IndexError>>,
     },
     /// Reserve more tickets.
     Nudge,
@@ -119,7 +128,7 @@ impl Committer {
         }
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
-        let (mut told, mut based) = (Vec::new(), Vec::new());
+        let (mut told, mut based, mut tapped, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -137,6 +146,11 @@ impl Committer {
                     let kept = group.keep_base(base);
                     based.push((answer, kept));
                 }
+                Work::Tap { answer } => {
+                    self.inner.tap.open();
+                    tapped.push(answer);
+                }
+                Work::LastOfExport { answer } => last.push(answer),
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }
@@ -166,6 +180,12 @@ impl Committer {
         }
         for (answer, kept) in based {
             let _ = answer.send(applied.clone().and(kept));
+        }
+        for answer in tapped {
+            let _ = answer.send(applied.clone());
+        }
+        for answer in last {
+            let _ = answer.send(applied.clone().and_then(|()| self.inner.last_of_export()));
         }
         (stop, applied)
     }
