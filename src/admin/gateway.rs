@@ -1,6 +1,8 @@
 //! What the API asks of the gateway behind it.
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use super::views::{
@@ -71,6 +73,9 @@ impl Query<'_> {
     }
 }
 
+/// A file as it comes.
+pub type ExportBytes = BoxStream<'static, Result<Bytes, GatewayError>>;
+
 /// Why the gateway has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -86,6 +91,9 @@ pub enum GatewayError {
     /// The configuration is wrong; principals and tokens stay as they are.
     #[error("mistakes in the configuration, principals and tokens stay as they are:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Config(Vec<Diagnostic>),
+    /// Not as things are.
+    #[error("{0}")]
+    Conflict(String),
     /// The same request can succeed later.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -162,6 +170,9 @@ pub trait Gateway: Send + Sync + 'static {
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
     /// Entries from number `from` on, each as its line of JSON.
     async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+
+    /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
+    async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;
 
     /// The sites and their states.
     async fn sites(&self) -> Vec<SiteView>;

@@ -23,7 +23,7 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use gateway::{Gateway, GatewayError, Query};
+pub use gateway::{ExportBytes, Gateway, GatewayError, Query};
 pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};

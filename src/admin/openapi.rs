@@ -96,6 +96,7 @@ fn responses(route: &Route) -> Value {
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",
+        "/v1/index/export" => "application/octet-stream",
         _ => "application/json",
     };
     let schema = match (route.method, route.path) {
@@ -110,6 +111,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
+        (_, "/v1/index/export") => json!({ "type": "string", "format": "binary" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
         _ => json!({ "type": "object" }),
     };

@@ -72,6 +72,7 @@ impl From<GatewayError> for Problem {
                 let detail = format!("mistakes in the configuration: {}; principals and tokens stay as they are", mistakes.len());
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration", detail).with("diagnostics", json!(mistakes))
             }
+            GatewayError::Conflict(detail) => Self::new(StatusCode::CONFLICT, "conflict", detail),
             GatewayError::Unavailable(detail) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail),
             GatewayError::Internal(message) => {
                 tracing::error!(message, "admin request failed");

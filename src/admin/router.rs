@@ -39,6 +39,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/subjects:import", post(subjects::import))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
+        .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(handlers::sites))
         .route("/v1/keys", get(handlers::keys))
         .route("/healthz", get(async || "ok\n"))

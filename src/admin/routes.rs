@@ -112,6 +112,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
     built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),
+    built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
     built("GET", "/v1/sites", READ, &[], "The sites and their states"),
     built("GET", "/v1/keys", READ, &[], "The country keys and their versions"),
     built("GET", "/healthz", Access::Public, &[], "Whether the process answers"),

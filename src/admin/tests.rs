@@ -14,6 +14,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -153,6 +154,9 @@ impl Gateway for Fake {
     async fn ledger_entries(&self, _: u64, _: usize) -> Result<Vec<String>, GatewayError> {
         self.evaluate();
         Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
+    }
+    async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
+        Ok(futures_util::stream::iter([Ok("DOMIN".into()), Ok("DEX".into())]).boxed())
     }
     async fn sites(&self) -> Vec<SiteView> {
         self.evaluate();

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::stream::{self, StreamExt};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{access::Access, open, policies, queries};
 use crate::admin::{
-    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, Gateway, GatewayError, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView, SubjectView,
-    SummaryView,
+    AccessView, ComponentView, CopyView, CounterView, ExplainRequest, ExportBytes, Gateway, GatewayError, KeyVersionView,
+    KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView,
+    SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
@@ -324,6 +325,19 @@ impl Gateway for AppGateway {
         entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
     }
 
+    async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
+        let event = Event { request: Some(request.clone()), ..Event::new(Kind::IndexExported, actor(who)) };
+        // Begun first, so that one which cannot be is not in the ledger; no byte leaves before it is.
+        let export = self.objects.index.export(self.objects.hierarchy.installation()).await?;
+        self.objects.record(event).await?;
+        tracing::info!(%request, actor = %who.id, "the index is exported");
+        let bytes = stream::try_unfold(export, |mut export| async move {
+            let bytes = export.next().await.inspect_err(|error| tracing::error!(%error, "an export of the index broke off"))?;
+            Ok(bytes.map(|bytes| (bytes, export)))
+        });
+        Ok(bytes.boxed())
+    }
+
     async fn sites(&self) -> Vec<SiteView> {
         let view = |site: &Arc<crate::backend::Site>| {
             let (spec, state) = (site.spec(), site.state());
@@ -390,6 +404,7 @@ impl From<IndexError> for GatewayError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Cursor => Self::Invalid(error.to_string()),
+            IndexError::Exporting | IndexError::Behind => Self::Conflict(error.to_string()),
             error => Self::Internal(format!("index: {error}")),
         }
     }

@@ -16,6 +16,7 @@ mod queries;
 mod rebuild;
 mod start;
 mod stopped;
+mod swap;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use process::close_to_others;

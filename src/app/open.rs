@@ -9,7 +9,7 @@ use std::{
 
 use super::{StartError, folders, policies};
 use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteLimits};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
@@ -18,7 +18,8 @@ use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId};
 
-/// Takes the data folder for this process alone. The lock ends with the process, however it ends.
+/// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
+/// it ends.
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     let path = data_dir.join("lock");
     let file_error = |source| StartError::File { path: path.clone(), source };
@@ -29,7 +30,10 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     }
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(file_error)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            super::swap::complete(data_dir, SystemClock.now().millis()).map_err(data_error)?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { data_dir: data_dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(file_error(source)),
     }

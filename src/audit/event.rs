@@ -67,6 +67,10 @@ pub struct Event {
     /// What a rebuild of the index found, of [`Kind::IndexRebuilt`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<Box<Rebuilt>>,
+    /// The export that the index was read from, of [`Kind::IndexImported`], and of [`Kind::Started`] where the index lacks what sites that
+    /// were left out know since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<Box<FromExport>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -128,6 +132,18 @@ pub struct Rebuilt {
     pub unreadable: u64,
 }
 
+/// An export of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FromExport {
+    /// The commit that it is of.
+    pub number: u64,
+    /// When it was made, RFC 3339.
+    pub ended: String,
+    /// How many ledger entries it holds.
+    pub entries: u64,
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -168,6 +184,10 @@ pub enum Kind {
     AuditQuery,
     /// The index was lost and has been built anew from the sites.
     IndexRebuilt,
+    /// The index leaves the gateway as a sealed file.
+    IndexExported,
+    /// The index was read from such a file, and from what the sites were told since.
+    IndexImported,
     /// Temporary credentials were made.
     SessionCreated,
     AdminAction,
@@ -233,6 +253,7 @@ impl Event {
             query: None,
             left: Vec::new(),
             rebuilt: None,
+            export: None,
             record_refusal: false,
         }
     }

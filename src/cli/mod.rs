@@ -4,6 +4,7 @@
 mod args;
 mod client;
 pub mod demo;
+mod export;
 mod keys;
 mod ledger;
 mod locate;
@@ -80,9 +81,9 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Verify(_) => Err(Failure::NotBuilt("verify")),
         Command::Relocate(args) => relocate::run(args, out),
         Command::Import { .. } => Err(Failure::NotBuilt("import")),
-        Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, out),
-        Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),
-        Command::Index(IndexCommand::Import(_)) => Err(Failure::NotBuilt("index import")),
+        Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, None, out),
+        Command::Index(IndexCommand::Export { output, remote }) => export::run(output, remote, out),
+        Command::Index(IndexCommand::Import { file, into }) => rebuild::run(into, Some(file), out),
         Command::Order(_) => Err(Failure::NotBuilt("order")),
         Command::Unseal { .. } => Err(Failure::NotBuilt("unseal")),
     }

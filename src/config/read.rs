@@ -184,6 +184,7 @@ impl Reader<'_> {
             s3,
             admin,
             engine,
+            accept_imported: false,
             keyring,
             keys,
             sites,

@@ -32,6 +32,9 @@ pub enum IndexError {
     /// One export at a time.
     #[error("another export of the index is under way")]
     Exporting,
+    /// It was imported without all of its sites.
+    #[error("the index lacks what some sites know: rebuild it, or import it with all of them")]
+    Behind,
     /// The reader of an export lets it wait while the index changes.
     #[error("the export is taken too slowly for what is written meanwhile")]
     ExportTooSlow,

@@ -42,6 +42,10 @@ impl Objects {
     }
 
     async fn compact_round(&self) -> Result<(), ObjectError> {
+        // What such an index does not know only the journal does: everything in it stays.
+        if self.index.imported()?.is_some() {
+            return Ok(());
+        }
         let base = match self.index.base()? {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.
             Some(base) => {

@@ -20,7 +20,7 @@ pub use self::{
 };
 use super::{Index, IndexError, keys};
 use crate::{
-    audit::LedgerHead,
+    audit::{FromExport, LedgerHead},
     types::{Country, RecordId, SiteId, Timestamp},
 };
 
@@ -48,12 +48,21 @@ pub struct Exported {
 pub struct Imported {
     /// [`Exported::number`].
     pub number: u64,
+    /// How many ledger entries the export holds.
+    pub entries: u64,
     /// When the export was made.
     pub exported: Timestamp,
     /// When it was read.
     pub imported: Timestamp,
     /// The sites that were not asked: what only they know has been missing since the export.
     pub without: Vec<SiteId>,
+}
+
+impl Imported {
+    /// What the ledger says of it.
+    pub fn entry(&self) -> FromExport {
+        FromExport { number: self.number, ended: self.exported.to_rfc3339(), entries: self.entries }
+    }
 }
 
 impl Index {

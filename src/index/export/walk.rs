@@ -55,8 +55,12 @@ impl Index {
     /// Begins to export the index, for the installation of its keyring.
     ///
     /// # Errors
-    /// [`IndexError::Exporting`] while another export is under way.
+    /// [`IndexError::Exporting`] while another export is under way; [`IndexError::Behind`] of an index that lacks what its sites know, since
+    /// what is read on top of a later export would never be asked for it.
     pub async fn export(&self, installation: [u8; 16]) -> Result<Export, IndexError> {
+        if self.imported()?.is_some() {
+            return Err(IndexError::Behind);
+        }
         if !self.inner.tap.ask() {
             return Err(IndexError::Exporting);
         }
