@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{access::Access, open, policies, queries};
+use super::{access::Access, exports, open, policies, queries};
 use crate::admin::{
     AccessView, ComponentView, CopyView, CounterView, ExplainRequest, ExportBytes, Gateway, GatewayError, KeyVersionView,
     KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteView,
@@ -327,15 +326,8 @@ impl Gateway for AppGateway {
 
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
         let event = Event { request: Some(request.clone()), ..Event::new(Kind::IndexExported, actor(who)) };
-        // Begun first, so that one which cannot be is not in the ledger; no byte leaves before it is.
-        let export = self.objects.index.export(self.objects.hierarchy.installation()).await?;
-        self.objects.record(event).await?;
-        tracing::info!(%request, actor = %who.id, "the index is exported");
-        let bytes = stream::try_unfold(export, |mut export| async move {
-            let bytes = export.next().await.inspect_err(|error| tracing::error!(%error, "an export of the index broke off"))?;
-            Ok(bytes.map(|bytes| (bytes, export)))
-        });
-        Ok(bytes.boxed())
+        tracing::info!(%request, actor = %who.id, "index exported");
+        exports::begin(&self.objects, event).await
     }
 
     async fn sites(&self) -> Vec<SiteView> {

@@ -5,6 +5,7 @@
 
 mod access;
 mod background;
+mod exports;
 mod folders;
 mod gateway;
 pub mod install;

@@ -16,7 +16,7 @@ use crate::index::{Index, IndexKeys, SledEngine};
 use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
-use crate::types::{Country, KeyId};
+use crate::types::{Country, KeyId, SiteId};
 
 /// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
 /// it ends.
@@ -86,20 +86,24 @@ pub(super) fn index(
 }
 
 pub(super) fn specs(config: &Config) -> Vec<SiteSpec> {
-    let spec = |site: &config::Site| SiteSpec { id: site.id.clone(), country: site.country, key: site.key.clone() };
     config.sites.iter().map(spec).collect()
 }
 
-pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
-    let site = |(site, spec): (&config::Site, SiteSpec)| {
+fn spec(site: &config::Site) -> SiteSpec {
+    SiteSpec { id: site.id.clone(), country: site.country, key: site.key.clone() }
+}
+
+/// The sites but for those that are to be left alone.
+pub(super) fn sites(config: &Config, without: &[SiteId]) -> Result<Vec<Site>, StartError> {
+    let site = |site: &config::Site| {
         let backend: Arc<dyn Backend> = match &site.backend {
             config::Backend::Fs { path } => Arc::new(FsBackend::open(site.id.clone(), path)?),
             config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(s3))?),
         };
         let limits = SiteLimits { concurrency: site.concurrency, ..SiteLimits::default() };
-        Ok(Site::new(spec, backend, limits))
+        Ok(Site::new(spec(site), backend, limits))
     };
-    config.sites.iter().zip(specs(config)).map(site).collect()
+    config.sites.iter().filter(|site| !without.contains(&site.id)).map(site).collect()
 }
 
 fn s3_config(s3: &config::S3Backend) -> S3Config {

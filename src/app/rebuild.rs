@@ -91,10 +91,8 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     let keys =
         || IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
 
-    let mut configured = open::sites(config)?;
-    configured.retain(|site| !order.without.contains(&site.spec().id));
     let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(NoMemory));
-    let sites = Sites::new(configured, installation);
+    let sites = Sites::new(open::sites(config, &order.without)?, installation);
     for (site, outcome) in sites.recognise().await {
         outcome.map_err(|error| RecoveryError::identity(&site, &error))?;
     }

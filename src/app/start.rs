@@ -151,7 +151,7 @@ impl App {
             runtime: Handle::current(),
         };
         let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(known));
-        let sites = Arc::new(Sites::new(open::sites(&config)?, installation));
+        let sites = Arc::new(Sites::new(open::sites(&config, &[])?, installation));
         for (site, outcome) in sites.verify().await {
             if let Err(error) = outcome {
                 tracing::error!(%site, %error, "site is not in service");

@@ -44,7 +44,10 @@ pub(super) fn run(output: &Path, remote: &RemoteArgs, out: &mut Output<'_>) -> R
     let sha256 = hex::encode(hash.finish());
     out.value(&json!({ "file": output, "bytes": bytes, "sha256": sha256 }))?;
     out.line(format!("{bytes} bytes in `{}`, SHA-256 {sha256}", output.display()))?;
-    out.line(format!("try it: `domicile index import {} --dry-run` on a machine with the keyring and the sites", output.display()))
+    out.line(format!(
+        "try it: `domicile index import {} --dry-run` on a machine with the keyring and the sites",
+        output.display()
+    ))
 }
 
 /// Goes when it is not finished.
