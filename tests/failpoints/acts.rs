@@ -38,10 +38,14 @@ pub(crate) enum Act {
     FirstStart,
     /// A later one.
     Restart,
+    /// A rebuild of the index of a gateway that has stopped.
+    Rebuild,
+    /// An import of an export of it.
+    Import,
 }
 
 impl Act {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::PutNew,
         Self::Overwrite,
         Self::PutLarge,
@@ -57,6 +61,8 @@ impl Act {
         Self::Collect,
         Self::FirstStart,
         Self::Restart,
+        Self::Rebuild,
+        Self::Import,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -92,7 +98,7 @@ impl Act {
                 let abort = client.abort_multipart_upload().bucket(BUCKET).key(UPLOAD);
                 abort.upload_id(upload(client).await.unwrap()).send().await.map(drop).map_err(code)
             }
-            Self::Move | Self::FirstStart | Self::Restart => Ok(()),
+            Self::Move | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => Ok(()),
         }
     }
 
@@ -146,7 +152,7 @@ impl Act {
                 there
             }
             Self::Abort => upload(client).await.is_none(),
-            Self::FirstStart | Self::Restart => true,
+            Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => true,
         }
     }
 }
