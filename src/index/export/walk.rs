@@ -216,7 +216,6 @@ impl Inner {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn crypto(_: SealError) -> IndexError {
     IndexError::Crypto
 }
