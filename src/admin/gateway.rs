@@ -1,6 +1,8 @@
 //! What the API asks of the gateway behind it.
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use super::ImportOrder;
@@ -106,6 +108,9 @@ impl Query<'_> {
         }
     }
 }
+
+/// A file as it comes.
+pub type ExportBytes = BoxStream<'static, Result<Bytes, GatewayError>>;
 
 /// Why the gateway has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -259,6 +264,9 @@ pub trait Gateway: Send + Sync + 'static {
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
     /// Entries from number `from` on, each as its line of JSON.
     async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+
+    /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
+    async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;
 
     /// The sites and their states.
     async fn sites(&self) -> Vec<SiteView>;

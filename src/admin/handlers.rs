@@ -2,6 +2,7 @@
 
 use axum::{
     Extension, Json,
+    body::Body,
     extract::{
         Query as Parameters, State,
         rejection::{JsonRejection, QueryRejection},
@@ -118,6 +119,17 @@ pub(super) async fn ledger_entries(
         body.push('\n');
     }
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response())
+}
+
+/// The file as it is read. One that breaks off breaks the connection off: it never looks whole.
+pub(super) async fn export_index(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+) -> Answer<Response> {
+    let bytes = api.gateway.export_index(&request, &who).await?;
+    let kind = HeaderValue::from_static("application/octet-stream");
+    Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(bytes)).into_response())
 }
 
 pub(super) async fn keys(

@@ -28,7 +28,7 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use gateway::{Gateway, GatewayError, Query};
+pub use gateway::{ExportBytes, Gateway, GatewayError, Query};
 pub use imports::ImportOrder;
 pub use problem::Problem;
 pub use router::router;

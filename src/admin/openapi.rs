@@ -100,6 +100,7 @@ fn responses(route: &Route) -> Value {
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",
+        "/v1/index/export" => "application/octet-stream",
         _ => "application/json",
     };
     let schema = match (route.method, route.path) {
@@ -122,6 +123,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/sites/{id}/init") => json!({ "$ref": "#/components/schemas/SiteInit" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
+        (_, "/v1/index/export") => json!({ "type": "string", "format": "binary" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
         _ => json!({ "type": "object" }),
     };

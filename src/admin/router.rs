@@ -52,6 +52,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/rotations/{id}", get(rotations::get))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
+        .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))
         .route("/v1/sites/check", post(sites::check))
         .route("/v1/sites/{id}/init", post(sites::init))

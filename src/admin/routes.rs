@@ -145,6 +145,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
     built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),
+    built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
     built("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),
     built("POST", "/v1/sites/check", OPERATE, &[], "Look now at how every site is set up"),
     built("POST", "/v1/sites/{id}/init", OPERATE, &[], "Take a site into service now; make its marker where it was never in use"),

@@ -14,6 +14,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -32,6 +33,8 @@ struct Fake {
     ledger_broken: bool,
     /// So many subjects can be set; more is an error.
     full_at: Option<usize>,
+    /// An export does not come to its end.
+    breaks_off: bool,
     /// The counters never come, and no subject is ever set.
     hangs: bool,
 }
@@ -225,6 +228,15 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
     }
+    async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
+        if self.ledger_broken {
+            return Err(GatewayError::Unavailable("the ledger cannot be written"));
+        }
+        self.recorded.lock().push("GET /v1/index/export");
+        self.evaluate();
+        let last = if self.breaks_off { Err(GatewayError::Internal("too slow".to_owned())) } else { Ok("DEX".into()) };
+        Ok(futures_util::stream::iter([Ok("DOMIN".into()), last]).boxed())
+    }
     async fn sites(&self) -> Vec<SiteView> {
         self.evaluate();
         Vec::new()
@@ -396,6 +408,19 @@ async fn a_query_that_cannot_be_recorded_is_not_evaluated() {
         let (status, text) = ask(&router, route.method, &concrete(route), Some(Role::Operator), body_of(route)).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{} {}: {text}", route.method, route.path);
         assert!(!fake.evaluated.load(Ordering::Relaxed), "{} {}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_does_not_look_whole() {
+    for breaks_off in [false, true] {
+        let (_, router) = api(Fake { breaks_off, ..Fake::default() });
+        let token = format!("Bearer token-{}", Role::Operator);
+        let request = Request::builder().uri("/v1/index/export").header("authorization", token).body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let file = to_bytes(answer.into_body(), 1 << 20).await;
+        assert!(if breaks_off { file.is_err() } else { file.unwrap() == "DOMINDEX" });
     }
 }
 

@@ -9,15 +9,15 @@ use tokio::sync::Mutex;
 
 use super::{
     access::Access,
-    forgetting,
+    exports, forgetting,
     imports::Importing,
     open, policies, queries, sites,
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, Gateway, GatewayError, ImportOrder, KeyVersionView, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
-    SubjectView, SummaryView,
+    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyVersionView,
+    KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
+    SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
@@ -453,6 +453,12 @@ impl Gateway for AppGateway {
         self.rotations.job(id)
     }
 
+    async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
+        let event = Event { request: Some(request.clone()), ..Event::new(Kind::IndexExported, actor(who)) };
+        tracing::info!(%request, actor = %who.id, "index exported");
+        exports::begin(&self.objects, event).await
+    }
+
     async fn sites(&self) -> Vec<SiteView> {
         sites::views(&self.objects)
     }
@@ -515,6 +521,7 @@ impl From<IndexError> for GatewayError {
     fn from(error: IndexError) -> Self {
         match error {
             IndexError::Cursor => Self::Invalid(error.to_string()),
+            IndexError::Exporting | IndexError::Behind => Self::Conflict(error.to_string()),
             error => Self::Internal(format!("index: {error}")),
         }
     }

@@ -101,6 +101,7 @@ impl Installation {
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },
+            accept_imported: false,
             keyring: Keyring::in_folder(data_dir),
             keys: vec![key("pk", pk)?, key("sg", sg)?],
             sites: vec![site("pk-khi", pk, "pk")?, site("sg-sin", sg, "sg")?],

@@ -5,6 +5,7 @@
 
 mod access;
 mod background;
+mod exports;
 mod folders;
 mod forgetting;
 mod gateway;
@@ -20,6 +21,7 @@ mod scrubs;
 mod sites;
 mod start;
 mod stopped;
+mod swap;
 mod views;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};

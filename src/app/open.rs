@@ -9,16 +9,17 @@ use std::{
 
 use super::{StartError, folders, policies};
 use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteChecks, SiteLimits};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
 use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
-use crate::types::{Country, KeyId};
+use crate::types::{Country, KeyId, SiteId};
 
-/// Takes the data folder for this process alone. The lock ends with the process, however it ends.
+/// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
+/// it ends.
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     let path = data_dir.join("lock");
     let file_error = |source| StartError::File { path: path.clone(), source };
@@ -29,7 +30,10 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
     }
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(file_error)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            super::swap::complete(data_dir, SystemClock.now().millis()).map_err(data_error)?;
+            Ok(file)
+        }
         Err(TryLockError::WouldBlock) => Err(StartError::Locked { data_dir: data_dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(file_error(source)),
     }
@@ -82,21 +86,25 @@ pub(super) fn index(
 }
 
 pub(super) fn specs(config: &Config) -> Vec<SiteSpec> {
-    let spec = |site: &config::Site| SiteSpec { id: site.id.clone(), country: site.country, key: site.key.clone() };
     config.sites.iter().map(spec).collect()
 }
 
-pub(super) fn sites(config: &Config) -> Result<Vec<Site>, StartError> {
-    let site = |(site, spec): (&config::Site, SiteSpec)| {
+fn spec(site: &config::Site) -> SiteSpec {
+    SiteSpec { id: site.id.clone(), country: site.country, key: site.key.clone() }
+}
+
+/// The sites but for those that are to be left alone.
+pub(super) fn sites(config: &Config, without: &[SiteId]) -> Result<Vec<Site>, StartError> {
+    let site = |site: &config::Site| {
         let backend: Arc<dyn Backend> = match &site.backend {
             config::Backend::Fs { path } => Arc::new(FsBackend::open(site.id.clone(), path)?),
             config::Backend::S3(s3) => Arc::new(S3Backend::new(site.id.clone(), &s3_config(&s3.service, &s3.bucket))?),
         };
         let limits = SiteLimits { concurrency: site.concurrency, ..SiteLimits::default() };
         let checks = SiteChecks { accept: site.accept.clone(), refuse_writes: config.site_checks.refuse_writes };
-        Ok(Site::new(spec, backend, limits).with_checks(checks))
+        Ok(Site::new(spec(site), backend, limits).with_checks(checks))
     };
-    config.sites.iter().zip(specs(config)).map(site).collect()
+    config.sites.iter().filter(|site| !without.contains(&site.id)).map(site).collect()
 }
 
 pub(super) fn s3_config(s3: &config::S3Service, bucket: &str) -> S3Config {

@@ -1,16 +1,22 @@
-//! Building the index of a stopped gateway anew.
+//! Building the index of a stopped gateway anew, from its sites alone or from an export and what the sites were told since.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::BufReader,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{StartError, folders, open};
-use crate::audit::{Actor, Event, Kind};
+use super::{StartError, folders, open, swap};
+use crate::audit::{Actor, Event, FromExport, Kind};
 use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Engine};
-use crate::index::{Change, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
+use crate::index::{Change, Exported, ImportedIndex, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
 use crate::kms::{Keyring, Pseudonyms};
 use crate::recovery::{Progress, Rebuild, RecoveryError, adopt, read_journal};
-use crate::types::{Country, SiteId};
+use crate::types::{Country, SiteId, Timestamp};
 
 /// What to rebuild, and how.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +25,8 @@ pub struct RebuildOrder {
     pub dry_run: bool,
     /// Sites to do without.
     pub without: Vec<SiteId>,
+    /// The export to begin with.
+    pub export: Option<PathBuf>,
 }
 
 /// A rebuild's outcome.
@@ -68,11 +76,13 @@ impl KnownSites for NoMemory {
     }
 }
 
-/// Rebuilds the index from the sites. It is built beside the one that is there, which is kept under another name; until then nothing is
-/// changed, so it can be broken off and begun again at any time. The sites are only read.
+/// Rebuilds the index from the sites, or imports it from an export and what the sites were told since. It is built beside the one that is
+/// there, which is kept under another name; until then nothing is changed, so it can be broken off and begun again at any time. The sites
+/// are only read.
 ///
 /// # Errors
-/// While a gateway runs there; when the keyring or a site is missing, or the sites hold no journal.
+/// While a gateway runs there; when the keyring or a site is missing, the sites hold no journal, or the export is none of this installation
+/// as it was written.
 pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progress) -> Result<Rebuilt, RebuildError> {
     if let Some(unknown) = order.without.iter().find(|site| config.sites.iter().all(|known| known.id != **site)) {
         return Err(RebuildError::NoSuchSite(unknown.clone()));
@@ -89,15 +99,13 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     let keys =
         || IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
 
-    let mut configured = open::sites(config)?;
-    configured.retain(|site| !order.without.contains(&site.spec().id));
     let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(NoMemory));
-    let sites = Sites::new(configured, installation);
+    let sites = Sites::new(open::sites(config, &order.without)?, installation);
     for (site, outcome) in sites.recognise().await {
         outcome.map_err(|error| RecoveryError::identity(&site, &error))?;
     }
 
-    let folder = config.data_dir.join("index.rebuilding");
+    let folder = swap::building(&config.data_dir);
     let file_error = |source| StartError::File { path: folder.clone(), source };
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(file_error)?;
@@ -110,9 +118,18 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         Arc::new(SledEngine::open(&folder, cache).map_err(StartError::from)?)
     };
     let mut replay = Replay::begin(Arc::clone(&engine), keys()).map_err(StartError::from)?;
-    let journals = read_journal(&sites, &hierarchy, &mut replay, progress).await?;
+    let exported = match &order.export {
+        Some(file) => Some(load(&mut replay, file, keyring.installation_id(), progress)?),
+        None => None,
+    };
+    fail::fail_point!("rebuild::loaded");
+    let journals = read_journal(&sites, &hierarchy, &mut replay, exported.as_ref(), progress).await?;
+    if let Some(exported) = exported.as_ref().filter(|_| !order.without.is_empty()) {
+        replay.leave_behind(behind(exported, &order.without, clock.now()));
+    }
     progress.begin("deriving the rest", None);
     let replayed = replay.finish(clock.now()).map_err(StartError::from)?;
+    fail::fail_point!("rebuild::replayed");
 
     let index = Index::open(Arc::clone(&engine), keys(), Arc::clone(&clock)).map_err(StartError::from)?;
     let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
@@ -133,26 +150,49 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         without_parts: replayed.without_parts,
         unreadable: journals.unreadable,
         adopted,
+        exported: exported.as_ref().map(FromExport::from),
     };
-    let event = Event { rebuilt: Some(Box::new(report.entry())), ..Event::new(Kind::IndexRebuilt, Actor::System) };
+    let kind = if exported.is_some() { Kind::IndexImported } else { Kind::IndexRebuilt };
+    let event = Event {
+        rebuilt: Some(Box::new(report.entry())),
+        export: report.exported.clone().map(Box::new),
+        ..Event::new(kind, Actor::System)
+    };
     index.commit(Change::Note, event).await.map_err(StartError::from)?;
     drop(index);
     drop(engine);
-    let replaced = if order.dry_run { None } else { swap(config, &folder, clock.now().millis())? };
+    fail::fail_point!("rebuild::adopted");
+    let place = open::index_folder(&config.data_dir);
+    let replaced = match order.dry_run {
+        true => None,
+        false => swap::put_in_place(&config.data_dir, clock.now().millis())
+            .map_err(|source| StartError::File { path: place, source })?,
+    };
     Ok(Rebuilt { report, replaced })
 }
 
-/// Puts the new index in the place of the old one, which is kept.
-fn swap(config: &Config, new: &std::path::Path, now: i64) -> Result<Option<PathBuf>, StartError> {
-    let place = open::index_folder(&config.data_dir);
-    let file_error = |source| StartError::File { path: place.clone(), source };
-    let mut kept = None;
-    if place.exists() {
-        let aside = config.data_dir.join(format!("index.replaced-{now}"));
-        fs::rename(&place, &aside).map_err(file_error)?;
-        kept = Some(aside);
+/// Reads the export, to its end.
+fn load(replay: &mut Replay, file: &Path, installation: [u8; 16], progress: &dyn Progress) -> Result<Exported, RebuildError> {
+    let file_error = |source| RebuildError::Start(StartError::File { path: file.to_owned(), source });
+    let source = fs::File::open(file).map_err(file_error)?;
+    let length = source.metadata().map_err(file_error)?.len();
+    progress.begin("reading the export", Some(length));
+    let exported = replay.load(BufReader::with_capacity(1 << 20, source), installation, |bytes| progress.advance(bytes));
+    Ok(exported.map_err(RecoveryError::from)?)
+}
+
+fn behind(exported: &Exported, without: &[SiteId], now: Timestamp) -> ImportedIndex {
+    ImportedIndex {
+        number: exported.number,
+        entries: exported.ledger.size,
+        exported: exported.ended,
+        imported: now,
+        without: without.to_vec(),
     }
-    fs::rename(new, &place).map_err(file_error)?;
-    fs::File::open(&config.data_dir).and_then(|folder| folder.sync_all()).map_err(file_error)?;
-    Ok(kept)
+}
+
+impl From<&Exported> for FromExport {
+    fn from(exported: &Exported) -> Self {
+        Self { number: exported.number, ended: exported.ended.to_rfc3339(), entries: exported.ledger.size }
+    }
 }

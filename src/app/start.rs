@@ -31,7 +31,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
 use crate::diagnostics::Diagnostic;
 use crate::erasure::Erasures;
-use crate::index::{Change, CommitError, EngineError, Index, IndexError};
+use crate::index::{Change, CommitError, EngineError, ImportedIndex, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
@@ -41,7 +41,7 @@ use crate::s3::{Client, S3Parts, S3Service};
 use crate::scrub::Scrubs;
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
-use crate::types::Country;
+use crate::types::{Country, SiteId};
 
 /// How long a stop waits for the journal.
 const LAST_JOURNAL: Duration = Duration::from_secs(5);
@@ -88,6 +88,13 @@ pub enum StartError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The index was imported without some of its sites.
+    #[error(
+        "the index is of {} and lacks what only {} can tell since then; what is written now could take the place of what is missing. Run \
+         `domicile index import` once more with every site, or `domicile index rebuild`; or start with --accept-imported",
+        .0.exported.to_rfc3339(), names(&.0.without)
+    )]
+    Behind(Box<ImportedIndex>),
     /// The policies are wrong.
     #[error("the policies cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Policies(Vec<Diagnostic>),
@@ -138,6 +145,10 @@ impl App {
         let hierarchy = Arc::new(open::hierarchy(&config, &keyring)?);
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
         let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
+        let behind = index.imported()?;
+        if let Some(imported) = behind.as_ref().filter(|_| !config.accept_imported) {
+            return Err(StartError::Behind(Box::new(imported.clone())));
+        }
 
         let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
         if let Some(home) = open::home(&config) {
@@ -150,7 +161,7 @@ impl App {
             runtime: Handle::current(),
         };
         let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(known));
-        let sites = Arc::new(Sites::new(open::sites(&config)?, installation));
+        let sites = Arc::new(Sites::new(open::sites(&config, &[])?, installation));
         for (site, outcome) in sites.verify().await {
             if let Err(error) = outcome {
                 tracing::error!(%site, %error, "site is not in service");
@@ -164,7 +175,12 @@ impl App {
                 Event { revision: Some(revision), ..Event::new(Kind::PolicyActivated, Actor::System) },
             )
             .await?;
-        index.commit(Change::Note, Event::new(Kind::Started, Actor::System)).await?;
+        let mut started = Event::new(Kind::Started, Actor::System);
+        if let Some(imported) = behind {
+            tracing::error!(without = ?imported.without, "the index lacks what these sites know since its export; see docs/operations.md");
+            started.export = Some(Box::new(imported.entry()));
+        }
+        index.commit(Change::Note, started).await?;
         let policies = Arc::new(ArcSwap::from_pointee(set));
         let keys: BTreeMap<_, _> = config.keys.iter().rev().map(|key| (key.country, key.id.clone())).collect();
         let residency = Residency::new(
@@ -316,6 +332,10 @@ impl Running {
             tracing::warn!("not all sites have been told of the last changes; they will be after the next start");
         }
     }
+}
+
+fn names(sites: &[SiteId]) -> String {
+    sites.iter().map(|site| format!("`{site}`")).collect::<Vec<_>>().join(", ")
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

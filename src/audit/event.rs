@@ -84,6 +84,10 @@ pub struct Event {
     /// The country key and its version, of [`Kind::KeyRotated`] and [`Kind::KeyDestroyed`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country_key: Option<Box<CountryKeyVersion>>,
+    /// The export that the index was read from, of [`Kind::IndexImported`], and of [`Kind::Started`] where the index lacks what sites that
+    /// were left out know since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<Box<FromExport>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -196,6 +200,18 @@ pub struct CountryKeyVersion {
     pub version: Option<u32>,
 }
 
+/// An export of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FromExport {
+    /// The commit that it is of.
+    pub number: u64,
+    /// When it was made, RFC 3339.
+    pub ended: String,
+    /// How many ledger entries it holds.
+    pub entries: u64,
+}
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -262,6 +278,10 @@ pub enum Kind {
     Repaired,
     /// A scrub came to its end.
     Scrubbed,
+    /// The index leaves the gateway as a sealed file.
+    IndexExported,
+    /// The index was read from such a file, and from what the sites were told since.
+    IndexImported,
     /// Temporary credentials were made.
     SessionCreated,
     AdminAction,
@@ -332,6 +352,7 @@ impl Event {
             check: None,
             erasure: None,
             country_key: None,
+            export: None,
             record_refusal: false,
         }
     }

@@ -101,6 +101,9 @@ pub struct ServeArgs {
     /// Read and check the configuration, then stop.
     #[arg(long)]
     pub check: bool,
+    /// Serve an index that was imported without some of its sites. What only they know can be overwritten for good.
+    #[arg(long)]
+    pub accept_imported: bool,
 }
 
 /// A policy folder.
@@ -318,13 +321,26 @@ pub struct WhereArgs {
 pub enum IndexCommand {
     /// Rebuild the index of a stopped gateway from its sites and its keyring. The sites are only read.
     Rebuild(IndexRebuildArgs),
-    /// Write the index to a file.
-    Export(RemoteArgs),
-    /// Read the index from a file.
-    Import(RemoteArgs),
+    /// Write the index of a running gateway to a sealed file, as it is at one moment.
+    Export {
+        /// Where to write; the file is there only once it is whole.
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Read the index of a stopped gateway from an export, and from its sites what they were told since. The sites are only read.
+    Import {
+        /// A file written by `index export`.
+        file: PathBuf,
+        /// Where to read it into.
+        #[command(flatten)]
+        into: IndexRebuildArgs,
+    },
 }
 
-/// `index rebuild`
+/// `index rebuild`, and where `index import` reads to
 #[derive(Debug, Clone, Args)]
 pub struct IndexRebuildArgs {
     /// The configuration; by default `domicile.toml` when it is there.

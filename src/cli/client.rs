@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
+use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -14,6 +14,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     runtime::Runtime,
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -91,21 +92,55 @@ impl Client {
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<Bytes>, kind: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let request = self.request(method, path, body, kind)?;
+        let unreachable = |reason: String| Failure::Unreachable(format!("cannot reach {}: {reason}", self.base));
+        let answer = self.runtime.block_on(async { timeout(PATIENCE, self.exchange(request)).await });
+        answer.map_err(|_| unreachable("no answer in time".to_owned()))?.map_err(unreachable)
+    }
+
+    /// `GET` of a file of any length, shown piece by piece. Only what ends without an error is whole.
+    pub(super) fn download(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        let request = self.request(Method::GET, path, None, "application/json")?;
+        let unreachable = |reason: String| Failure::Unreachable(format!("cannot reach {}: {reason}", self.base));
+        let broken = |reason: &dyn std::fmt::Display| Failure::Unreachable(format!("{} broke off: {reason}", self.base));
+        let late = || "no answer in time".to_owned();
+        self.runtime.block_on(async {
+            let begun = timeout(PATIENCE, self.begin(request)).await.map_err(|_| unreachable(late()))?;
+            let (response, _connection) = begun.map_err(unreachable)?;
+            let (status, mut body) = (response.status(), response.into_body());
+            if !status.is_success() {
+                let answer = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| broken(&error))?;
+                return Err(failure(status, &serde_json::from_slice(&answer.to_bytes()).unwrap_or_default()));
+            }
+            while let Some(frame) = timeout(PATIENCE, body.frame()).await.map_err(|_| broken(&late()))? {
+                if let Ok(bytes) = frame.map_err(|error| broken(&error))?.into_data() {
+                    take(&bytes)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<Bytes>, kind: &str) -> Result<Request<Full<Bytes>>, Failure> {
         let host = self.base.authority().map(|authority| authority.as_str()).unwrap_or_default();
-        let request = Request::builder()
+        Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, host)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(header::CONTENT_TYPE, kind)
             .body(Full::new(body.unwrap_or_default()))
-            .map_err(|_| Failure::Usage("the token or a name has characters that HTTP cannot carry".to_owned()))?;
-        let unreachable = |reason: String| Failure::Unreachable(format!("cannot reach {}: {reason}", self.base));
-        let answer = self.runtime.block_on(async { timeout(PATIENCE, self.exchange(request)).await });
-        answer.map_err(|_| unreachable("no answer in time".to_owned()))?.map_err(unreachable)
+            .map_err(|_| Failure::Usage("the token or a name has characters that HTTP cannot carry".to_owned()))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+        let (response, _connection) = self.begin(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        Ok((status, body.to_bytes()))
+    }
+
+    async fn begin(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Connection), String> {
         let host = self.base.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = self.base.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let stream = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
@@ -123,14 +158,20 @@ impl Client {
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), String> {
+) -> Result<(Response<Incoming>, Connection), String> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let connection = tokio::spawn(connection);
+    let connection = Connection(tokio::spawn(connection));
     let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
-    connection.abort();
-    Ok((status, body.to_bytes()))
+    Ok((response, connection))
+}
+
+/// Ends when it is dropped.
+struct Connection(JoinHandle<Result<(), hyper::Error>>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What an error answer means to the person at the terminal.

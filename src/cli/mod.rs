@@ -6,6 +6,7 @@ mod client;
 mod csv;
 pub mod demo;
 mod erase;
+mod export;
 mod import;
 mod keys;
 mod ledger;
@@ -84,9 +85,9 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args, out),
         Command::Relocate(args) => relocate::run(args, out),
         Command::Import(args) => import::run(args, out),
-        Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, out),
-        Command::Index(IndexCommand::Export(_)) => Err(Failure::NotBuilt("index export")),
-        Command::Index(IndexCommand::Import(_)) => Err(Failure::NotBuilt("index import")),
+        Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, None, out),
+        Command::Index(IndexCommand::Export { output, remote }) => export::run(output, remote, out),
+        Command::Index(IndexCommand::Import { file, into }) => rebuild::run(into, Some(file), out),
         Command::Order(_) => Err(Failure::NotBuilt("order")),
         Command::Unseal { .. } => Err(Failure::NotBuilt("unseal")),
     }

@@ -1,34 +1,42 @@
-//! `domicile index rebuild`.
+//! `domicile index rebuild | import`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::{Failure, Output, Table, args::IndexRebuildArgs, progress::Bar};
 use crate::app::{Installation, RebuildError, RebuildOrder, Rebuilt, close_to_others, rebuild};
+use crate::audit::FromExport;
 use crate::config::{Config, SystemEnvironment};
+use crate::index::ExportError;
 use crate::recovery::{Rebuild, RecoveryError};
 
 /// What is shown of a long list.
 const SHOWN: usize = 20;
 
-pub(super) fn run(args: &IndexRebuildArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+/// Rebuilds the index, from nothing or from an export.
+pub(super) fn run(args: &IndexRebuildArgs, export: Option<&PathBuf>, out: &mut Output<'_>) -> Result<(), Failure> {
     close_to_others().map_err(|error| Failure::Check(format!("cannot keep memory private: {error}")))?;
     let config = configuration(args)?;
-    let order = RebuildOrder { dry_run: args.dry_run, without: args.without.clone() };
+    let order = RebuildOrder { dry_run: args.dry_run, without: args.without.clone(), export: export.cloned() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bar = Bar::new();
     let outcome = runtime.block_on(rebuild(&config, &order, &bar));
     bar.finish();
     let Rebuilt { report, replaced } = outcome.map_err(|error| match error {
         RebuildError::Recovery(RecoveryError::Site { .. }) => Failure::Unreachable(error.to_string()),
-        RebuildError::NoSuchSite(_) => Failure::Usage(error.to_string()),
+        RebuildError::NoSuchSite(_) | RebuildError::Recovery(RecoveryError::Export(ExportError::NotAnExport)) => {
+            Failure::Usage(error.to_string())
+        }
         other => Failure::Check(other.to_string()),
     })?;
     out.value(&json!({ "report": report, "gap": report.has_gap(), "replaced": replaced }))?;
     show(&report, out)?;
     if let Some(replaced) = replaced {
         out.line(format!("the index that was there is kept in `{}`", replaced.display()))?;
+    }
+    if export.is_some() && !args.without.is_empty() {
+        out.line("the index lacks what the sites left out know since the export: `serve` wants --accept-imported, and the journal is not compacted")?;
     }
     if report.has_gap() {
         return Err(Failure::Check("the journal has gaps: what is missing is named above, and in the ledger".to_owned()));
@@ -53,6 +61,12 @@ fn configuration(args: &IndexRebuildArgs) -> Result<Config, Failure> {
 }
 
 fn show(report: &Rebuild, out: &mut Output<'_>) -> Result<(), Failure> {
+    if let Some(export) = &report.exported {
+        let FromExport { number, ended, entries } = export;
+        out.line(format!(
+            "the export is of {ended}, commit {number}, with {entries} ledger entries; since then the sites were told:"
+        ))?;
+    }
     let mut table = Table::new(["COUNTRY", "SEGMENTS", "REACHES", "KNOWN OF", ""]);
     for chain in &report.chains {
         let state = if chain.is_behind() { "its end is missing" } else { "whole" };

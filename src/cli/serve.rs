@@ -14,7 +14,7 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
     close_to_others().map_err(|error| Failure::Check(format!("cannot keep memory private: {error}")))?;
     let present = Path::new("domicile.toml");
     let file = args.config.as_deref().or_else(|| present.exists().then_some(present));
-    let (config, installation) = match file {
+    let (mut config, installation) = match file {
         Some(file) => (read(file, out)?, None),
         None => {
             let installation = Installation::open(&args.data_dir, args.s3, args.admin, &SystemEnvironment)
@@ -26,6 +26,7 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
     if args.check {
         return out.line("the configuration is good");
     }
+    config.accept_imported = args.accept_imported;
     let (format, level) = (config.log.format, config.log.level.clone());
     telemetry::init_logging(format, &level).map_err(|error| Failure::Usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -46,6 +46,8 @@ pub struct Config {
     pub admin: Admin,
     /// The index's engine.
     pub engine: Engine,
+    /// Whether to serve an index that was imported without all of its sites. Said on the command line, at each start.
+    pub accept_imported: bool,
     /// The local keyring.
     pub keyring: Keyring,
     /// Country keys.

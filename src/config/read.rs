@@ -205,6 +205,7 @@ impl Reader<'_> {
             s3,
             admin,
             engine,
+            accept_imported: false,
             keyring,
             keys,
             sites,

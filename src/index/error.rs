@@ -29,6 +29,20 @@ pub enum IndexError {
     /// A format that this program does not know.
     #[error("the index has format {0}, which this version does not know: use a newer one")]
     Format(u32),
+    /// One export at a time.
+    #[error("another export of the index is under way")]
+    Exporting,
+    /// It was imported without all of its sites.
+    #[error("the index lacks what some sites know: rebuild it, or import it with all of them")]
+    Behind,
+    /// The reader of an export lets it wait while the index changes.
+    #[error("the export is taken too slowly for what is written meanwhile")]
+    ExportTooSlow,
+    /// The sites' journals do not go on from an export.
+    #[error(
+        "the ledger at the sites is not the continuation of the export's: since then another index was in use that did not have all of it"
+    )]
+    OtherLedger,
     /// The committer's thread could not be started.
     #[error("cannot start the committer: {0}")]
     Thread(String),

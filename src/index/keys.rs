@@ -35,9 +35,10 @@ pub(super) mod kind {
     pub(in crate::index) const BY_INSTRUMENT: u8 = b'z';
 }
 
-// Single rows, all of kind `m`, in the clear but for the policy, the journal, how far it has been checked, and the scrub.
+// Single rows, all of kind `m`, in the clear but for the policy, the journal, how far it has been checked, the scrub and what was imported.
 pub(super) const CHECKED: &[u8] = b"mchecked";
 pub(super) const FORMAT: &[u8] = b"mformat";
+pub(super) const IMPORTED: &[u8] = b"mimported";
 pub(super) const JOURNAL: &[u8] = b"mjournal";
 pub(super) const LEDGER_HEAD: &[u8] = b"mledger";
 pub(super) const POLICY: &[u8] = b"mpolicy";

@@ -1,18 +1,20 @@
-//! Building an index from what the journal says: the facts first, then what derives from them.
+//! Building an index from what the journal says, alone or since an export: the facts first, then what derives from them.
 
 use std::{
     collections::HashMap,
+    io::Read,
     ops::{Bound, ControlFlow},
     sync::Arc,
 };
 
 use super::{
-    BucketId, Counters, Engine, IndexError, IndexKeys, Layout, Record, Version,
+    BucketId, Counters, Engine, ExportError, Exported, ImportedIndex, IndexError, IndexKeys, Layout, Record, Version,
     catalogue::start_session,
     codec::{decode_version, encode},
     counters::{count, counters_of},
     engine::Batch,
-    journal::{Audiences, Fact, Group, row_hash},
+    export,
+    journal::{Audiences, Group, row_hash},
     keys::{self, Secondary, kind},
     ledger::head_row,
     sealing::Sealing,
@@ -36,6 +38,9 @@ pub struct Replay {
     words: HashMap<[u8; 16], (u64, bool)>,
     batch: Batch,
     highest: u64,
+    /// The export that the facts are told on top of.
+    base: Option<Exported>,
+    imported: Option<ImportedIndex>,
 }
 
 /// What a replay came to.
@@ -60,7 +65,39 @@ impl Replay {
     /// Those of the engine.
     pub fn begin(engine: Arc<dyn Engine>, keys: IndexKeys) -> Result<Self, IndexError> {
         let (sealing, _) = start_session(engine.as_ref(), &keys.index_key)?;
-        Ok(Self { engine, sealing, keys, words: HashMap::new(), batch: Batch::default(), highest: 0 })
+        Ok(Self { engine, sealing, keys, words: HashMap::new(), batch: Batch::default(), highest: 0, base: None, imported: None })
+    }
+
+    /// Takes the rows of an export, before any fact: what commits up to its number did is in it and told nobody again. Shows the bytes of
+    /// each line.
+    ///
+    /// # Errors
+    /// Those of the file and the engine; nothing may be made of what was read then.
+    pub fn load(
+        &mut self,
+        source: impl Read,
+        installation: [u8; 16],
+        mut seen: impl FnMut(u64),
+    ) -> Result<Exported, ExportError> {
+        let index_key = self.keys.index_key.clone();
+        let exported = export::read(source, &index_key, installation, |row, body| {
+            seen((row.len() + body.as_ref().map_or(0, Vec::len)) as u64);
+            if !Audiences::is_journalled(&row) {
+                return Err(IndexError::Corrupt { kind: row.first().copied().map_or('?', char::from) });
+            }
+            match body {
+                Some(body) => self.put(row, &body),
+                None => self.write(row, None),
+            }
+        })?;
+        self.highest = self.highest.max(exported.number);
+        self.base = Some(exported.clone());
+        Ok(exported)
+    }
+
+    /// Leaves in the index that it lacks what only some sites know since its export.
+    pub fn leave_behind(&mut self, imported: ImportedIndex) {
+        self.imported = Some(imported);
     }
 
     /// Takes the facts of a commit. Order does not matter, nor does it when they come twice.
@@ -69,6 +106,9 @@ impl Replay {
     /// Those of the engine, or that a fact is about no row that the journal tells of.
     pub fn take(&mut self, group: &Group) -> Result<(), IndexError> {
         self.highest = self.highest.max(group.number);
+        if self.base.as_ref().is_some_and(|base| group.number <= base.number) {
+            return Ok(());
+        }
         for fact in &group.facts {
             let letter = fact.row.first().copied().map_or('?', char::from);
             let hash = fact.hash().ok_or(IndexError::Corrupt { kind: 'j' })?;
@@ -79,18 +119,19 @@ impl Replay {
                 continue;
             }
             self.words.insert(hash, (group.number, fact.body.is_some()));
-            self.put(fact)?;
+            if let Some(body) = &fact.body {
+                self.put(fact.row.clone(), body)?;
+            }
         }
         Ok(())
     }
 
-    fn put(&mut self, fact: &Fact) -> Result<(), IndexError> {
-        let Some(body) = &fact.body else { return Ok(()) };
-        let value = match fact.row.first() {
+    fn put(&mut self, row: Vec<u8>, body: &[u8]) -> Result<(), IndexError> {
+        let value = match row.first() {
             Some(&kind::LEDGER) => body.to_vec(),
-            _ => self.sealing.seal(&fact.row, body)?,
+            _ => self.sealing.seal(&row, body)?,
         };
-        self.write(fact.row.clone(), Some(value))
+        self.write(row, Some(value))
     }
 
     fn write(&mut self, row: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
@@ -105,13 +146,16 @@ impl Replay {
     /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow.
     ///
     /// # Errors
-    /// Those of the engine, or a row that does not decode.
+    /// Those of the engine, or a row that does not decode; [`IndexError::OtherLedger`].
     pub fn finish(mut self, now: Timestamp) -> Result<Replayed, IndexError> {
         self.flush()?;
         self.sweep()?;
         let mut replayed = Replayed::default();
         self.ledger(now, &mut replayed)?;
         self.derive(&mut replayed)?;
+        if let Some(imported) = self.imported.take() {
+            self.put(keys::IMPORTED.to_vec(), &encode(&imported)?)?;
+        }
         self.write(keys::SEQUENCES.to_vec(), Some((self.highest + JUMP).to_be_bytes().to_vec()))?;
         self.flush()?;
         Ok(replayed)
@@ -133,16 +177,21 @@ impl Replay {
     /// Restores the ledger's head. An entry behind a missing one cannot be held against anything: the ledger ends at the first gap.
     fn ledger(&mut self, now: Timestamp, replayed: &mut Replayed) -> Result<(), IndexError> {
         let mut frontier = Frontier::default();
-        let (mut behind, mut last) = (Vec::new(), None);
+        let base = self.base.as_ref().map(|base| base.ledger);
+        let (mut behind, mut last, mut continues) = (Vec::new(), None, base.is_none_or(|base| base.size == 0));
         self.engine.scan(Bound::Included(&[kind::LEDGER]), Bound::Excluded(&[kind::LEDGER + 1]), &mut |row, leaf| {
             last = row.get(1..).and_then(|seq| seq.try_into().ok()).map(u64::from_be_bytes);
             if last == Some(frontier.size()) {
                 frontier.push(leaf);
+                continues |= base.is_some_and(|base| base.size == frontier.size() && base.root == frontier.root());
             } else {
                 behind.push(row.to_vec());
             }
             ControlFlow::Continue(())
         })?;
+        if !continues {
+            return Err(IndexError::OtherLedger);
+        }
         behind.into_iter().try_for_each(|row| self.write(row, None))?;
         replayed.entries = frontier.size();
         replayed.entries_lost = last.map_or(0, |last| (last + 1).saturating_sub(frontier.size()));

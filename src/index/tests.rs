@@ -17,13 +17,15 @@ use crate::{
     digest::ETag,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
     policy::{DecisionSource, Role},
-    residency::{Basis, Directory, Origin, PlacementRecord},
+    residency::{Basis, Directory, Origin, PlacementRecord, PlannedCopy},
     seal::BlobName,
     types::*,
 };
 
 mod commits;
 mod expire;
+mod exports;
+mod histories;
 mod journal;
 mod model;
 mod moves;
@@ -230,7 +232,7 @@ fn upload_of(index: &Index, bucket: &Bucket, at: &str) -> Upload {
     }
 }
 
-async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, size: u64, origins: &[Origin]) -> PartEntry {
+fn part_change(bucket: &Bucket, upload: &Upload, number: u32, size: u64, basis: Basis) -> PutPartChange {
     let entry = PartEntry {
         number,
         attempt: AttemptId::from_bytes(crate::digest::random()),
@@ -240,17 +242,43 @@ async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, 
     };
     let copy = &upload.copies[0];
     let blobs = garbage::run(copy.stored_at(), upload.record, number, entry.attempt, size);
-    let change = PutPartChange {
+    PutPartChange {
         bucket: bucket.id,
         key: upload.key.clone(),
         upload: upload.id,
         part: Part { entry, modified: Timestamp::default() },
         receipts: blobs.map(|blob| Receipt::for_test(blob.site, copy.country, blob.name, 1)).collect(),
-        basis: basis(),
-        origins: origins.to_vec(),
-    };
+        basis,
+        origins: Vec::new(),
+    }
+}
+
+async fn put_part(index: &Index, bucket: &Bucket, upload: &Upload, number: u32, size: u64, origins: &[Origin]) -> PartEntry {
+    let change = PutPartChange { origins: origins.to_vec(), ..part_change(bucket, upload, number, size, basis()) };
+    let entry = change.part.entry;
     index.commit(Change::PutPart(Box::new(change)), event()).await.unwrap();
     entry
+}
+
+/// The change that moves `record` to another site, and what the row is then.
+fn moving(bucket: &Bucket, at: &str, record: &Record, site: &str) -> RelocateChange {
+    let moved = AttemptId::from_bytes(crate::digest::random());
+    let before = record.detail.copies.clone();
+    let copy = CopyRow { site: SiteId::new(site).unwrap(), moved: Some(moved), manifest_attempt: moved, ..before[0].clone() };
+    let planned = PlannedCopy { site: copy.site.clone(), country: copy.country, key: copy.key.clone(), role: copy.role };
+    let mut then = record.clone();
+    then.detail.copies = vec![copy.clone()];
+    RelocateChange {
+        bucket: bucket.id,
+        key: key(at),
+        record: record.summary.id,
+        ticket: record.summary.ticket,
+        before,
+        after: vec![copy],
+        placement: PlacementRecord { copies: vec![planned], ..record.detail.placement.clone() },
+        receipts: receipts(&then),
+        basis: basis(),
+    }
 }
 
 /// Uploads two parts, one of them twice, and completes with both or aborts.

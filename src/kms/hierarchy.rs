@@ -49,6 +49,11 @@ struct CacheKey {
 }
 
 impl Hierarchy {
+    /// The installation's id.
+    pub const fn installation(&self) -> [u8; 16] {
+        self.installation
+    }
+
     /// Over the providers of an installation's country keys.
     pub fn new(keys: Vec<(KeyId, Country, Arc<dyn KeyProvider>)>, installation: [u8; 16]) -> Self {
         let open = Cache::builder()

@@ -81,6 +81,10 @@ impl Objects {
 
     async fn compact_round(&self) -> Result<(), ObjectError> {
         let _alone = self.0.compacting.lock().await;
+        // What such an index does not know only the journal does: everything in it stays.
+        if self.index.imported()?.is_some() {
+            return Ok(());
+        }
         self.must_agree().await?;
         let base = match self.index.base()? {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.

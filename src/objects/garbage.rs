@@ -133,6 +133,7 @@ impl Objects {
         fail::fail_point!("objects::garbage-removed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let event = Event { sites: slice.sites.into_iter().collect(), ..Event::new(Kind::Collected, Actor::System) };
         self.index.commit(Change::Collected { garbage: slice.garbage }, event).await?;
+        fail::fail_point!("objects::garbage-collected", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         Ok(())
     }
 

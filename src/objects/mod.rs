@@ -7,9 +7,16 @@
 //! Failpoints, with the feature `failpoints`; each can `return` an error: `objects::subject-key-stored` (before its commit),
 //! `objects::intent-declared`, `objects::copy-stored` (a blob, at one of its sites), `objects::extent-stored` (at all of them),
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
-//! `objects::copy-written` (a queued copy), `objects::journal-written` (before it is acknowledged), `objects::garbage-removed` (before its row is), `objects::key-rotated` (before a subject
-//! key is wrapped again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is),
-//! `objects::erasure-accepted` (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
+//! `objects::copy-written` (a queued copy), `objects::move-begun`, `objects::move-written` (before it is read back), `objects::before-switch`,
+//! `objects::journal-written` (before it is acknowledged), `objects::journal-retold` (before what was told earlier is removed),
+//! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-rotated` (before a subject key is wrapped
+//! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::erasure-accepted`
+//! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
+//!
+//! Those of other modules: `index::before-apply`, `index::after-apply`, `index::after-sync` (see [`crate::index`]); `backend::marker-written`
+//! (before it is remembered), `backend::removed` (a blob); `scrub::before-removal` (of a stray); of a rebuild or an import, which they can only end,
+//! `rebuild::loaded` (the export), `rebuild::replayed`, `rebuild::adopted`, `rebuild::decided` (the new index is the index) and `rebuild::aside`
+//! (neither is in place).
 
 mod acl;
 mod agreement;

@@ -1,7 +1,7 @@
 //! Why an index cannot be rebuilt.
 
 use crate::backend::{BackendError, IdentityError};
-use crate::index::{CommitError, IndexError};
+use crate::index::{CommitError, ExportError, IndexError};
 use crate::kms::KmsError;
 use crate::types::{Country, SiteId};
 
@@ -19,6 +19,18 @@ pub enum RecoveryError {
     /// No site holds a journal.
     #[error("no site holds a journal: these are not the sites of this installation, or it never ran with a journal")]
     NoJournal,
+    /// What the journal said since an export is in part no longer there.
+    #[error(
+        "the journal of {country} has been compacted since the export was made: it says everything by itself now, and no longer what is \
+         gone since then; use `domicile index rebuild`"
+    )]
+    Compacted {
+        /// The country.
+        country: Country,
+    },
+    /// The export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The keys of a country do not open its journal.
     #[error("the journal of {country} does not open with the keys there are: {cause}")]
     Keys {

@@ -1,6 +1,6 @@
 //! Reading the journal of every site.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{Progress, RecoveryError, sites};
 use crate::backend::{Site, Sites};
-use crate::index::Replay;
 use crate::index::journal::Segment;
+use crate::index::{Exported, Replay};
 use crate::kms::{Hierarchy, KmsError};
 use crate::objects::{SegmentError, SiteKeys, read_segment, site_keys};
 use crate::seal::BlobName;
@@ -50,17 +50,19 @@ pub struct Journals {
     pub unreadable: Vec<String>,
 }
 
-/// Reads the journals of `sites` into `replay`.
+/// Reads the journals of `sites` into `replay`: all of them, or, where `base` has been loaded before, what they say since.
 ///
 /// # Errors
-/// When a site cannot be read, or there is no journal at all. Single pieces that do not open are reported instead.
+/// When a site cannot be read, there is no journal at all, or it no longer reaches back to `base`. Single pieces that do not open are
+/// reported instead.
 pub async fn read_journal(
     sites: &Sites,
     hierarchy: &Hierarchy,
     replay: &mut Replay,
+    base: Option<&Exported>,
     progress: &dyn Progress,
 ) -> Result<Journals, RecoveryError> {
-    let mut journals = Journals::default();
+    let mut journals = base.map_or_else(Journals::default, Journals::since);
     let mut pieces: Vec<(Arc<Site>, BlobName)> = Vec::new();
     progress.begin("listing the journals", None);
     for site in sites.iter() {
@@ -70,10 +72,15 @@ pub async fn read_journal(
         })
         .await?;
     }
-    let (keys, segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
+    let (keys, mut segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
     let keys = open_keys(keys, hierarchy, &mut journals).await?;
     if keys.is_empty() || segments.is_empty() {
         return Err(RecoveryError::NoJournal);
+    }
+    if let Some(base) = base {
+        let numbers: Vec<_> = segments.iter().map(|(site, name)| (site.spec().country, name.journal_number())).collect();
+        reach_back_to(base, sites, &numbers)?;
+        segments.retain(|(_, name)| name.journal_number().is_some_and(|number| number > base.number));
     }
     progress.begin("reading the journals", Some(segments.len() as u64));
     let keys = &keys;
@@ -93,7 +100,30 @@ pub async fn read_journal(
     Ok(journals)
 }
 
+/// Whether nothing has been taken from the journals since an export. A compaction removes pieces from the front, so that each chain of the
+/// time has a piece from before it still says that all since are there; had one been removed, it could have been the one that says that a
+/// row of the export is gone.
+fn reach_back_to(base: &Exported, sites: &Sites, pieces: &[(Country, Option<u64>)]) -> Result<(), RecoveryError> {
+    let asked: BTreeSet<Country> = sites.iter().map(|site| site.spec().country).collect();
+    let reaches =
+        |country: &Country| pieces.iter().any(|(of, number)| of == country && number.is_some_and(|number| number <= base.number));
+    match base.chains.intersection(&asked).find(|country| !reaches(country)) {
+        Some(country) => Err(RecoveryError::Compacted { country: *country }),
+        None => Ok(()),
+    }
+}
+
 impl Journals {
+    /// What an export knows: every chain as far as it goes itself.
+    fn since(base: &Exported) -> Self {
+        let chain = |country: &Country| Chain { country: *country, segments: 0, reaches: base.number, known: 0 };
+        Self {
+            chains: base.chains.iter().map(|country| (*country, chain(country))).collect(),
+            open: base.chains.iter().map(|country| (*country, base.open.iter().copied().collect())).collect(),
+            unreadable: Vec::new(),
+        }
+    }
+
     fn take(&mut self, segment: Segment, replay: &mut Replay) -> Result<(), RecoveryError> {
         for (country, number) in &segment.latest {
             let chain = self.chain(*country);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Adopted, Chain};
-use crate::audit::Rebuilt;
+use crate::audit::{FromExport, Rebuilt};
 
 /// How far a rebuild has come. Shared with whoever shows it.
 pub trait Progress: Send + Sync {
@@ -43,6 +43,9 @@ pub struct Rebuild {
     pub unreadable: Vec<String>,
     /// What was found at the sites beside it.
     pub adopted: Adopted,
+    /// The export that it began with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exported: Option<FromExport>,
 }
 
 impl Rebuild {

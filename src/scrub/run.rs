@@ -152,6 +152,11 @@ impl<'a> Scrub<'a> {
     /// Whether the index is as young as what lies at the sites: only then is a stray nobody's.
     pub(super) async fn index_is_young(&self) -> Result<bool, ObjectError> {
         let young = self.agreement.get_or_try_init(|| async {
+            if let Some(imported) = self.objects.index.imported()? {
+                let without = imported.without.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                self.counting.behind(format!("the index was imported without {without}: run `domicile index rebuild`"));
+                return Ok(false);
+            }
             Ok::<_, ObjectError>(match self.objects.agreement().await? {
                 Agreement::Agrees => true,
                 Agreement::IsBehind { site, piece } => {

@@ -7,6 +7,7 @@
 //! Only a [`SealTarget`] can be sealed for, and only a placement yields one; only a [`SealedBlob`] can be stored. So plaintext
 //! cannot reach a backend, and nothing can reach one that was not placed there.
 
+mod archive;
 mod blob;
 mod customer;
 mod error;
@@ -23,6 +24,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{ArchiveOpener, ArchiveSealer};
 pub use blob::SealedBlob;
 pub use customer::{CustomerKey, CustomerSeal, InnerCipher, InnerKey, Masked};
 pub use error::SealError;

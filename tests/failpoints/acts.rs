@@ -42,10 +42,14 @@ pub(crate) enum Act {
     FirstStart,
     /// A later one.
     Restart,
+    /// A rebuild of the index of a gateway that has stopped.
+    Rebuild,
+    /// An import of an export of it.
+    Import,
 }
 
 impl Act {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::PutNew,
         Self::Overwrite,
         Self::PutLarge,
@@ -63,6 +67,8 @@ impl Act {
         Self::Rotate,
         Self::FirstStart,
         Self::Restart,
+        Self::Rebuild,
+        Self::Import,
     ];
 
     pub(crate) fn name(self) -> String {
@@ -98,7 +104,7 @@ impl Act {
                 let abort = client.abort_multipart_upload().bucket(BUCKET).key(UPLOAD);
                 abort.upload_id(upload(client).await.unwrap()).send().await.map(drop).map_err(code)
             }
-            Self::Move | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart => Ok(()),
+            Self::Move | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => Ok(()),
         }
     }
 
@@ -164,7 +170,7 @@ impl Act {
                 }
                 false
             }
-            Self::Rotate | Self::FirstStart | Self::Restart => true,
+            Self::Rotate | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => true,
         }
     }
 }

@@ -80,6 +80,52 @@ async fn fails(act: Act, point: &str, how: How, happens: Happens) {
     assert!(rebuilt.garbage.is_empty() && rebuilt.missing.is_empty(), "{case}: {rebuilt:?}");
 }
 
+/// Breaks off a rebuild or an import at `point`. The gateway then starts with the index that was there, or with the new one; and what was broken
+/// off can be done again.
+async fn breaks_off(act: Act, point: &str, decided: bool) {
+    let _shared = POINTS.read().await;
+    let case = format!("{act:?} at {point}");
+    for again in [false, true] {
+        let data = Data::new(Also);
+        data.fail(act, point, Crash).await;
+        if again {
+            data.build(act).await;
+        }
+        let gateway = data.start(Duration::from_secs(3600)).await;
+        let beside = data.indexes();
+        assert!(!beside.iter().any(|name| name == "index.rebuilt"), "{case}: what was decided is carried out");
+        assert_eq!(
+            beside.iter().filter(|name| *name == "index.replaced").count(),
+            usize::from(decided) + usize::from(again),
+            "{case}"
+        );
+        stock::check(&gateway.client, act).await;
+        assert_eq!(stock::put(&gateway.client, "users/kept/later", 3000, 1).await, Ok(()), "{case}");
+        gateway.stop().await;
+        let found = Inventory::of(&data).await;
+        assert!(found.missing.is_empty() && found.unnamed.is_empty(), "{case}: {found:?}");
+    }
+}
+
+macro_rules! breaking_off {
+    ($($test:ident: $act:ident at $point:literal, $decided:literal;)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            breaks_off(Act::$act, $point, $decided).await;
+        })+
+    };
+}
+
+breaking_off! {
+    a_rebuild_that_has_replayed_the_journal: Rebuild at "rebuild::replayed", false;
+    a_rebuild_that_has_looked_through_the_sites: Rebuild at "rebuild::adopted", false;
+    a_rebuild_whose_index_is_decided_upon: Rebuild at "rebuild::decided", true;
+    a_rebuild_with_the_old_index_aside: Rebuild at "rebuild::aside", true;
+    an_import_that_has_read_the_export: Import at "rebuild::loaded", false;
+    an_import_that_has_replayed_the_journal: Import at "rebuild::replayed", false;
+    an_import_with_the_old_index_aside: Import at "rebuild::aside", true;
+}
+
 fn dies_early(point: &str, how: How) -> bool {
     how != Error && point.starts_with("index::")
 }
@@ -152,6 +198,8 @@ failing! {
     a_move_that_is_not_switched_to: Move at "objects::before-switch" is [Crash Always, Error Always];
     garbage_of_which_one_blob_is_removed: Collect at "backend::removed" is [Crash Always];
     garbage_that_is_removed_while_its_row_is_not: Collect at "objects::garbage-removed" is [Crash Always, Error Always];
+    garbage_whose_row_is_gone: Collect at "objects::garbage-collected" is [Crash Always, Error Always];
+    a_journal_that_is_told_again_and_not_shortened: FirstStart at "objects::journal-retold" is [Crash Always, Error Always];
 
     an_erasure_that_is_accepted_and_not_answered: Erase at "objects::erasure-accepted" is [Crash Always, Error Always];
     an_erasure_of_which_one_record_is_gone: Erase at "objects::erased" is [Crash Always, Error Always];

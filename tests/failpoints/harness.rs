@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     acts::{self, Act},
-    stock,
+    inventory, stock,
 };
 
 /// Longer than the index waits before it writes the intent of an attempt, and than its tick.
@@ -139,6 +139,27 @@ impl Data {
         assert_eq!(rebuilt.report.adopted.records, 0, "{:?}", rebuilt.report);
     }
 
+    /// How the index is built anew.
+    pub(crate) async fn order(&self, act: Act) -> RebuildOrder {
+        let file = self.folder.join("export");
+        if act == Act::Import && !file.exists() {
+            inventory::export(&self.data_dir(), &file).await;
+        }
+        RebuildOrder { export: (act == Act::Import).then_some(file), ..RebuildOrder::default() }
+    }
+
+    /// Builds the index anew, from what the act builds it from.
+    pub(crate) async fn build(&self, act: Act) {
+        let rebuilt = rebuild(&self.installation().config, &self.order(act).await, &()).await.unwrap();
+        assert!(!rebuilt.report.has_gap(), "{:?}", rebuilt.report);
+    }
+
+    /// The folders beside the index, but for what belongs to its keyring and sites.
+    pub(crate) fn indexes(&self) -> Vec<String> {
+        let names = fs::read_dir(self.data_dir()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("index.")).map(|name| name.split('-').next().unwrap().to_owned()).collect()
+    }
+
     /// Prepares a stock in a process of its own, and fails `act` there at `point`.
     pub(crate) async fn fail(&self, act: Act, point: &str, how: How) {
         let mut process = Command::new(env::current_exe().unwrap());
@@ -223,6 +244,13 @@ pub(crate) async fn child() {
         let gateway = data.start(grace).await;
         stock::prepare(&gateway.client, act).await;
         fs::write(data.folder.join("upload"), acts::upload(&gateway.client).await.unwrap_or_default()).unwrap();
+        if matches!(act, Act::Rebuild | Act::Import) {
+            gateway.stop().await;
+            let order = data.order(act).await;
+            arm(&point, how);
+            rebuild(&data.installation().config, &order, &()).await.unwrap();
+            panic!("it went past the point");
+        }
         if act == Act::Restart {
             gateway.stop().await;
         } else {

@@ -172,6 +172,22 @@ fn open(data_dir: &Path, engine: &Arc<SledEngine>) -> Index {
     Index::open(Arc::clone(engine) as _, keys, clock).unwrap()
 }
 
+/// Writes an export of the index of a stopped gateway.
+pub(crate) async fn export(data_dir: &Path, file: &Path) {
+    let engine = engine(data_dir).await;
+    let index = open(data_dir, &engine);
+    let keyring = data_dir.join("keyring.age");
+    let keyring = Keyring::open(&keyring, &data_dir.join("operator.identity"), Arc::new(SystemClock)).unwrap();
+    let mut export = index.export(keyring.installation_id()).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(piece) = export.next().await.unwrap() {
+        bytes.extend_from_slice(&piece);
+    }
+    std::fs::write(file, bytes).unwrap();
+    drop(export);
+    close(index, engine).await;
+}
+
 /// Closes the index and verifies its ledger; afterwards nothing holds the engine.
 async fn close(index: Index, engine: Arc<SledEngine>) {
     drop(index);

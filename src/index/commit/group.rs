@@ -327,6 +327,7 @@ impl<'a> Group<'a> {
         let entry = self.journal_entry()?;
         let head = self.head();
         let directory_changes = self.overlay.keys().any(|row| row.first() == Some(&keys::kind::SUBJECT));
+        let written = self.inner.tap.is_on().then(|| self.journalled_rows());
         let mut batch = self.batch(head)?;
         if let Some(entry) = &entry {
             let rows = entry.facts.iter().map(|(told, countries)| (serde_bytes::Bytes::new(&told.row), countries));
@@ -335,6 +336,9 @@ impl<'a> Group<'a> {
         }
         fail::fail_point!("index::before-apply");
         self.inner.engine.apply(batch)?;
+        if let Some(written) = written {
+            self.inner.tap.add(written);
+        }
         if self.state.buckets_changed {
             self.inner.buckets.store(Arc::new(self.state.buckets.clone()));
             self.state.buckets_changed = false;
@@ -420,6 +424,11 @@ impl<'a> Group<'a> {
         let intents = self.inner.ongoing.intents.lock();
         let open: HashSet<RecordId> = intents.keys().filter(|id| !self.resolved.contains(id)).map(|id| id.0).collect();
         Ok(Some(Entry { number, facts, open: open.into_iter().collect() }))
+    }
+
+    /// The rows of the batch that an export holds.
+    fn journalled_rows(&self) -> Vec<Vec<u8>> {
+        self.overlay.keys().filter(|row| Audiences::is_journalled(row)).cloned().collect()
     }
 
     fn head(&self) -> LedgerHead {

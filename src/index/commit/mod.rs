@@ -23,6 +23,7 @@ use super::{
     Change, CommitError, Committed, IndexError,
     catalogue::{Inner, TICKET_BLOCK},
     engine::Batch,
+    export::Last,
     journal::Retold,
     keys,
 };
@@ -62,6 +63,14 @@ pub(super) enum Work {
     /// Answer once everything that came before is durable.
     Fence {
         answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// From now on, note what is written.
+    Tap {
+        answer: oneshot::Sender<Result<(), IndexError>>,
+    },
+    /// Read what an export lacks still, behind the commits so far.
+    LastOfExport {
+        answer: oneshot::Sender<Result<Option<Last>, IndexError>>,
     },
     /// Reserve more tickets.
     Nudge,
@@ -126,7 +135,7 @@ impl Committer {
         }
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
-        let (mut told, mut kept) = (Vec::new(), Vec::new());
+        let (mut told, mut kept, mut tapped, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -145,6 +154,11 @@ impl Committer {
                     kept.push(answer);
                 }
                 Work::Fence { answer } => kept.push(answer),
+                Work::Tap { answer } => {
+                    self.inner.tap.open();
+                    tapped.push(answer);
+                }
+                Work::LastOfExport { answer } => last.push(answer),
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }
@@ -174,6 +188,12 @@ impl Committer {
         }
         for answer in kept {
             let _ = answer.send(applied.clone());
+        }
+        for answer in tapped {
+            let _ = answer.send(applied.clone());
+        }
+        for answer in last {
+            let _ = answer.send(applied.clone().and_then(|()| self.inner.last_of_export()));
         }
         (stop, applied)
     }

@@ -52,7 +52,7 @@ pub(super) async fn retell(index: &Index) {
 }
 
 /// All rows that two indexes with the same content share, open.
-fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(super) fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut rows = BTreeMap::new();
     for letter in [kind::BY_SUBJECT, kind::BY_SITE, kind::BY_INSTRUMENT, kind::PENDING, kind::LEDGER] {
         let (from, to) = ([letter], [letter + 1]);
@@ -76,12 +76,23 @@ fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
     rows
 }
 
-/// Builds the index again from what was told, in whatever order, and compares.
-pub(super) async fn replays(index: &Index, told: &Told) {
+/// Waits until the journal holds everything, and returns a number behind it.
+pub(super) async fn held(index: &Index) -> u64 {
     let last = index.ticket().unwrap().0;
     while !index.journal_holds(last) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    last
+}
+
+/// Size and root of the ledger.
+pub(super) fn head(index: &Index) -> (u64, [u8; 32]) {
+    (index.ledger_head().size, index.ledger_head().root)
+}
+
+/// Builds the index again from what was told, in whatever order, and compares.
+pub(super) async fn replays(index: &Index, told: &Told) {
+    let last = held(index).await;
     let groups = told.lock().clone();
     for backwards in [false, true] {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
@@ -98,7 +109,6 @@ pub(super) async fn replays(index: &Index, told: &Told) {
         assert_eq!(rows(&again), rows(index));
         assert_eq!(again.summary(), index.summary());
         assert_eq!(again.buckets().unwrap(), index.buckets().unwrap());
-        let head = |index: &Index| (index.ledger_head().size, index.ledger_head().root);
         assert_eq!(head(&again), head(index));
         assert!(again.ticket().unwrap().0 > last);
     }

@@ -1,28 +1,6 @@
 //! What a switch to other copies is held against, and what it leaves.
 
 use super::*;
-use crate::residency::PlannedCopy;
-
-/// The change that moves `record` to another site, and what the row is then.
-fn moving(bucket: &Bucket, at: &str, record: &Record, site: &str) -> RelocateChange {
-    let moved = AttemptId::from_bytes(crate::digest::random());
-    let before = record.detail.copies.clone();
-    let copy = CopyRow { site: SiteId::new(site).unwrap(), moved: Some(moved), ..before[0].clone() };
-    let planned = PlannedCopy { site: copy.site.clone(), country: copy.country, key: copy.key.clone(), role: copy.role };
-    let mut then = record.clone();
-    then.detail.copies = vec![copy.clone()];
-    RelocateChange {
-        bucket: bucket.id,
-        key: key(at),
-        record: record.summary.id,
-        ticket: record.summary.ticket,
-        before,
-        after: vec![copy],
-        placement: PlacementRecord { copies: vec![planned], ..record.detail.placement.clone() },
-        receipts: receipts(&then),
-        basis: basis(),
-    }
-}
 
 async fn at(index: &Index, site: &str) -> usize {
     let query = RecordsQuery { site: Some(SiteId::new(site).unwrap()), limit: 10, ..RecordsQuery::default() };
