@@ -60,7 +60,7 @@ pub(super) struct CreationLocks(Mutex<HashMap<(KeyId, KeyOwner), CreationLock>>)
 type CreationLock = Arc<tokio::sync::Mutex<()>>;
 
 impl CreationLocks {
-    fn of(&self, key: &KeyId, owner: &KeyOwner) -> CreationLock {
+    pub(super) fn of(&self, key: &KeyId, owner: &KeyOwner) -> CreationLock {
         let mut locks = self.0.lock();
         // Locks that nobody holds are dropped here, so the map stays as small as the number of creations under way.
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);

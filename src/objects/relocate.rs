@@ -214,7 +214,7 @@ impl Objects {
     }
 
     /// Reads a new copy from its site and holds it against the entity tag.
-    async fn read_back(&self, described: &Record, row: &CopyRow) -> Result<(), ObjectError> {
+    pub(super) async fn read_back(&self, described: &Record, row: &CopyRow) -> Result<(), ObjectError> {
         let mut copy = described.clone();
         copy.detail.copies = vec![row.clone()];
         let ranges: Vec<(u64, ETag)> = match copy.detail.layout {
