@@ -59,15 +59,22 @@ impl Objects {
         Err(failure)
     }
 
-    /// Stores the blob of a subject key once more, as the index has it.
+    /// Stores the blob of a subject key once more, as the index has it by now; `false` when no row names it any more. Meanwhile nobody can
+    /// wrap the key anew or take it away.
     ///
     /// # Errors
-    /// When the site does not take it.
-    pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<(), ObjectError> {
+    /// When the site does not take it, or the index fails.
+    pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<bool, ObjectError> {
+        let lock = self.0.subject_keys.of(&key.key, &key.owner);
+        let _one_at_a_time = lock.lock().await;
+        let row = self.index.subject_key(&key.key, &key.owner)?;
+        let Some(row) = row.filter(|row| row.generation == key.generation && row.sites.contains(&site.spec().id)) else {
+            return Ok(false);
+        };
         let target = SealTarget::of_site(site.spec());
-        let blob = seal::subject_key_blob(&target, key)?;
+        let blob = seal::subject_key_blob(&target, &row)?;
         site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes a blob that no row names. The caller owes the proof that nothing needs it.
