@@ -1,12 +1,18 @@
 //! Building the index of a stopped gateway anew.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{StartError, folders, open};
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::{Installation, KnownSites, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Engine};
+use crate::index::journal::Checked;
 use crate::index::{Change, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
 use crate::kms::{Keyring, Pseudonyms};
 use crate::recovery::{Progress, Rebuild, RecoveryError, adopt, read_journal};
@@ -19,6 +25,8 @@ pub struct RebuildOrder {
     pub dry_run: bool,
     /// Sites to do without.
     pub without: Vec<SiteId>,
+    /// Whether what is missing is lost for good: then nothing waits for it to be found.
+    pub accept_loss: bool,
 }
 
 /// A rebuild's outcome.
@@ -128,6 +136,9 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     };
     let event = Event { rebuilt: Some(Box::new(report.entry())), ..Event::new(Kind::IndexRebuilt, Actor::System) };
     index.commit(Change::Note, event).await.map_err(StartError::from)?;
+    let gap = if order.accept_loss { None } else { report.gap(&order.without) };
+    let checked = Checked { agreed: BTreeMap::new(), rebuilt: journals.last, gap };
+    index.keep_checked(&checked).await.map_err(StartError::from)?;
     drop(index);
     drop(engine);
     let replaced = if order.dry_run { None } else { swap(config, &folder, clock.now().millis())? };

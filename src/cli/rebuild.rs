@@ -15,7 +15,7 @@ const SHOWN: usize = 20;
 pub(super) fn run(args: &IndexRebuildArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     close_to_others().map_err(|error| Failure::Check(format!("cannot keep memory private: {error}")))?;
     let config = configuration(args)?;
-    let order = RebuildOrder { dry_run: args.dry_run, without: args.without.clone() };
+    let order = RebuildOrder { dry_run: args.dry_run, without: args.without.clone(), accept_loss: args.accept_loss };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bar = Bar::new();
     let outcome = runtime.block_on(rebuild(&config, &order, &bar));

@@ -13,7 +13,7 @@ use crate::index::journal::Segment;
 use crate::kms::Hierarchy;
 use crate::objects::{SegmentError, SiteKeys, read_segment, site_keys};
 use crate::seal::BlobName;
-use crate::types::{Country, RecordId};
+use crate::types::{Country, RecordId, SiteId};
 
 /// Segments read at a time, of at most eight MiB each.
 const AT_ONCE: usize = 8;
@@ -48,6 +48,8 @@ pub struct Journals {
     pub open: HashMap<Country, HashSet<RecordId>>,
     /// The pieces that do not open: `site/name: why`.
     pub unreadable: Vec<String>,
+    /// The last piece at each site, as [`crate::index::journal::Checked::rebuilt`].
+    pub last: BTreeMap<SiteId, String>,
 }
 
 /// Reads the journals of `sites` into `replay`.
@@ -69,6 +71,11 @@ pub async fn read_journal(
             pieces.extend(page.into_iter().map(|blob| (Arc::clone(site), blob.name)));
         })
         .await?;
+        if let Some((_, name)) =
+            pieces.last().filter(|(at, name)| at.spec().id == site.spec().id && name.journal_number() > Some(0))
+        {
+            journals.last.insert(site.spec().id.clone(), name.to_string());
+        }
     }
     let (keys, segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
     let keys = open_keys(keys, hierarchy, &mut journals).await?;
