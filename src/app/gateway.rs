@@ -305,7 +305,7 @@ impl Gateway for AppGateway {
     }
 
     async fn findings(&self) -> Result<Vec<Finding>, GatewayError> {
-        Ok(self.objects.index.findings(FINDINGS).await?)
+        Ok(self.objects.index.findings(None, FINDINGS).await?)
     }
 
     async fn order_import(

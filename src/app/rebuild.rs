@@ -1,7 +1,7 @@
 //! Building the index of a stopped gateway anew, from its sites alone or from an export and what the sites were told since.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::BufReader,
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use crate::audit::{Actor, Event, FromExport, Kind};
 use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Engine};
+use crate::index::journal::Checked;
 use crate::index::{Change, Exported, ImportedIndex, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
 use crate::kms::{Keyring, Pseudonyms};
 use crate::recovery::{Progress, Rebuild, RecoveryError, adopt, read_journal};
@@ -27,6 +28,8 @@ pub struct RebuildOrder {
     pub without: Vec<SiteId>,
     /// The export to begin with.
     pub export: Option<PathBuf>,
+    /// Whether what is missing is lost for good: then nothing waits for it to be found.
+    pub accept_loss: bool,
 }
 
 /// A rebuild's outcome.
@@ -159,6 +162,9 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         ..Event::new(kind, Actor::System)
     };
     index.commit(Change::Note, event).await.map_err(StartError::from)?;
+    let gap = if order.accept_loss { None } else { report.gap(&order.without) };
+    let checked = Checked { agreed: BTreeMap::new(), rebuilt: journals.last, gap };
+    index.keep_checked(&checked).await.map_err(StartError::from)?;
     drop(index);
     drop(engine);
     fail::fail_point!("rebuild::adopted");

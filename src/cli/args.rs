@@ -355,6 +355,9 @@ pub struct IndexRebuildArgs {
     /// A site to do without: what only it holds will be missing.
     #[arg(long, value_name = "SITE")]
     pub without: Vec<crate::types::SiteId>,
+    /// What is missing is lost for good. Otherwise the journal is not compacted, and no stray blob removed, until a rebuild finds it.
+    #[arg(long)]
+    pub accept_loss: bool,
 }
 
 /// `site …`

@@ -18,7 +18,12 @@ const SHOWN: usize = 20;
 pub(super) fn run(args: &IndexRebuildArgs, export: Option<&PathBuf>, out: &mut Output<'_>) -> Result<(), Failure> {
     close_to_others().map_err(|error| Failure::Check(format!("cannot keep memory private: {error}")))?;
     let config = configuration(args)?;
-    let order = RebuildOrder { dry_run: args.dry_run, without: args.without.clone(), export: export.cloned() };
+    let order = RebuildOrder {
+        dry_run: args.dry_run,
+        without: args.without.clone(),
+        export: export.cloned(),
+        accept_loss: args.accept_loss,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bar = Bar::new();
     let outcome = runtime.block_on(rebuild(&config, &order, &bar));

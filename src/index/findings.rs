@@ -22,7 +22,7 @@ pub enum Class {
     Unreadable,
     /// What follows a blob's head does not open, or is not what its entity tag was taken of.
     Tampered,
-    /// A copy, or a stray blob, lies in a country where the policy in force does not want it.
+    /// A copy lies where the policy in force does not want it, or a stray blob belongs at another site or in another country.
     Misplaced,
     /// A copy that the policy in force asks for is not there.
     Incomplete,
@@ -32,7 +32,8 @@ pub enum Class {
     Superseded,
     /// A blob of a write that never became a record.
     Leftover,
-    /// A blob that could be an acknowledged record's: the index is older than what lies at the sites. Rebuild it.
+    /// A blob that could be an acknowledged record's: the index is older than what lies at the sites, or was rebuilt with gaps, or that
+    /// cannot be told.
     Unindexed,
     /// Nothing that this installation has sealed, or nothing that its keys open.
     Foreign,
@@ -114,14 +115,15 @@ impl Finding {
 }
 
 impl Index {
-    /// Up to `limit` findings that stand, by site and class.
+    /// Up to `limit` findings that stand, by site and class, from behind `after` on.
     ///
     /// # Errors
     /// Those of reading rows.
-    pub async fn findings(&self, limit: usize) -> Result<Vec<Finding>, IndexError> {
+    pub async fn findings(&self, after: Option<Finding>, limit: usize) -> Result<Vec<Finding>, IndexError> {
         self.blocking(move |inner| {
             let mut found = Vec::new();
-            inner.walk(&[kind::FINDING], None, |row, sealed| {
+            let start = after.map(|finding| [finding.row().as_slice(), &[0]].concat());
+            inner.walk(&[kind::FINDING], start, |row, sealed| {
                 if found.len() == limit {
                     return Ok(Step::Stop);
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::backend::Site;
 use crate::index::journal::Base;
-use crate::objects::{Agreement, ObjectError, Objects};
+use crate::objects::{Agreement, ObjectError, Objects, Reach};
 use crate::seal::BlobName;
 use crate::types::Country;
 
@@ -45,13 +45,15 @@ impl Objects {
     /// neither there any more nor, in a copy of them, opened by a key that is in use.
     ///
     /// # Errors
-    /// When a site cannot be reached; nothing is lost, and another try begins anew.
+    /// When a site cannot be reached, or the journal knows something that the index does not; nothing is lost, and another try begins anew.
     pub async fn renew_journal(&self, renewed: &BTreeSet<Country>) -> Result<(), ObjectError> {
         if self.index.journal_countries().is_empty() {
             return Ok(());
         }
         let _alone = self.0.compacting.lock().await;
-        self.must_agree().await?;
+        if !self.may_compact(Reach::All).await? {
+            return Err(ObjectError::Internal("the journal knows something that the index does not".to_owned()));
+        }
         let sites = || self.sites.iter().filter(|site| renewed.contains(&site.spec().country));
         for site in sites() {
             self.renew_site_key(site).await?;
@@ -67,31 +69,19 @@ impl Objects {
         Ok(())
     }
 
-    /// What only the journal knows must not go with what is told again.
-    async fn must_agree(&self) -> Result<(), ObjectError> {
-        match self.agreement().await? {
-            Agreement::Agrees => Ok(()),
-            Agreement::IsBehind { site, piece } => {
-                tracing::error!(%site, %piece, "the index is older than the journal: rebuild it");
-                Err(ObjectError::Internal("the index is older than the journal".to_owned()))
-            }
-            Agreement::Unknown { reason } => Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
-        }
-    }
-
-    async fn compact_round(&self) -> Result<(), ObjectError> {
+    pub(super) async fn compact_round(&self) -> Result<(), ObjectError> {
         let _alone = self.0.compacting.lock().await;
-        // What such an index does not know only the journal does: everything in it stays.
-        if self.index.imported()?.is_some() {
+        let base = self.index.base()?;
+        // Looked at also when nothing is to be done: whoever has put an old index back should hear of it soon.
+        let reach = if self.is_compaction_due(base).await? { Reach::All } else { Reach::New };
+        if !self.may_compact(reach).await? || reach == Reach::New {
             return Ok(());
         }
-        self.must_agree().await?;
-        let base = match self.index.base()? {
+        let base = match base {
             // What an earlier process did not get to remove goes first: it is at the front of every listing.
             Some(base) => {
                 self.remove_before(base.from).await?;
-                let bytes = self.journal_bytes().await?;
-                if bytes < SMALL.max(base.bytes.saturating_mul(GROWTH)) {
+                if !base.is_outgrown_by(self.journal_sizes(base.from).await?.since) {
                     return Ok(());
                 }
                 self.retell().await?
@@ -101,6 +91,27 @@ impl Objects {
         fail::fail_point!("objects::journal-retold", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         self.index.keep_base(base).await?;
         self.remove_before(base.from).await
+    }
+
+    /// What only the journal knows must not go with what it replaces.
+    async fn may_compact(&self, reach: Reach) -> Result<bool, ObjectError> {
+        match self.agreement(reach).await? {
+            Agreement::Agrees => return Ok(true),
+            Agreement::IsBehind { site, piece } => {
+                tracing::error!(%site, %piece, "the index is older than the journal: rebuild it; the journal is not compacted");
+            }
+            Agreement::HasGap { gap } => {
+                tracing::warn!(gap, "the index was rebuilt without all of the journal, which is not compacted");
+            }
+            Agreement::Unknown { reason } => return Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
+        }
+        Ok(false)
+    }
+
+    async fn is_compaction_due(&self, base: Option<Base>) -> Result<bool, ObjectError> {
+        let Some(base) = base else { return Ok(true) };
+        let sizes = self.journal_sizes(base.from).await?;
+        Ok(sizes.before > 0 || base.is_outgrown_by(sizes.since))
     }
 
     /// Tells the journal everything again; on return the sites hold it.
@@ -118,24 +129,24 @@ impl Objects {
             tokio::time::sleep(PAUSE / 100).await;
         }
         tracing::info!(from, "the journal has been told everything again");
-        Ok(Base { from, bytes: self.journal_bytes_from(from).await? })
+        Ok(Base { from, bytes: self.journal_sizes(from).await?.since })
     }
 
-    async fn journal_bytes(&self) -> Result<u64, ObjectError> {
-        self.journal_bytes_from(0).await
-    }
-
-    /// The bytes of the journal's pieces that reach `from` or further.
-    async fn journal_bytes_from(&self, from: u64) -> Result<u64, ObjectError> {
-        let mut bytes = 0;
+    /// The sizes of the journal's pieces, those that reach `from` or further told apart.
+    async fn journal_sizes(&self, from: u64) -> Result<Sizes, ObjectError> {
+        let mut sizes = Sizes::default();
         for site in self.sites.iter() {
             each_piece(site, |number, _, len| {
-                bytes += if number >= from { len } else { 0 };
+                match number {
+                    0 => {}
+                    _ if number < from => sizes.before += len,
+                    _ => sizes.since += len,
+                }
                 true
             })
             .await?;
         }
-        Ok(bytes)
+        Ok(sizes)
     }
 
     /// Removes the pieces that reach no further than before `from`.
@@ -159,6 +170,20 @@ impl Objects {
             }
         }
         Ok(())
+    }
+}
+
+/// The bytes of the journal's pieces at all sites.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sizes {
+    before: u64,
+    since: u64,
+}
+
+impl Base {
+    const fn is_outgrown_by(self, bytes: u64) -> bool {
+        let most = self.bytes.saturating_mul(GROWTH);
+        bytes >= if most > SMALL { most } else { SMALL }
     }
 }
 

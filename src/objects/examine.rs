@@ -12,7 +12,7 @@ use crate::digest::{ETag, Md5};
 use crate::index::{CopyRow, FoundRecord, Layout, Part, PartEntry, Upload};
 use crate::kms::WrappedSubjectKey;
 use crate::objects::read::STREAM;
-use crate::objects::{Gate, Manifest, ObjectError, Objects};
+use crate::objects::{Gate, Manifest, MemoryBudget, ObjectError, Objects};
 use crate::seal::{
     BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, MAX_HEAD_LEN, PREFIX_LEN, ReadPlan, RecordKey, SealError, head_len,
     parse_head, parse_subject_key_blob,
@@ -89,6 +89,7 @@ struct Due {
 
 /// One copy being examined.
 struct Examination<'a> {
+    memory: &'a MemoryBudget,
     site: &'a Site,
     copy: &'a CopyRow,
     record: RecordId,
@@ -125,7 +126,6 @@ impl Objects {
                 self.index.parts_of(table)?.iter().map(|part| run(part.number, part.attempt, part.size, part.etag)).collect()
             }
         };
-        let _memory = self.memory.stream(STREAM.max(u64::from(copy.manifest_head_len))).await?;
         let mut examination = self.examination(copy, record.summary.id, depth, gate).await?;
         examination.found = Some(found);
         for run in runs {
@@ -150,7 +150,6 @@ impl Objects {
         depth: Depth,
         gate: &Gate,
     ) -> Result<Examined, ObjectError> {
-        let _memory = self.memory.stream(STREAM).await?;
         let mut examination = self.examination(copy, upload.record, depth, gate).await?;
         let PartEntry { number, attempt, size, etag, .. } = part.entry;
         let run = Run { part: number, attempt, size, head_len: HEAD_LEN as u32, etag, described: false };
@@ -188,7 +187,7 @@ impl Objects {
     ) -> Result<Examination<'a>, ObjectError> {
         let site = self.sites.get(&copy.site).ok_or(ObjectError::SiteUnavailable { country: copy.country })?;
         let key = self.record_key(copy, record).await?;
-        Ok(Examination { site, copy, record, key, depth, gate, found: None, examined: Examined::default() })
+        Ok(Examination { memory: &self.memory, site, copy, record, key, depth, gate, found: None, examined: Examined::default() })
     }
 }
 
@@ -226,6 +225,9 @@ impl Examination<'_> {
         let name = BlobName::of(self.copy.country, &due.id);
         let bytes = if self.depth == Depth::Whole { due.plan.blob_len } else { due.head_len as u64 };
         self.gate.pass(bytes).await;
+        // Only now: who waits for their turn at the pace keeps no client waiting for memory.
+        let held = if self.depth == Depth::Whole { STREAM } else { 0 };
+        let _memory = self.memory.stream(held.max(due.head_len as u64)).await?;
         let fault = match self.fault(&name, due, content).await {
             Ok(fault) => fault,
             Err(error) => return Err(ObjectError::from_backend(self.copy.country, &error)),

@@ -81,7 +81,7 @@ use crate::policy::PolicySet;
 use crate::residency::Residency;
 
 pub use acl::AclRequest;
-pub use agreement::Agreement;
+pub use agreement::{Agreement, Reach};
 pub use body::{Body, BodyError, Length, Piece};
 pub use bucket::Created;
 pub use budget::{Lease, MemoryBudget, ReadLease};

@@ -6,6 +6,7 @@ use crate::backend::{BackendError, Site};
 use crate::index::{CopyRow, FoundRecord};
 use crate::kms::{KeyOwner, WrappedSubjectKey};
 use crate::objects::{ObjectError, Objects};
+use crate::policy::Role;
 use crate::seal::{self, BlobName, SealTarget};
 use crate::types::{KeyId, SiteId};
 
@@ -21,8 +22,8 @@ pub enum Restored {
 }
 
 impl Objects {
-    /// Writes the copy at `damaged` anew, from the record's other stored copies: under names of its own, read back, and switched to in one commit. The
-    /// blobs of the damaged one become garbage.
+    /// Writes the copy at `damaged` anew, from the record's other stored copies: under names of its own, read back, and switched to in one
+    /// commit. The blobs of the damaged one become garbage. One that only follows goes at once, and is queued once more.
     ///
     /// # Errors
     /// Those of reads and writes; the record is as it was then.
@@ -38,19 +39,42 @@ impl Objects {
         if !placement.copies().iter().any(|planned| planned.site == *damaged) {
             return Ok(Restored::Not);
         }
+        if !placement.copies().iter().any(|planned| planned.site == *damaged && planned.role != Role::Queued) {
+            // Nothing is written anew now, so nothing would have been read: what the damaged copy still has must not be all there is.
+            self.read_back_any(&found, &sound).await?;
+        }
         let switched = self.move_to(&found, &sound, &bucket, placement).await?;
         Ok(if switched { Restored::Done } else { Restored::Gone })
     }
 
-    /// Stores the blob of a subject key once more, as the index has it.
+    /// Reads the stored ones of these copies until one proves whole.
+    async fn read_back_any(&self, found: &FoundRecord, copies: &[CopyRow]) -> Result<(), ObjectError> {
+        let mut failure = ObjectError::Internal("a record without a stored copy".to_owned());
+        for copy in copies.iter().filter(|copy| copy.is_stored()) {
+            match self.read_back(&found.record, copy).await {
+                Ok(()) => return Ok(()),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Stores the blob of a subject key once more, as the index has it by now; `false` when no row names it any more. Meanwhile nobody can
+    /// wrap the key anew or take it away.
     ///
     /// # Errors
-    /// When the site does not take it.
-    pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<(), ObjectError> {
+    /// When the site does not take it, or the index fails.
+    pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<bool, ObjectError> {
+        let lock = self.0.subject_keys.of(&key.key, &key.owner);
+        let _one_at_a_time = lock.lock().await;
+        let row = self.index.subject_key(&key.key, &key.owner)?;
+        let Some(row) = row.filter(|row| row.generation == key.generation && row.sites.contains(&site.spec().id)) else {
+            return Ok(false);
+        };
         let target = SealTarget::of_site(site.spec());
-        let blob = seal::subject_key_blob(&target, key)?;
+        let blob = seal::subject_key_blob(&target, &row)?;
         site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes a blob that no row names. The caller owes the proof that nothing needs it.
@@ -59,6 +83,22 @@ impl Objects {
     /// When the site cannot be asked.
     pub async fn discard(&self, site: &Arc<Site>, name: &BlobName) -> Result<(), BackendError> {
         site.remove(name).await
+    }
+
+    /// Removes the blob of a subject key, unless a row names it by now. Meanwhile nobody can store it: unlike a record's blobs it would be
+    /// stored under this very name, when its country's next record goes to the site.
+    ///
+    /// # Errors
+    /// When the site cannot be asked, or the index fails.
+    pub async fn discard_key(&self, site: &Arc<Site>, name: &BlobName, key: &WrappedSubjectKey) -> Result<bool, ObjectError> {
+        let lock = self.0.subject_keys.of(&key.key, &key.owner);
+        let _one_at_a_time = lock.lock().await;
+        let row = self.index.subject_key(&key.key, &key.owner)?;
+        if row.is_some_and(|row| row.sites.contains(&site.spec().id) && BlobName::of_subject_key(&row) == *name) {
+            return Ok(false);
+        }
+        site.remove(name).await.map_err(|error| ObjectError::from_backend(site.spec().country, &error))?;
+        Ok(true)
     }
 
     /// Whether a subject key is being made or stored just now: its blob can be at a site before the index knows of it.

@@ -48,6 +48,8 @@ pub struct Journals {
     pub open: HashMap<Country, HashSet<RecordId>>,
     /// The pieces that do not open: `site/name: why`.
     pub unreadable: Vec<String>,
+    /// The last piece at each site, as [`crate::index::journal::Checked::rebuilt`].
+    pub last: BTreeMap<SiteId, String>,
 }
 
 /// Reads the journals of `sites` into `replay`: all of them, or, where `base` has been loaded before, what they say since.
@@ -71,6 +73,11 @@ pub async fn read_journal(
             pieces.extend(page.into_iter().map(|blob| (Arc::clone(site), blob.name)));
         })
         .await?;
+        if let Some((_, name)) =
+            pieces.last().filter(|(at, name)| at.spec().id == site.spec().id && name.journal_number() > Some(0))
+        {
+            journals.last.insert(site.spec().id.clone(), name.to_string());
+        }
     }
     let (keys, mut segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
     let keys = open_keys(keys, hierarchy, &mut journals).await?;
@@ -121,6 +128,7 @@ impl Journals {
             chains: base.chains.iter().map(|country| (*country, chain(country))).collect(),
             open: base.chains.iter().map(|country| (*country, base.open.iter().copied().collect())).collect(),
             unreadable: Vec::new(),
+            last: BTreeMap::new(),
         }
     }
 

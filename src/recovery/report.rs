@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Adopted, Chain};
 use crate::audit::{FromExport, Rebuilt};
+use crate::types::SiteId;
 
 /// How far a rebuild has come. Shared with whoever shows it.
 pub trait Progress: Send + Sync {
@@ -55,6 +56,23 @@ impl Rebuild {
             || self.without_parts > 0
             || !self.unreadable.is_empty()
             || self.chains.iter().any(|chain| chain.is_behind())
+    }
+
+    /// What is missing and may be found yet, in words; `without` are the sites that were left out. That the last second before a crash is
+    /// missing is no such thing: what it brought is taken in from its blobs.
+    pub fn gap(&self, without: &[SiteId]) -> Option<String> {
+        let mut missing = Vec::new();
+        if !without.is_empty() {
+            let sites: Vec<&str> = without.iter().map(SiteId::as_str).collect();
+            missing.push(format!("what lies at {}", sites.join(", ")));
+        }
+        let counted = [
+            (self.unreadable.len() as u64, "pieces of the journal"),
+            (self.ledger_entries_lost, "entries of the ledger"),
+            (self.without_parts, "part tables"),
+        ];
+        missing.extend(counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        (!missing.is_empty()).then(|| missing.join(", "))
     }
 
     /// What the ledger says of it.

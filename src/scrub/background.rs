@@ -84,6 +84,11 @@ pub(super) async fn turn(objects: &Objects, continuous: Continuous) -> Result<Du
             objects.index.keep_scrub(&Cycle::Resting(now)).await?;
             return Ok(continuous.pause);
         }
+        // A clock that was put back would let it rest for as long as it was ahead.
+        Some(Cycle::Resting(since)) if since > now => {
+            objects.index.keep_scrub(&Cycle::Resting(now)).await?;
+            return Ok(continuous.pause);
+        }
         Some(Cycle::Resting(since)) => {
             let rested = u64::try_from(now.millis().saturating_sub(since.millis())).unwrap_or(0);
             let left = continuous.pause.saturating_sub(Duration::from_millis(rested));

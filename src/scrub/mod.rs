@@ -7,7 +7,7 @@
 //!
 //! Which of these a stray is, is not guessed. The journal says whether the index is as young as what lies at the sites
 //! ([`crate::objects::Agreement`]): when it is not, everything that this installation has sealed counts as unindexed and nothing is removed. When
-//! it is, the ledger says whether the blob's record was ever acknowledged.
+//! it is, the ledger says whether the blob's record was ever acknowledged ([`evidence`]), and whether a rebuild may have lost it since.
 //!
 //! What is found is kept in the index and the ledger until it is so no longer. Nothing is put right unless the order says so ([`repair`]).
 

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::run::Scrub;
 use crate::{
-    index::{Class, CopyRow, Finding, FoundRecord, Part, Place, Record, Upload},
+    index::{Class, CopyRow, Finding, FoundRecord, Part, Place, Record, Upload, UploadState},
     kms::{KeyOwner, WrappedSubjectKey},
     objects::{Examined, Fault, Faulty, ObjectError, planned_move},
     policy::Role,
@@ -163,7 +163,13 @@ impl Scrub<'_> {
             }
         };
         self.counting.blobs(blobs);
-        if faulty.is_empty() || self.objects.index.part(&upload.id, part.entry.number)?.is_none_or(|now| now != *part) {
+        if faulty.is_empty() {
+            return Ok(());
+        }
+        // The rows of a closed upload's parts go after their blobs.
+        let index = &self.objects.index;
+        let open = index.upload(upload.bucket, &upload.key, &upload.id)?.is_some_and(|now| now.state == UploadState::Open);
+        if !open || index.part(&upload.id, part.entry.number)?.is_none_or(|now| now != *part) {
             return Ok(());
         }
         for Faulty { name, fault } in faulty {
@@ -203,7 +209,8 @@ impl Scrub<'_> {
             }
         };
         self.counting.blobs(1);
-        let Some(fault) = fault else { return Ok(()) };
+        // Whoever changes the key stores it first and enters it into the index then.
+        let Some(fault) = fault.filter(|_| !self.objects.is_keeping(&key.key, &key.owner)) else { return Ok(()) };
         let now = self.objects.index.subject_key(&key.key, &key.owner)?;
         if now.is_none_or(|now| now.wrapped != key.wrapped || !now.sites.contains(id)) {
             return Ok(());

@@ -1,17 +1,24 @@
 //! Puts right what can be put right without the risk of losing anything.
 //!
-//! A damaged copy is written anew from another one, a subject key's blob from the index. A stray goes when three things are certain: the index is as
-//! young as the sites, no row names the blob, and nobody is writing its record. Everything else stays as it is, and stays a finding.
+//! A damaged copy is written anew from another one, a subject key's blob from the index. A stray goes when all of this is certain: the index is
+//! as young as the sites, no row names the blob, nobody is writing its record, and where it belongs at another site, the same blob lies there. Everything else stays as it is, and stays a finding.
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{run::Scrub, strays::Stray};
+use futures_util::TryStreamExt;
+
+use super::{
+    run::Scrub,
+    strays::{Origin, Stray},
+};
 use crate::{
     audit::{Actor, Event, Kind},
-    backend::Site,
+    backend::{BackendError, Site},
+    digest::Sha256,
     index::{Change, Class, Finding, FoundRecord},
     kms::WrappedSubjectKey,
     objects::{ObjectError, Restored},
+    seal::BlobName,
     types::SiteId,
 };
 
@@ -33,9 +40,14 @@ impl Scrub<'_> {
         Ok(())
     }
 
+    /// Stores a subject key's blob once more. What lies there in its place may be younger than the index.
     pub(super) async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey, finding: Finding) -> Result<(), ObjectError> {
+        if !self.index_is_young().await? {
+            return Ok(());
+        }
         match self.objects.restore_key(site, key).await {
-            Ok(()) => self.repaired(finding).await,
+            Ok(true) => self.repaired(finding).await,
+            Ok(false) => Ok(()),
             Err(error) => {
                 tracing::warn!(site = %site.spec().id, %error, "a subject key cannot be put back");
                 Ok(())
@@ -50,12 +62,33 @@ impl Scrub<'_> {
             return Ok(());
         }
         fail::fail_point!("scrub::before-removal", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        match self.objects.discard(site, &stray.blob.name).await {
-            Ok(()) => self.repaired(finding).await,
+        match self.discard(site, stray).await {
+            Ok(true) => self.repaired(finding).await,
+            Ok(false) => Ok(()),
             Err(error) => {
                 tracing::warn!(site = %site.spec().id, %error, "a stray cannot be removed");
                 Ok(())
             }
+        }
+    }
+
+    /// Whether it is gone.
+    async fn discard(&self, site: &Arc<Site>, stray: &Stray) -> Result<bool, ObjectError> {
+        let (objects, name) = (self.objects, &stray.blob.name);
+        let failed = |error| ObjectError::from_backend(site.spec().country, &error);
+        if let Some(belongs) = &stray.belongs {
+            // Somebody may have moved it here: it can be all that is left.
+            let Some(belongs) = objects.sites.get(belongs) else { return Ok(false) };
+            let here = content_of(site, name).await.map_err(failed)?;
+            let there =
+                content_of(belongs, name).await.map_err(|error| ObjectError::from_backend(belongs.spec().country, &error))?;
+            if here != there {
+                return Ok(false);
+            }
+        }
+        match &stray.origin {
+            Origin::Key(key) => objects.discard_key(site, name, key).await,
+            Origin::Record(_) | Origin::Foreign(_) => objects.discard(site, name).await.map(|()| true).map_err(failed),
         }
     }
 
@@ -82,4 +115,18 @@ impl Scrub<'_> {
         }
         Ok(())
     }
+}
+
+/// The hash of all of a blob; `None` when it is not there.
+async fn content_of(site: &Site, name: &BlobName) -> Result<Option<[u8; 32]>, BackendError> {
+    let mut body = match site.read(name, None).await {
+        Ok(read) => read.body,
+        Err(BackendError::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut hash = Sha256::new();
+    while let Some(bytes) = body.try_next().await? {
+        hash.update(&bytes);
+    }
+    Ok(Some(hash.finish()))
 }

@@ -9,11 +9,12 @@ use super::{Counting, Order, Phase};
 use crate::{
     audit::{Actor, Event, Kind, Scrubbed},
     index::{Finding, Place},
-    objects::{Agreement, Depth, Gate, ObjectError, Objects},
+    objects::{Agreement, Depth, Gate, ObjectError, Objects, Reach},
+    seal::BlobName,
     types::{KeyId, RecordId},
 };
 
-/// Findings that stand, held against what is found, at the most.
+/// Findings that stand, read at a time. Those of records that are cleared as soon as they are looked at are so many at the most; the others at the end.
 const STANDING: usize = 10_000;
 
 /// How far a scrub has come.
@@ -25,13 +26,8 @@ pub enum Stage {
     Uploads,
     /// The subject keys behind that one.
     Keys(Option<(KeyId, crate::kms::KeyOwner)>),
-    /// The names at the sites, a slice at a time.
-    Strays {
-        /// This slice of them.
-        slice: u32,
-        /// How many slices there are.
-        of: u32,
-    },
+    /// The names at the sites behind that one.
+    Strays(Option<BlobName>),
     /// The pieces of the journal.
     Journal,
 }
@@ -72,7 +68,7 @@ pub async fn run(objects: &Objects, order: &Order, counting: &Counting) -> Resul
 impl<'a> Scrub<'a> {
     pub(super) async fn begin(objects: &'a Objects, order: &'a Order, counting: &'a Counting) -> Result<Self, ObjectError> {
         let mut standing: HashMap<RecordId, Vec<Finding>> = HashMap::new();
-        for finding in objects.index.findings(STANDING).await? {
+        for finding in objects.index.findings(None, STANDING).await? {
             if let Some(record) = finding.record {
                 standing.entry(record).or_default().push(finding);
             }
@@ -101,14 +97,15 @@ impl<'a> Scrub<'a> {
                 self.counting.phase(Phase::Keys);
                 Some(match self.keys(after).await? {
                     Some(next) => Stage::Keys(Some(next)),
-                    None => Stage::Strays { slice: 0, of: self.slices() },
+                    None => Stage::Strays(None),
                 })
             }
-            Stage::Strays { slice, of } => {
+            Stage::Strays(after) => {
                 self.counting.phase(Phase::Strays);
-                self.strays(slice, of).await?;
-                let next = slice.saturating_add(1);
-                Some(if next < of { Stage::Strays { slice: next, of } } else { Stage::Journal })
+                Some(match self.strays(after).await? {
+                    Some(last) => Stage::Strays(Some(last)),
+                    None => Stage::Journal,
+                })
             }
             Stage::Journal => {
                 self.counting.phase(Phase::Journal);
@@ -121,10 +118,18 @@ impl<'a> Scrub<'a> {
     /// Records the end. What stood and was not found again is cleared, when it is `certain` that it would have been found.
     pub(super) async fn end(&self, certain: bool) -> Result<(), ObjectError> {
         if certain && self.order.is_whole() {
-            for finding in self.objects.index.findings(STANDING).await? {
-                let looked = self.counting.is_checked(&finding.site) && self.could_find(&finding);
-                if looked && !self.has_seen(&finding) {
-                    self.clear(finding).await?;
+            let mut after = None;
+            loop {
+                let page = self.objects.index.findings(after.take(), STANDING).await?;
+                after = page.last().filter(|_| page.len() == STANDING).cloned();
+                for finding in page {
+                    let looked = self.counting.is_checked(&finding.site) && self.could_find(&finding);
+                    if looked && !self.has_seen(&finding) {
+                        self.clear(finding).await?;
+                    }
+                }
+                if after.is_none() {
+                    break;
                 }
             }
             self.forget_attempts().await?;
@@ -152,18 +157,21 @@ impl<'a> Scrub<'a> {
     /// Whether the index is as young as what lies at the sites: only then is a stray nobody's.
     pub(super) async fn index_is_young(&self) -> Result<bool, ObjectError> {
         let young = self.agreement.get_or_try_init(|| async {
-            if let Some(imported) = self.objects.index.imported()? {
-                let without = imported.without.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                self.counting.behind(format!("the index was imported without {without}: run `domicile index rebuild`"));
-                return Ok(false);
-            }
-            Ok::<_, ObjectError>(match self.objects.agreement().await? {
+            // Before anything is removed, nothing is taken as looked at before.
+            let reach = if self.order.repair { Reach::All } else { Reach::New };
+            Ok::<_, ObjectError>(match self.objects.agreement(reach).await? {
                 Agreement::Agrees => true,
                 Agreement::IsBehind { site, piece } => {
                     let why =
                         format!("the index is older than the journal at site `{site}` (`{piece}`): run `domicile index rebuild`");
                     tracing::error!(%site, %piece, "the index is older than the journal");
                     self.counting.behind(why);
+                    false
+                }
+                Agreement::HasGap { gap } => {
+                    self.counting.behind(format!(
+                        "the index was rebuilt without {gap}: run `domicile index rebuild` again when it is found, or with `--accept-loss`"
+                    ));
                     false
                 }
                 Agreement::Unknown { reason } => {

@@ -10,33 +10,33 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{evidence, run::Scrub};
+use super::{evidence::Evidence, run::Scrub};
 use crate::{
     backend::{BackendError, BlobInfo, Site, SiteState},
-    index::{BlobNames, Class, Counter, Finding, Intent},
+    index::{BlobNames, Class, Finding, Intent},
     kms::WrappedSubjectKey,
     objects::{Manifest, ObjectError},
-    seal::{
-        BlobKind, BlobName, EXTENT_SIZE, HEAD_LEN, Head, RecordKey, SealError, blob_kind, parse_head, parse_subject_key_blob,
-    },
+    seal::{BlobKind, BlobName, HEAD_LEN, Head, RecordKey, SealError, blob_kind, parse_head, parse_subject_key_blob},
     types::{AttemptId, BucketName, Country, ObjectKey, RecordId, SiteId, VersionId},
 };
 
-/// Names held in memory at a time, about.
-const SLICE: u64 = 1_000_000;
+/// Names of one site held in memory at a time, about.
+const HELD: usize = if cfg!(test) { 3 } else { 500_000 };
 /// Names asked for at a time.
-const PAGE: usize = 1000;
+const PAGE: usize = if cfg!(test) { 2 } else { 1000 };
 /// Strays told apart in one look at the index and the ledger.
 const AT_ONCE: usize = 20_000;
 /// Heads read at the same time.
 const TOGETHER: usize = 8;
-/// The longest head that is read of a stray.
-const LONGEST_HEAD: u64 = 64 * 1024 * 1024;
+/// The longest head that is read of a stray: that of a record of ten thousand parts is shorter.
+const LONGEST_HEAD: u64 = 16 * 1024 * 1024;
 
 /// A blob that no row names.
 pub(super) struct Stray {
     pub(super) blob: BlobInfo,
     pub(super) origin: Origin,
+    /// Another site where a row names a blob of this name.
+    pub(super) belongs: Option<SiteId>,
 }
 
 /// What a stray says of itself.
@@ -61,37 +61,22 @@ pub(super) struct OfRecord {
 }
 
 impl Scrub<'_> {
-    /// How many slices the names are looked at in.
-    pub(super) fn slices(&self) -> u32 {
-        let blobs: u64 = self
-            .objects
-            .index
-            .summary()
-            .iter()
-            .filter_map(|(counter, tally)| match counter {
-                Counter::Site(..) => Some(tally.objects + tally.bytes / EXTENT_SIZE as u64),
-                Counter::Instrument(_) => None,
-            })
-            .sum();
-        u32::try_from(blobs.div_ceil(SLICE)).unwrap_or(u32::MAX).max(1)
-    }
-
-    /// Looks at one slice of the names at every site.
-    pub(super) async fn strays(&self, slice: u32, of: u32) -> Result<(), ObjectError> {
-        let range = slice_of(slice, of);
+    /// Looks at the names behind `after` at every site, as many as are held at a time; answers with the last of them.
+    pub(super) async fn strays(&self, after: Option<BlobName>) -> Result<Option<BlobName>, ObjectError> {
         let mut listed: HashMap<SiteId, HashMap<BlobName, BlobInfo>> = HashMap::new();
+        // Where the fullest site fills its share ends the round of all of them.
+        let mut last = None;
         for site in self.objects.sites.iter() {
-            match self.list(site, range.clone()).await {
+            match self.list(site, after, &mut last).await {
                 Ok(blobs) => drop(listed.insert(site.spec().id.clone(), blobs)),
                 Err(error) => self.counting.unchecked(&site.spec().id, &error),
             }
         }
-        let wanted = range.clone();
-        let is_wanted = move |_: &SiteId, name: &BlobName| name.number().is_some_and(|number| wanted.contains(&number));
-        drop_named(&mut listed, &self.objects.index.named_blobs(is_wanted).await?);
-        if listed.values().all(HashMap::is_empty) {
-            return Ok(());
-        }
+        let is_in_round = move |name: &BlobName| {
+            name.number().is_some() && after.is_none_or(|after| *name > after) && last.is_none_or(|last| *name <= last)
+        };
+        listed.values_mut().for_each(|blobs| blobs.retain(|name, _| is_in_round(name)));
+        drop_named(&mut listed, &self.objects.index.named_blobs(move |_, name| is_in_round(name)).await?);
         let mut candidates: Vec<(Arc<Site>, BlobInfo)> = listed
             .into_iter()
             .filter_map(|(site, blobs)| Some((Arc::clone(self.objects.sites.get(&site)?), blobs)))
@@ -101,26 +86,26 @@ impl Scrub<'_> {
             let some = candidates.split_off(candidates.len().saturating_sub(AT_ONCE));
             let looked = stream::iter(some).map(|(site, blob)| async move {
                 let origin = self.origin(&site, &blob).await?;
-                Ok::<_, ObjectError>(origin.map(|origin| (site, Stray { blob, origin })))
+                Ok::<_, ObjectError>(origin.map(|origin| (site, Stray { blob, origin, belongs: None })))
             });
             let strays: Vec<_> = looked.buffer_unordered(TOGETHER).try_collect().await?;
             let strays: Vec<_> = strays.into_iter().flatten().filter(|(_, stray)| !self.is_in_flight(stray)).collect();
             self.judge(strays).await?;
         }
-        Ok(())
+        Ok(last)
     }
 
-    /// The blobs of records and keys at a site whose names are in `range`. What has no blob's name is a finding at once.
+    /// The blobs of records and keys at a site behind `after` and up to `last`, which moves forward when there are too many. What has no
+    /// blob's name is a finding at once.
     async fn list(
         &self,
         site: &Arc<Site>,
-        range: std::ops::RangeInclusive<u128>,
+        mut after: Option<BlobName>,
+        last: &mut Option<BlobName>,
     ) -> Result<HashMap<BlobName, BlobInfo>, ListError> {
         if !matches!(site.state(), SiteState::Up | SiteState::Down) {
             return Err(ListError::NotInService);
         }
-        // The first slice begins at the very front, so that strangers which sort before every blob are met too.
-        let mut after = range.start().checked_sub(1).map(BlobName::from_number);
         let mut blobs = HashMap::new();
         loop {
             let page = site.list(after.as_ref(), PAGE).await?;
@@ -130,15 +115,13 @@ impl Scrub<'_> {
             for stranger in page.strangers {
                 self.stranger(site, stranger).await?;
             }
-            let mut past = false;
-            for blob in page.blobs {
-                match blob.name.number() {
-                    Some(number) if range.contains(&number) => drop(blobs.insert(blob.name, blob)),
-                    Some(number) => past |= number > *range.end(),
-                    None => {}
-                }
-            }
+            blobs.extend(page.blobs.into_iter().filter(|blob| blob.name.number().is_some()).map(|blob| (blob.name, blob)));
+            let past = last.is_some_and(|last| after.is_some_and(|after| after >= last));
             if past || !full {
+                return Ok(blobs);
+            }
+            if blobs.len() >= HELD {
+                *last = after;
                 return Ok(blobs);
             }
         }
@@ -170,21 +153,23 @@ impl Scrub<'_> {
     }
 
     /// The head of a blob, whole, as far as it can be one; `None` when the blob is gone.
-    async fn head(&self, site: &Site, blob: &BlobInfo) -> Result<Option<Vec<u8>>, BackendError> {
-        let Some(head) = start_of(site, blob, HEAD_LEN as u64).await? else { return Ok(None) };
-        match parse_head(&head) {
-            Err(SealError::Short { need, .. }) if need as u64 <= blob.len.min(LONGEST_HEAD) => {
-                start_of(site, blob, need as u64).await
-            }
-            Err(SealError::Mismatch(_)) => start_of(site, blob, 64 * 1024).await,
-            _ => Ok(Some(head)),
-        }
+    async fn head(&self, site: &Site, blob: &BlobInfo) -> Result<Option<Vec<u8>>, ObjectError> {
+        let unread = |error| ObjectError::from_backend(site.spec().country, &error);
+        let Some(head) = start_of(site, blob, HEAD_LEN as u64).await.map_err(unread)? else { return Ok(None) };
+        let need = match parse_head(&head) {
+            Err(SealError::Short { need, .. }) if need as u64 <= blob.len.min(LONGEST_HEAD) => need as u64,
+            Err(SealError::Mismatch(_)) => 64 * 1024,
+            _ => return Ok(Some(head)),
+        };
+        // Whoever can write to the site says how long it is.
+        let _memory = self.objects.memory.stream(need).await?;
+        start_of(site, blob, need).await.map_err(unread)
     }
 
     async fn understand(&self, blob: &[u8]) -> Result<Result<Origin, SealError>, ObjectError> {
         let parsed = blob_kind(blob).and_then(|kind| match kind {
             BlobKind::SubjectKey => parse_subject_key_blob(blob).map(|key| Parsed::Key(Box::new(key))),
-            BlobKind::Extent => parse_head(blob).map(Parsed::Extent),
+            BlobKind::Extent => parse_head(blob).map(|head| Parsed::Extent(Box::new(head))),
             BlobKind::Marker => Err(SealError::Mismatch("a marker under the name of a blob")),
         });
         let head = match parsed {
@@ -222,21 +207,22 @@ impl Scrub<'_> {
 
     /// Tells what the strays are, after one more look at the index and at the sites.
     async fn judge(&self, strays: Vec<(Arc<Site>, Stray)>) -> Result<(), ObjectError> {
-        let mut names = BlobNames::new();
-        for (site, stray) in &strays {
-            names.entry(site.spec().id.clone()).or_default().insert(stray.blob.name);
-        }
-        let is_one = move |site: &SiteId, name: &BlobName| names.get(site).is_some_and(|names| names.contains(name));
-        let named = self.objects.index.named_blobs(is_one).await?;
-        let is_named =
-            |site: &Site, stray: &Stray| named.get(&site.spec().id).is_some_and(|names| names.contains(&stray.blob.name));
-        let strays: Vec<_> = strays.into_iter().filter(|(site, stray)| !is_named(site, stray)).collect();
+        let names: HashSet<BlobName> = strays.iter().map(|(_, stray)| stray.blob.name).collect();
+        let named = self.objects.index.named_blobs(move |_, name| names.contains(name)).await?;
+        let is_named = |site: &SiteId, stray: &Stray| named.get(site).is_some_and(|names| names.contains(&stray.blob.name));
+        let mut strays: Vec<_> = strays.into_iter().filter(|(site, stray)| !is_named(&site.spec().id, stray)).collect();
         if strays.is_empty() {
             return Ok(());
         }
+        for (_, stray) in &mut strays {
+            stray.belongs = named.keys().find(|site| is_named(site, stray)).cloned();
+        }
         let records: HashSet<RecordId> = strays.iter().filter_map(|(_, stray)| stray.record()).collect();
         let young = self.index_is_young().await?;
-        let acknowledged = evidence::acknowledged(self.objects, &records).await?;
+        let evidence = match strays.iter().all(|(_, stray)| matches!(stray.origin, Origin::Foreign(_))) {
+            true => Evidence::default(),
+            false => Evidence::of(self.objects, &records).await?,
+        };
         let left: HashSet<(RecordId, AttemptId)> =
             self.objects.index.leftover_intents()?.iter().map(|Intent { record, attempt, .. }| (*record, *attempt)).collect();
         for (site, stray) in strays {
@@ -249,7 +235,7 @@ impl Scrub<'_> {
                     continue;
                 }
             }
-            let (class, detail) = self.class(&site, &stray, young, &acknowledged, &left);
+            let (class, detail) = self.class(&site, &stray, young, &evidence, &left);
             let spec = site.spec();
             let bare = self.bare(class, (&spec.id, spec.country), stray.blob.name.to_string());
             let finding = self.found(stray.described(Finding { detail, ..bare })).await?;
@@ -265,22 +251,30 @@ impl Scrub<'_> {
         site: &Site,
         stray: &Stray,
         young: bool,
-        acknowledged: &HashSet<RecordId>,
+        evidence: &Evidence,
         left: &HashSet<(RecordId, AttemptId)>,
     ) -> (Class, String) {
         let country = site.spec().country;
-        let unindexed = || (Class::Unindexed, "the index is older than this blob may be".to_owned());
+        let unindexed = || (Class::Unindexed, "it is not certain that the index is as young as this blob".to_owned());
+        if let Some(belongs) = &stray.belongs {
+            return (Class::Misplaced, format!("the blob of this name belongs at `{belongs}`"));
+        }
         match &stray.origin {
             Origin::Foreign(why) => (Class::Foreign, why.clone()),
             Origin::Key(key) if key.country != country => (Class::Misplaced, format!("it was made for {}", key.country)),
+            Origin::Key(_) if young && evidence.doubts_keys() => {
+                (Class::Unindexed, "a subject key that no row names; the index has been rebuilt without it".to_owned())
+            }
             Origin::Key(_) if young => (Class::Leftover, "a subject key that no row names".to_owned()),
             Origin::Key(_) => unindexed(),
             Origin::Record(of) => {
-                let known = acknowledged.contains(&of.record);
+                let known = evidence.knows(of.record);
                 let begun = left.iter().any(|(record, _)| *record == of.record);
                 if !young {
                     // Also one that nothing opens: its key can be as new as it is.
                     unindexed()
+                } else if evidence.doubts(of.record) {
+                    (Class::Unindexed, "its record was acknowledged, and the rebuild of the index did not find it".to_owned())
                 } else if !of.opens && !known && !begun {
                     (Class::Foreign, "no key that is known opens it, and the ledger does not know its record".to_owned())
                 } else if of.country != country {
@@ -319,7 +313,7 @@ impl Stray {
 
 /// A blob, read as what its prefix says that it is.
 enum Parsed {
-    Extent(Head),
+    Extent(Box<Head>),
     Key(Box<WrappedSubjectKey>),
 }
 
@@ -357,33 +351,7 @@ async fn start_of(site: &Site, blob: &BlobInfo, most: u64) -> Result<Option<Vec<
 fn drop_named(listed: &mut HashMap<SiteId, HashMap<BlobName, BlobInfo>>, named: &BlobNames) {
     for (site, names) in named {
         if let Some(listed) = listed.get_mut(site) {
-            names.iter().for_each(|name| drop(listed.remove(name)));
-        }
-    }
-}
-
-/// The numbers of the names in one of `of` slices of about the same size.
-fn slice_of(slice: u32, of: u32) -> std::ops::RangeInclusive<u128> {
-    let width = u128::MAX / u128::from(of.max(1));
-    let start = width * u128::from(slice);
-    let end = if slice + 1 >= of { u128::MAX } else { start + (width - 1) };
-    start..=end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_leave_no_name_out_and_share_none() {
-        for of in [1, 2, 3, 7, 256, 1000] {
-            let mut next = Some(0);
-            for slice in 0..of {
-                let range = slice_of(slice, of);
-                assert_eq!(next, Some(*range.start()), "{slice} of {of}");
-                next = range.end().checked_add(1);
-            }
-            assert_eq!(next, None, "{of}");
+            listed.retain(|name, _| !names.contains(name));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is found wrong over an index and sites in memory, and what is put right.
 
+mod removal;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -43,7 +45,7 @@ impl World {
 
     /// What stands, as class and site.
     async fn standing(&self) -> Vec<(Class, String)> {
-        let findings = self.objects.index.findings(1000).await.unwrap();
+        let findings = self.objects.index.findings(None, 1000).await.unwrap();
         findings.into_iter().map(|finding| (finding.class, finding.site.to_string())).collect()
     }
 
@@ -389,6 +391,11 @@ async fn the_background_goes_on_where_it_was() {
     assert_eq!(world.standing().await, [(Class::Missing, "pk-khi".to_owned())]);
     assert_eq!(world.count("scrubbed"), 1);
     assert_eq!(turn().await.unwrap(), continuous.pause, "and rests again");
+    world.clock.advance(-30_000_000_000);
+    assert_eq!(turn().await.unwrap(), continuous.pause, "a clock that was put back counts from there");
+    world.clock.advance(3_600_000);
+    assert_eq!(turn().await.unwrap(), continuous.pause);
+    assert_eq!(world.count("scrubbed"), 2);
     let site = SiteId::new("pk-khi").unwrap();
     assert!(world.objects.sites.get(&site).is_some());
 }

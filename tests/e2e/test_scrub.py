@@ -126,7 +126,7 @@ def test_what_nobody_needs_is_told_apart_and_only_that_is_removed(make_gateway):
     assert old not in pk.blobs() and old not in sg.blobs()
     assert pk.blobs()["notes.txt"] and pk.blobs()[foreign], "what is not ours stays"
     assert client.get_object(Bucket="media", Key="k")["Body"].read() == b"the second"
-    assert [entry["finding"] for entry in entries(gateway, "repaired")] == ["superseded", "misplaced"]
+    assert sorted(entry["finding"] for entry in entries(gateway, "repaired")) == ["misplaced", "superseded"]
     summary = entries(gateway, "scrubbed")[-1]["scrubbed"]
     assert summary["findings"] == {"foreign": 2} and summary["repaired"] == 2
 
@@ -241,7 +241,7 @@ def test_a_repair_after_the_import_of_an_export_deletes_nothing_of_today(make_ga
     gateway.launcher = ["sh", "-c", f'exec "$0" serve --config "{gateway.config_file}" --accept-imported']
     gateway.start()
     found, job = verify(gateway, "--repair", code=1)
-    assert job["progress"]["repaired"] == 0 and "imported without pk-khi" in job["progress"]["behind"]
+    assert job["progress"]["repaired"] == 0 and "what lies at pk-khi" in job["progress"]["behind"]
     assert {kind for kind, _ in found} == {"unindexed"}
     assert all(set(site.blobs()) >= blobs[name] for name, site in gateway.sites.items())
     # With all sites yesterday's export gives today's index.
@@ -301,3 +301,74 @@ def test_the_background_finds_it_by_itself(scrubbing):
     assert 'domicile_scrub_findings_total{class="missing"} 1' in metrics
     findings = scrubbing.admin("GET", "/v1/findings", role="auditor")[1]["findings"]
     assert [(finding["class"], finding["name"], finding["key"]) for finding in findings] == [("missing", name, "k")]
+
+
+def put_index_back(gateway, kept):
+    index = gateway.folder / "data" / "index"
+    shutil.rmtree(index)
+    shutil.copytree(kept, index)
+
+
+def test_of_two_histories_neither_removes_what_the_other_acknowledged(make_gateway):
+    """Yesterday's index put back, at work for a while, and today's put back again: that one has seen later pieces of the journal before."""
+    gateway = make_gateway(gc_grace="1h")
+    client = gateway.client()
+    client.create_bucket(Bucket="media")
+    client.put_object(Bucket="media", Key="old", Body=b"old", Metadata=PK)
+    gateway.stop()
+    index = gateway.folder / "data" / "index"
+    shutil.copytree(index, gateway.folder / "yesterday")
+    for turn in range(2):
+        gateway.start()
+        client.put_object(Bucket="media", Key=f"today/{turn}", Body=b"today", Metadata=PK)
+        settle(gateway)
+        assert verify(gateway, "--repair")[0] == []
+        gateway.stop()
+    shutil.copytree(index, gateway.folder / "today")
+    put_index_back(gateway, gateway.folder / "yesterday")
+    gateway.start()
+    for number in range(3):
+        client.put_object(Bucket="media", Key=f"meanwhile/{number}", Body=b"meanwhile", Metadata=PK)
+    settle(gateway)
+    gateway.stop()
+    put_index_back(gateway, gateway.folder / "today")
+    gateway.start()
+    before = set(gateway.sites["pk-khi"].everything())
+    found, job = verify(gateway, "--repair")
+    assert found == [("unindexed", "pk-khi")] * 3 and job["progress"]["repaired"] == 0
+    assert "older than the journal" in job["progress"]["behind"]
+    assert set(gateway.sites["pk-khi"].everything()) >= before, "nor is the journal compacted"
+
+    gateway.stop()
+    rebuild(gateway, check=False)
+    gateway.start()
+    for key in ("old", "today/0", "today/1", "meanwhile/0", "meanwhile/2"):
+        assert client.get_object(Bucket="media", Key=key)["Body"].read().decode() == key.split("/")[0]
+    # What both histories have become is not held against the index for ever.
+    assert verify(gateway, "--deep", "--repair")[0] == []
+
+
+def test_what_a_rebuild_left_out_is_not_removed(make_gateway):
+    """The journal of one country holds every entry of the ledger, so only the rebuild itself knows what it did without."""
+    gateway = make_gateway(gc_grace="1s")
+    client = gateway.client()
+    client.create_bucket(Bucket="media")
+    for number in range(4):
+        client.put_object(Bucket="media", Key=f"pk/{number}", Body=b"pk", Metadata=PK)
+        client.put_object(Bucket="media", Key=f"sg/{number}", Body=b"sg", Metadata=SG)
+    settle(gateway)
+    gateway.stop()
+    rebuild(gateway, "--without", "sg-sin", check=False)
+    gateway.start()
+    before = set(gateway.sites["sg-sin"].everything())
+    found, job = verify(gateway, "--repair")
+    assert found and set(found) == {("unindexed", "sg-sin")}, found
+    assert "without what lies at sg-sin" in job["progress"]["behind"]
+    time.sleep(3)
+    assert set(gateway.sites["sg-sin"].everything()) >= before, "neither a blob nor a piece of the journal is gone"
+    gateway.stop()
+    # Even who gives up what was left out does not remove it.
+    rebuild(gateway, "--without", "sg-sin", "--accept-loss", check=False)
+    gateway.start()
+    found, _ = verify(gateway, "--repair")
+    assert ("unindexed", "sg-sin") in found and set(found) <= {("unindexed", "sg-sin")}, found

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Due, Fact, Group, Taken,
     chain::{Entry, Held, Told},
@@ -23,6 +25,18 @@ use crate::{
 
 /// How long a change that must not be undone by a rebuild waits for the journal.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// How far the journal at the sites has been held against the index. A piece is named as it lies at its site.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The last piece at each site that was found to agree.
+    pub agreed: BTreeMap<SiteId, String>,
+    /// The last piece at each site that went into the index when it was rebuilt. The index is made of all up to there, so none of them can
+    /// be younger; but where two histories met, not every entry that they hold could stay.
+    pub rebuilt: BTreeMap<SiteId, String>,
+    /// What the rebuild had to do without, when anybody may still find it.
+    pub gap: Option<String>,
+}
 
 /// A row's key and the countries that are told of it, in the outbox.
 pub(in crate::index) type Outgoing = (serde_bytes::ByteBuf, BTreeSet<Country>);
@@ -113,19 +127,19 @@ impl Index {
         .await
     }
 
-    /// Keeps up to which name the journal at each site has been found to agree with the index.
+    /// Keeps how far the journal has been held against the index.
     ///
     /// # Errors
     /// Those of the index.
-    pub async fn keep_checked(&self, names: &BTreeMap<SiteId, String>) -> Result<(), IndexError> {
-        self.keep(keys::CHECKED, names).await
+    pub async fn keep_checked(&self, checked: &Checked) -> Result<(), IndexError> {
+        self.keep(keys::CHECKED, checked).await
     }
 
     /// What [`Index::keep_checked`] kept last.
     ///
     /// # Errors
     /// Those of reading rows.
-    pub fn checked(&self) -> Result<BTreeMap<SiteId, String>, IndexError> {
+    pub fn checked(&self) -> Result<Checked, IndexError> {
         self.inner.row(keys::CHECKED).map(Option::unwrap_or_default)
     }
 

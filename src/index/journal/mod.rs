@@ -23,6 +23,7 @@ pub(super) use self::{
     retell::Again,
 };
 pub use chain::{Due, Taken};
+pub use feed::Checked;
 pub use retell::{Base, Retold};
 
 use crate::{
