@@ -1,56 +1,38 @@
-//! The gateway as the admin API sees it: the index, residency, keys and sites behind one trait.
+//! A running gateway's parts, and what is done with them as a whole: reloading what is configured, recording the stop.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use secrecy::ExposeSecret;
-use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{
-    access::Access,
-    exports, forgetting,
-    imports::Importing,
-    open, policies, queries, sites,
-    views::{add, view},
-};
-use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyVersionView,
-    KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
-};
-use crate::audit::{Actor, Asked, Event, Kind};
-use crate::authn::{Principal, Principals, SessionKey, TokenIdentity};
+use super::{access::Access, imports::Importing, open};
+use crate::admin::{AccessView, GatewayError};
+use crate::audit::{Actor, Event, Kind};
+use crate::authn::{SessionKey, TokenIdentity};
 use crate::config::PolicySource;
 use crate::erasure::Erasures;
-use crate::import::{self, Imports, SubjectMap};
-use crate::index::{Change, CommitError, Counter, Finding, IndexError, RecordsQuery, Stock, Version};
-use crate::kms::KeyState;
+use crate::import::Imports;
+use crate::index::{Change, CommitError, IndexError};
 use crate::objects::{ObjectError, Objects};
-use crate::policy::{Available, PolicyFile};
-use crate::relocation::{self, Job, Order, Plan, Relocation, Relocations};
-use crate::residency::{PrincipalFacts, Signals};
-use crate::rotation::{self, Rotations};
-use crate::scrub::{self, Scrubs};
-use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, RequestId, SiteId, SubjectId, VersionId};
-
-/// Findings that are shown at the most.
-const FINDINGS: usize = 10_000;
+use crate::policy::Available;
+use crate::relocation::Relocations;
+use crate::rotation::Rotations;
+use crate::scrub::Scrubs;
+use crate::telemetry::Metrics;
+use crate::types::{PolicyRevision, RequestId};
 
 /// A running gateway's parts.
 pub(super) struct AppGateway {
     pub(super) objects: Objects,
-    access: Arc<Access>,
-    source: PolicySource,
-    available: Available,
-    sessions: SessionKey,
-    metrics: Option<Metrics>,
-    relocations: Arc<Relocations>,
+    pub(super) access: Arc<Access>,
+    pub(super) source: PolicySource,
+    pub(super) available: Available,
+    pub(super) sessions: SessionKey,
+    pub(super) metrics: Option<Metrics>,
+    pub(super) relocations: Arc<Relocations>,
     pub(super) scrubs: Arc<Scrubs>,
-    importing: Importing,
-    rotations: Arc<Rotations>,
-    erasures: Arc<Erasures>,
+    pub(super) importing: Importing,
+    pub(super) rotations: Arc<Rotations>,
+    pub(super) erasures: Arc<Erasures>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
 }
@@ -150,371 +132,6 @@ impl AppGateway {
         self.objects.record_suppressed().await?;
         self.objects.record(Event::new(Kind::Stopped, Actor::System)).await
     }
-
-    /// Whose data a write that is only thought of would be.
-    fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
-        let principals = self.access.principals.load();
-        let principal = PrincipalFacts::from(writer(&principals, request).ok()?);
-        self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
-    }
-}
-
-#[async_trait]
-impl Gateway for AppGateway {
-    async fn record_query(&self, request: &RequestId, who: &TokenIdentity, query: Query<'_>) -> Result<(), GatewayError> {
-        tracing::info!(%request, actor = %who.id, query = query.route(), "queried");
-        let mut event = Event {
-            request: Some(request.clone()),
-            ..queries::describe(&self.objects.pseudonyms, query, Event::new(Kind::AuditQuery, actor(who)))
-        };
-        if let Query::Explain(explain) = query {
-            event.subject = self.named_subject(explain).map(|subject| self.objects.pseudonyms.subject(&subject));
-        }
-        self.objects.record(event).await?;
-        Ok(())
-    }
-
-    async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
-        let page = self.objects.index.search(query).await?;
-        let records = page.records.iter().map(|found| view(&found.bucket, &found.key, &found.record)).collect();
-        Ok(RecordsPage { records, cursor: page.next })
-    }
-
-    async fn record(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        version: Option<VersionId>,
-    ) -> Result<Vec<RecordView>, GatewayError> {
-        let index = &self.objects.index;
-        let Some(row) = index.bucket(bucket)? else { return Err(GatewayError::NotFound("there is no such bucket")) };
-        let found = match version {
-            Some(version) => index.version(&row, key, version)?.into_iter().collect(),
-            None => index.versions_of(&row, key).await?,
-        };
-        let records = found.into_iter().filter_map(Version::into_record);
-        Ok(records.map(|record| view(bucket, key, &record)).collect())
-    }
-
-    async fn summary(&self) -> Result<SummaryView, GatewayError> {
-        let buckets: std::collections::BTreeMap<_, _> =
-            self.objects.index.buckets()?.iter().map(|bucket| (bucket.id, bucket.name.to_string())).collect();
-        let mut summary = SummaryView::default();
-        for (counter, tally) in self.objects.index.summary() {
-            match counter {
-                Counter::Site(country, site, bucket) => {
-                    let bucket = buckets.get(&bucket).cloned().unwrap_or_else(|| "(deleted)".to_owned());
-                    add(summary.countries.entry(country.to_string()).or_default(), &tally);
-                    add(summary.sites.entry(site.to_string()).or_default(), &tally);
-                    add(summary.buckets.entry(bucket).or_default(), &tally);
-                }
-                Counter::Instrument(instrument) => add(summary.instruments.entry(instrument.to_string()).or_default(), &tally),
-            }
-        }
-        Ok(summary)
-    }
-
-    async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
-        let principals = self.access.principals.load();
-        let principal = writer(&principals, &request)?;
-        let tags = tags(&request);
-        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals(&request, &tags));
-        serde_json::to_value(explanation).map_err(internal)
-    }
-
-    fn policies(&self) -> PoliciesView {
-        let set = self.objects.policies.load();
-        PoliciesView { revision: set.revision(), source: policies::describe(&self.source), warnings: set.warnings().to_vec() }
-    }
-
-    async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError> {
-        let set = match files {
-            None => self.objects.policies.load_full(),
-            Some(files) => {
-                let available = self.available.clone();
-                let set = tokio::task::spawn_blocking(move || open::checked(&files, &available)).await.map_err(internal)?;
-                Arc::new(set.map_err(GatewayError::Policies)?)
-            }
-        };
-        Ok(relocation::plan(&self.objects, &set, Stock::default()).await?)
-    }
-
-    async fn order_relocation(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        order: Order,
-        dry_run: bool,
-    ) -> Result<Job, GatewayError> {
-        let (bucket, subject) = (order.stock.bucket.as_ref(), order.stock.subject.as_ref());
-        let prefix = bucket.zip(order.stock.prefix.as_ref());
-        let pseudonyms = &self.objects.pseudonyms;
-        let asked = Asked {
-            route: "POST /v1/relocations",
-            prefix: prefix.map(|(bucket, prefix)| pseudonyms.prefix(bucket, prefix)),
-            ..Asked::default()
-        };
-        let event = Event {
-            request: Some(request.clone()),
-            bucket: bucket.map(|bucket| pseudonyms.bucket(bucket)),
-            subject: subject.map(|subject| pseudonyms.subject(subject)),
-            query: Some(Box::new(asked)),
-            ..Event::new(Kind::AdminAction, actor(who))
-        };
-        self.objects.record(event).await?;
-        self.relocations
-            .order(Relocation { order, dry_run })
-            .map_err(|_| GatewayError::Unavailable("too many relocations wait for their turn"))
-    }
-
-    fn relocations(&self) -> Vec<Job> {
-        self.relocations.jobs()
-    }
-
-    fn relocation(&self, id: u64) -> Option<Job> {
-        self.relocations.job(id)
-    }
-
-    async fn cancel_relocation(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError> {
-        let asked = Asked { route: "DELETE /v1/relocations/{id}", ..Asked::default() };
-        let event =
-            Event { request: Some(request.clone()), query: Some(Box::new(asked)), ..Event::new(Kind::AdminAction, actor(who)) };
-        self.objects.record(event).await?;
-        Ok(self.relocations.cancel(id))
-    }
-
-    async fn order_scrub(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        order: scrub::Order,
-    ) -> Result<scrub::Job, GatewayError> {
-        self.begin_scrub(request, who, order).await
-    }
-
-    fn scrubs(&self) -> Vec<scrub::Job> {
-        self.scrubs.jobs()
-    }
-
-    fn scrub(&self, id: u64) -> Option<scrub::Job> {
-        self.scrubs.job(id)
-    }
-
-    async fn cancel_scrub(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<scrub::Job>, GatewayError> {
-        self.end_scrub(request, who, id).await
-    }
-
-    async fn findings(&self) -> Result<Vec<Finding>, GatewayError> {
-        Ok(self.objects.index.findings(None, FINDINGS).await?)
-    }
-
-    async fn order_import(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        order: ImportOrder,
-        map: SubjectMap,
-    ) -> Result<import::Job, GatewayError> {
-        self.importing.order(request, who, order, map).await
-    }
-
-    fn imports(&self) -> Vec<import::Job> {
-        self.importing.imports.jobs()
-    }
-
-    fn import(&self, id: u64) -> Option<import::Job> {
-        self.importing.imports.job(id)
-    }
-
-    async fn cancel_import(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        id: u64,
-    ) -> Result<Option<import::Job>, GatewayError> {
-        self.importing.cancel(request, who, id).await
-    }
-
-    async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
-        self.reload(actor(who), Some(request.clone())).await?;
-        Ok(self.policies())
-    }
-
-    async fn reload_config(&self, request: &RequestId, who: &TokenIdentity) -> Result<AccessView, GatewayError> {
-        self.reload_access(actor(who), Some(request.clone())).await
-    }
-
-    async fn create_session(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        session: SessionRequest,
-    ) -> Result<SessionView, GatewayError> {
-        let session = session.session(self.objects.clock.now())?;
-        if self.access.principals.load().get(&session.principal).is_none() {
-            return Err(GatewayError::NotFound("there is no such principal"));
-        }
-        let issued = self.sessions.issue(&session).map_err(|error| GatewayError::Invalid(error.to_string()))?;
-        let expires = session.not_after.to_rfc3339();
-        let asked = Asked {
-            route: "POST /v1/sessions",
-            principal: Some(self.objects.pseudonyms.principal(&session.principal)),
-            until: Some(expires.clone()),
-            ..Asked::default()
-        };
-        let event = Event {
-            request: Some(request.clone()),
-            query: Some(Box::new(asked)),
-            ..Event::new(Kind::SessionCreated, actor(who))
-        };
-        self.objects.record(event).await?;
-        tracing::info!(%request, actor = %who.id, principal = %session.principal, %expires, "session created");
-        Ok(SessionView {
-            access_key_id: issued.access_key.id,
-            secret_access_key: issued.access_key.secret.expose_secret().to_owned(),
-            session_token: issued.token,
-            expires,
-        })
-    }
-
-    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
-        let row = self.objects.index.subject(subject)?;
-        Ok(row.map(|row| SubjectView {
-            id: subject.clone(),
-            attributes: row.attributes,
-            generation: row.generation.0,
-            updated: row.updated.to_rfc3339(),
-        }))
-    }
-
-    async fn set_subject(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        subject: &SubjectId,
-        attributes: Option<Attributes>,
-    ) -> Result<(), GatewayError> {
-        if attributes.is_none() && self.objects.index.subject(subject)?.is_none() {
-            let event = Event {
-                request: Some(request.clone()),
-                subject: Some(self.objects.pseudonyms.subject(subject)),
-                ..Event::new(Kind::SubjectRemoved, actor(who))
-            };
-            self.objects.record(event.refused("NoSuchSubject")).await?;
-            return Err(GatewayError::NotFound("nothing is known of this subject"));
-        }
-        self.objects.set_subject(request, &actor(who), subject, attributes).await?;
-        Ok(())
-    }
-
-    fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
-        let head = self.objects.index.ledger_head();
-        Ok(LedgerHeadView { size: head.size, root: hex::encode(head.root), time: head.time.to_rfc3339() })
-    }
-
-    async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError> {
-        let entries = self.objects.index.ledger_entries(from, limit).await?;
-        entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
-    }
-
-    async fn erase_subject(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        subject: &SubjectId,
-        now: bool,
-    ) -> Result<ErasureView, GatewayError> {
-        forgetting::erase(&self.erasures, request, &actor(who), subject, now).await
-    }
-
-    async fn erasures(&self, before: Option<u64>, limit: usize) -> Result<Vec<ErasureView>, GatewayError> {
-        Ok(self.objects.index.erasures(before, limit).await?.iter().map(ErasureView::from).collect())
-    }
-
-    async fn erasure(&self, id: u64) -> Result<Option<ErasureView>, GatewayError> {
-        Ok(self.objects.index.erasure(id)?.as_ref().map(ErasureView::from))
-    }
-
-    async fn rotate_key(
-        &self,
-        request: &RequestId,
-        who: &TokenIdentity,
-        key: &KeyId,
-        destroy_old: bool,
-    ) -> Result<rotation::Job, GatewayError> {
-        forgetting::rotate(&self.objects, &self.rotations, (request, &actor(who)), key, destroy_old).await
-    }
-
-    fn rotations(&self) -> Vec<rotation::Job> {
-        self.rotations.jobs()
-    }
-
-    fn rotation(&self, id: u64) -> Option<rotation::Job> {
-        self.rotations.job(id)
-    }
-
-    async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
-        let event = Event { request: Some(request.clone()), ..Event::new(Kind::IndexExported, actor(who)) };
-        tracing::info!(%request, actor = %who.id, "index exported");
-        exports::begin(&self.objects, event).await
-    }
-
-    async fn sites(&self) -> Vec<SiteView> {
-        sites::views(&self.objects)
-    }
-
-    async fn check_sites(&self, request: &RequestId, who: &TokenIdentity) -> Result<Vec<SiteView>, GatewayError> {
-        sites::check(&self.objects, request, actor(who)).await
-    }
-
-    async fn init_site(&self, request: &RequestId, who: &TokenIdentity, site: &SiteId) -> Result<SiteInitView, GatewayError> {
-        sites::init(&self.objects, request, actor(who), site).await
-    }
-
-    async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
-        let mut keys = Vec::new();
-        for (id, country) in self.objects.hierarchy.countries() {
-            let provider = self.objects.hierarchy.provider(id).map_err(internal)?;
-            let described = provider.describe().await;
-            let up = described.is_ok() && self.objects.hierarchy.health(id).await.is_ok();
-            let versions = described.unwrap_or_default().into_iter().rev().map(|version| KeyVersionView {
-                id: version.version.to_string(),
-                state: match version.state {
-                    KeyState::Primary => "primary",
-                    KeyState::DecryptOnly => "decrypt-only",
-                    KeyState::Destroyed => "destroyed",
-                }
-                .to_owned(),
-                created: version.created.to_rfc3339(),
-            });
-            keys.push(KeyView { id: id.clone(), country, up, versions: versions.collect() });
-        }
-        Ok(keys)
-    }
-
-    async fn readiness(&self) -> Readiness {
-        let healthy = self.objects.index.is_healthy();
-        let index = if healthy { "commits" } else { "stopped after a failure" };
-        let mut components = vec![ComponentView { name: "index".to_owned(), up: healthy, detail: index.to_owned() }];
-        components.extend(sites::components(&self.objects));
-        let mut any_key = false;
-        for (id, _) in self.objects.hierarchy.countries() {
-            let health = self.objects.hierarchy.health(id).await;
-            any_key |= health.is_ok();
-            let detail = health.as_ref().err().map_or_else(|| "answers".to_owned(), ToString::to_string);
-            components.push(ComponentView { name: format!("key:{id}"), up: health.is_ok(), detail });
-        }
-        let any_site = components.iter().any(|part| part.up && part.name.starts_with("site:"));
-        Readiness { ready: healthy && any_site && any_key, components }
-    }
-
-    fn metrics(&self) -> String {
-        let (writes, reads) = self.objects.memory.used();
-        for (share, bytes) in [("writes", writes), ("reads", reads)] {
-            metrics::gauge!(metric::MEMORY, "share" => share).set(bytes as f64);
-        }
-        self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
-    }
 }
 
 impl From<IndexError> for GatewayError {
@@ -537,25 +154,7 @@ impl From<ObjectError> for GatewayError {
     }
 }
 
-/// The principal that a write that is only thought of comes from.
-fn writer<'p>(principals: &'p Principals, request: &ExplainRequest) -> Result<&'p Principal, GatewayError> {
-    let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
-    match (candidates.next(), candidates.next()) {
-        (Some(principal), None) => Ok(principal),
-        (None, _) => Err(GatewayError::NotFound("there is no such principal")),
-        _ => Err(GatewayError::Invalid("say which principal writes".to_owned())),
-    }
-}
-
-fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
-    request.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
-    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[], stated: None }
-}
-
-fn internal(error: impl std::fmt::Display) -> GatewayError {
+pub(super) fn internal(error: impl std::fmt::Display) -> GatewayError {
     GatewayError::Internal(error.to_string())
 }
 

@@ -4,6 +4,7 @@
 //! connections, requests under way finish, background work ends, the index closes last.
 
 mod access;
+mod answers;
 mod background;
 mod exports;
 mod folders;

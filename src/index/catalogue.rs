@@ -21,7 +21,6 @@ use super::{
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
-    engine::Batch,
     export::Tap,
     garbage::{blobs_of, run},
     guards::Ongoing,
@@ -30,11 +29,11 @@ use super::{
     ledger,
     list::Step,
     sealing::Sealing,
+    session::start_session,
 };
 use crate::{
     audit::{Event, Frontier, LedgerHead},
     clock::Clock,
-    digest,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
     residency::{Directory, DirectoryEntry, DirectoryError},
     types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
@@ -110,7 +109,6 @@ pub(super) const TICKET_BLOCK: u64 = 1 << 20;
 const PLACES: usize = 1024;
 /// The bytes that cached part tables may take.
 const PART_TABLE_CACHE: u64 = 16 * 1024 * 1024;
-const FORMAT: u32 = 1;
 
 impl Index {
     /// Opens the catalogue in `engine`: starts a session, checks the ledger's head, loads the counters and starts the committer.
@@ -476,35 +474,6 @@ impl Inner {
         self.erasures.store(Arc::new(pending.collect()));
         Ok(())
     }
-}
-
-/// Checks the format, adds a session and reserves the first tickets, durably. Returns the first ticket as well.
-pub(super) fn start_session(engine: &dyn Engine, index_key: &SecretKey) -> Result<(Sealing, u64), IndexError> {
-    let number = |row: &[u8]| -> Result<Option<u64>, IndexError> {
-        let Some(value) = engine.get(row)? else { return Ok(None) };
-        let bytes = <[u8; 8]>::try_from(&value[..]).map_err(|_| IndexError::Corrupt { kind: 'm' })?;
-        Ok(Some(u64::from_be_bytes(bytes)))
-    };
-    if let Some(found) = number(keys::FORMAT)?.filter(|&found| found != u64::from(FORMAT)) {
-        return Err(IndexError::Format(u32::try_from(found).unwrap_or(u32::MAX)));
-    }
-    let mut salts = Vec::new();
-    engine.scan(Bound::Included(&[kind::SESSION]), Bound::Excluded(&[kind::SESSION + 1]), &mut |row, salt| {
-        if let (Some(Ok(id)), Ok(salt)) = (row.get(1..).map(<[u8; 4]>::try_from), salt.try_into()) {
-            salts.push((u32::from_be_bytes(id), salt));
-        }
-        ControlFlow::Continue(())
-    })?;
-    let current = salts.last().map_or(0, |last| last.0.wrapping_add(1));
-    let salt = digest::random::<32>();
-    salts.push((current, salt));
-    let first = number(keys::SEQUENCES)?.unwrap_or(1);
-    let mut batch = Batch::default();
-    batch.put(keys::FORMAT, u64::from(FORMAT).to_be_bytes());
-    batch.put(keys::session(current), salt);
-    batch.put(keys::SEQUENCES, (first + TICKET_BLOCK).to_be_bytes());
-    engine.apply(batch)?;
-    Ok((Sealing::new(index_key, &salts, current)?, first))
 }
 
 /// A frontier restored at opening.

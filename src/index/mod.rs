@@ -29,6 +29,7 @@ mod replay;
 mod rows;
 mod sealing;
 mod search;
+mod session;
 #[cfg(test)]
 mod tests;
 mod uploads;

@@ -9,7 +9,6 @@ use std::{
 
 use super::{
     BucketId, Counters, Engine, ExportError, Exported, ImportedIndex, IndexError, IndexKeys, Layout, Record, Version,
-    catalogue::start_session,
     codec::{decode_version, encode},
     counters::{count, counters_of},
     engine::Batch,
@@ -18,6 +17,7 @@ use super::{
     keys::{self, Secondary, kind},
     ledger::head_row,
     sealing::Sealing,
+    session::start_session,
 };
 use crate::{
     audit::{Frontier, LedgerHead},
