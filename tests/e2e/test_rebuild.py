@@ -11,6 +11,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from conftest import fs_sites
+from gateway import ROOT, FsSite, Gateway, S3Site
+
 PK = {"domicile-subject": "u-pk", "domicile-residence": "PK"}
 SG = {"domicile-subject": "u-sg", "domicile-residence": "SG"}
 UNTIL = datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)
@@ -160,10 +163,43 @@ def settle(gateway):
     raise AssertionError("the journal does not catch up")
 
 
-def test_everything_comes_back_after_a_crash_without_an_index(anywhere, full):
+@pytest.fixture(params=["fs", "seaweed"])
+def three_countries(request, tmp_path):
+    """A gateway over folders, then over real S3 servers, that keeps buckets `…-de` in a third country."""
+    policies = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    text = (policies / "gateway.toml").read_text()
+    rule = 'buckets = { "static-*" = ["SG"] }'
+    assert rule in text
+    (policies / "gateway.toml").write_text(text.replace(rule, 'buckets = { "static-*" = ["SG"], "*-de" = ["DE"] }'))
+    if request.param == "fs":
+        sites = [*fs_sites(tmp_path / "sites"), FsSite("de-fra", "DE", tmp_path / "sites" / "de-fra")]
+    else:
+        servers = request.getfixturevalue("seaweeds")
+        unique = f"{abs(hash(tmp_path)) % 10**8:08}"
+        where = {"PK": "PK", "SG": "SG", "DE": "SG"}
+        sites = [S3Site(f"{country.lower()}-{unique}", country, servers[at]) for country, at in where.items()]
+    running = Gateway(tmp_path / "gateway", sites, policies=policies).start()
+    yield running
+    running.stop()
+
+
+def fill_third(client, bucket, objects):
+    """Data of nobody, in the third country: overwritten, copied, deleted."""
+    client.create_bucket(Bucket=bucket)
+    for number in range(objects):
+        client.put_object(Bucket=bucket, Key=f"{number % (objects // 2 + 1)}", Body=f"{number}".encode() * 300)
+    client.copy_object(Bucket=bucket, Key="copied", CopySource={"Bucket": bucket, "Key": "1"})
+    client.delete_object(Bucket=bucket, Key="0")
+
+
+def test_everything_comes_back_after_a_crash_without_an_index(three_countries, full):
+    anywhere = three_countries
     client = anywhere.client()
+    fill_third(client, "all-de", 2000 if full else 40)
     anywhere.admin("PUT", "/v1/subjects/u-9", {"attributes": {"residence": "PK"}})
     fill(client, "all", 20_000 if full else 300)
+    assert all(site.blobs() for site in anywhere.sites.values())
     time.sleep(2.5)
     settle(anywhere)
     before, ledger = world(anywhere, "all"), anywhere.ledger()
