@@ -103,7 +103,10 @@ impl Objects {
             Agreement::HasGap { gap } => {
                 tracing::warn!(gap, "the index was rebuilt without all of the journal, which is not compacted");
             }
-            Agreement::Unknown { reason } => return Err(ObjectError::Internal(format!("the journal cannot be read: {reason}"))),
+            Agreement::Unknown { reason } => {
+                tracing::warn!(reason, "the journal cannot be held against the index, and is not compacted");
+                return Err(ObjectError::Internal(format!("the journal cannot be read: {reason}")));
+            }
         }
         Ok(false)
     }

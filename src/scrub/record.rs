@@ -9,11 +9,22 @@ use crate::{
     telemetry::metric,
 };
 
+/// Findings that one scrub records one by one, at the most: a bucket full of strangers must not fill the ledger. The rest is counted, and stands in the
+/// entry at its end.
+const MOST_RECORDED: usize = 100_000;
+
 impl Scrub<'_> {
     /// Keeps a finding; one that stands already keeps its date and gets no second entry.
     pub(super) async fn found(&self, mut finding: Finding) -> Result<Finding, ObjectError> {
-        if !self.seen.lock().insert(id(&finding)) {
-            return Ok(finding);
+        {
+            let mut seen = self.seen.lock();
+            if seen.len() >= MOST_RECORDED {
+                self.counting.found(&finding);
+                return Ok(finding);
+            }
+            if !seen.insert(id(&finding)) {
+                return Ok(finding);
+            }
         }
         let standing = self.objects.index.finding(&finding)?;
         if let Some(standing) = &standing {
