@@ -84,7 +84,7 @@ def anywhere(request, tmp_path_factory):
         sites = [S3Site(f"{country.lower()}-{unique}", country, servers[country]) for country in ("PK", "SG")]
     running = Gateway(folder / "gateway", sites)
     try:
-        running.start()
+        running.start().wait_for_sites()
         running.client().create_bucket(Bucket="media")
         yield running
     finally:

@@ -231,6 +231,14 @@ country = "SG"
             time.sleep(0.05)
         raise RuntimeError(f"the gateway did not come up:\n{self.log()[-4000:]}")
 
+    def wait_for_sites(self, seconds=60):
+        """Until every site takes records: real servers answer late when the machine is busy."""
+        deadline = time.monotonic() + seconds
+        while not all(site["takes_records"] for site in self.admin("GET", "/v1/sites")[1]["sites"]):
+            assert time.monotonic() < deadline, self.log()[-4000:]
+            time.sleep(0.2)
+        return self
+
     def log(self):
         return (self.folder / "gateway.log").read_text(errors="replace")
 

@@ -180,6 +180,7 @@ def three_countries(request, tmp_path):
         where = {"PK": "PK", "SG": "SG", "DE": "SG"}
         sites = [S3Site(f"{country.lower()}-{unique}", country, servers[at]) for country, at in where.items()]
     running = Gateway(tmp_path / "gateway", sites, policies=policies).start()
+    running.wait_for_sites()
     yield running
     running.stop()
 
