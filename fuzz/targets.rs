@@ -12,6 +12,8 @@ use domicile::{
     },
     authn::{AccessKey, HostRules, Principal, Principals, S3Authenticator},
     config::{Config, Environment},
+    index::{journal::Segment, read_sealed_export},
+    objects::Manifest,
     policy::{PolicyFile, PolicySet},
     s3::{
         chunked::{Decoder, Framing},
@@ -26,7 +28,7 @@ use ring::hmac;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 9] = [
+pub(crate) const ALL: [Target; 11] = [
     ("config", config),
     ("policy", policy),
     ("bucket_policy", bucket_policy),
@@ -36,6 +38,8 @@ pub(crate) const ALL: [Target; 9] = [
     ("xml", xml),
     ("form", form),
     ("form_fields", form_fields),
+    ("kept", kept),
+    ("export", export),
 ];
 
 /// The text of a `domicile.toml`.
@@ -151,6 +155,20 @@ pub(crate) fn form_fields(input: &[u8]) {
         fields.insert("awsaccesskeyid".to_owned(), "AK".to_owned());
     }
     let _ = authenticator.verify_form(&fields, &bucket, Timestamp::from_seconds(1_369_353_600));
+}
+
+/// What blobs and pieces of the journal hold once they open: written by us, and perhaps by a version that is not this one.
+pub(crate) fn kept(input: &[u8]) {
+    if let Ok(segment) = Segment::decode(input) {
+        let facts = segment.groups.iter().flat_map(|group| &group.facts);
+        let _: Vec<_> = facts.map(|fact| (fact.hash(), fact.size())).collect();
+    }
+    let _ = Manifest::decode(input);
+}
+
+/// The lines of an index export.
+pub(crate) fn export(input: &[u8]) {
+    let _ = read_sealed_export(input);
 }
 
 /// An environment in which every variable has a value and no file exists.

@@ -8,15 +8,18 @@ use std::{
     sync::Arc,
 };
 
-use super::{StartError, folders, open, swap};
+mod begin;
+
+use self::begin::{Building, adopted_before, begin, description};
+use super::{StartError, open, swap};
 use crate::audit::{Actor, Event, FromExport, Kind};
 use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Engine};
+use crate::config::Config;
 use crate::index::journal::Checked;
-use crate::index::{Change, Exported, ImportedIndex, Index, IndexKeys, MemoryEngine, Replay, SledEngine};
+use crate::index::{Change, Exported, ImportedIndex, Index, IndexKeys, Replay};
 use crate::kms::{Keyring, Pseudonyms};
-use crate::recovery::{Progress, Rebuild, RecoveryError, adopt, read_journal};
+use crate::recovery::{Adopted, Progress, Rebuild, RecoveryError, adopt, list_journal, read_journal};
 use crate::types::{Country, SiteId, Timestamp};
 
 /// What to rebuild, and how.
@@ -30,6 +33,8 @@ pub struct RebuildOrder {
     pub export: Option<PathBuf>,
     /// Whether what is missing is lost for good: then nothing waits for it to be found.
     pub accept_loss: bool,
+    /// Whether what an earlier try has done is thrown away.
+    pub anew: bool,
 }
 
 /// A rebuild's outcome.
@@ -80,8 +85,8 @@ impl KnownSites for NoMemory {
 }
 
 /// Rebuilds the index from the sites, or imports it from an export and what the sites were told since. It is built beside the one that is
-/// there, which is kept under another name; until then nothing is changed, so it can be broken off and begun again at any time. The sites
-/// are only read.
+/// there, which is kept under another name; until then nothing is changed, so it can be broken off at any time. The same order goes on where it
+/// was. The sites are only read.
 ///
 /// # Errors
 /// While a gateway runs there; when the keyring or a site is missing, the sites hold no journal, or the export is none of this installation
@@ -108,30 +113,26 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         outcome.map_err(|error| RecoveryError::identity(&site, &error))?;
     }
 
-    let folder = swap::building(&config.data_dir);
-    let file_error = |source| StartError::File { path: folder.clone(), source };
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(file_error)?;
+    let pieces = list_journal(&sites, progress).await?;
+    let begun = begin(config, order, &keys, &pieces)?;
+    let Building { engine, mut replay, mut earlier } = begun;
+    if let Some(file) = order.export.as_ref().filter(|_| earlier.exported.is_none()) {
+        earlier.exported = Some(load(&mut replay, file, keyring.installation_id(), progress)?);
     }
-    let engine: Arc<dyn crate::index::Engine> = if order.dry_run {
-        Arc::new(MemoryEngine::default())
-    } else {
-        folders::private(&folder).map_err(file_error)?;
-        let Engine::Sled { cache } = config.engine;
-        Arc::new(SledEngine::open(&folder, cache).map_err(StartError::from)?)
-    };
-    let mut replay = Replay::begin(Arc::clone(&engine), keys()).map_err(StartError::from)?;
-    let exported = match &order.export {
-        Some(file) => Some(load(&mut replay, file, keyring.installation_id(), progress)?),
-        None => None,
-    };
+    replay.remember(&description(order)?).map_err(StartError::from)?;
     fail::fail_point!("rebuild::loaded");
-    let journals = read_journal(&sites, &hierarchy, &mut replay, exported.as_ref(), progress).await?;
+    let exported = earlier.exported.clone();
+    let journals = read_journal((&sites, pieces), &hierarchy, &mut replay, exported.as_ref(), &earlier, progress).await?;
     if let Some(exported) = exported.as_ref().filter(|_| !order.without.is_empty()) {
         replay.leave_behind(behind(exported, &order.without, clock.now()));
     }
-    progress.begin("deriving the rest", None);
-    let replayed = replay.finish(clock.now()).map_err(StartError::from)?;
+    let replayed = match earlier.replayed {
+        Some(replayed) => replayed,
+        None => {
+            progress.begin("deriving the rest", None);
+            replay.finish(clock.now()).map_err(StartError::from)?
+        }
+    };
     fail::fail_point!("rebuild::replayed");
 
     let index = Index::open(Arc::clone(&engine), keys(), Arc::clone(&clock)).map_err(StartError::from)?;
@@ -140,10 +141,13 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         // What is taken in now is told to the sites by the gateway, once it runs.
         index.begin_journal(home, &countries).map_err(StartError::from)?;
     }
-    let adopted = adopt(&index, &sites, &hierarchy, &journals, progress).await?;
+    let mut adopted = adopted_before(&index, replayed.entries).await.map_err(StartError::from)?;
+    let now = adopt(&index, &sites, &hierarchy, &journals, progress).await?;
+    adopted = Adopted { records: adopted.records + now.records, subject_keys: adopted.subject_keys + now.subject_keys, ..now };
     let buckets = index.buckets().map_err(StartError::from)?.len() as u64;
     let report = Rebuild {
         dry_run: order.dry_run,
+        resumed: journals.resumed,
         chains: journals.chains.into_values().collect(),
         records: replayed.records,
         markers: replayed.markers,
@@ -166,6 +170,7 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     let checked = Checked { agreed: BTreeMap::new(), rebuilt: journals.last, gap };
     index.keep_checked(&checked).await.map_err(StartError::from)?;
     drop(index);
+    Replay::forget(engine.as_ref()).map_err(StartError::from)?;
     drop(engine);
     fail::fail_point!("rebuild::adopted");
     let place = open::index_folder(&config.data_dir);

@@ -258,6 +258,9 @@ pub struct IndexRebuildArgs {
     /// What is missing is lost for good. Otherwise the journal is not compacted, and no stray blob removed, until a rebuild finds it.
     #[arg(long)]
     pub accept_loss: bool,
+    /// Begin with nothing, also when an earlier try was broken off and could be gone on with.
+    #[arg(long)]
+    pub anew: bool,
 }
 
 /// `site …`

@@ -23,6 +23,7 @@ pub(super) fn run(args: &IndexRebuildArgs, export: Option<&PathBuf>, out: &mut O
         without: args.without.clone(),
         export: export.cloned(),
         accept_loss: args.accept_loss,
+        anew: args.anew,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let bar = Bar::new();
@@ -71,6 +72,9 @@ fn show(report: &Rebuild, out: &mut Output<'_>) -> Result<(), Failure> {
         out.line(format!(
             "the export is of {ended}, commit {number}, with {entries} ledger entries; since then the sites were told:"
         ))?;
+    }
+    if report.resumed > 0 {
+        out.line(format!("went on with a try that was broken off: {} pieces of the journal had been read", report.resumed))?;
     }
     let mut table = Table::new(["COUNTRY", "SEGMENTS", "REACHES", "KNOWN OF", ""]);
     for chain in &report.chains {

@@ -24,6 +24,7 @@ pub(super) mod kind {
     pub(in crate::index) const NULL_VERSION: u8 = b'n';
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const PENDING: u8 = b'q';
+    pub(in crate::index) const REBUILD: u8 = b'a';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
     pub(in crate::index) const PART_TABLE: u8 = b't';
@@ -44,6 +45,10 @@ pub(super) const LEDGER_HEAD: &[u8] = b"mledger";
 pub(super) const POLICY: &[u8] = b"mpolicy";
 pub(super) const SCRUB: &[u8] = b"mscrub";
 pub(super) const SEQUENCES: &[u8] = b"msequences";
+
+// Of kind `REBUILD`, all gone when the index is whole: what it is to come to, and how far it has.
+pub(super) const REBUILD_BEGUN: &[u8] = b"abegun";
+pub(super) const REBUILD_STAGE: &[u8] = b"astage";
 
 const END: [u8; 2] = [0, 1];
 
@@ -135,6 +140,11 @@ pub(super) fn upload(bucket: BucketId, key: &str, id: &UploadId) -> Vec<u8> {
     row.extend_from_slice(&END);
     row.extend_from_slice(id.as_bytes());
     row
+}
+
+/// A piece of the journal that a rebuild has taken.
+pub(super) fn rebuild_piece(name: &str) -> Vec<u8> {
+    with(kind::REBUILD, &[b"p", name.as_bytes()])
 }
 
 fn with(kind: u8, tail: &[&[u8]]) -> Vec<u8> {

@@ -46,6 +46,8 @@ pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;
 pub use expire::{Beside, ExpireChange, Expires};
+#[cfg(any(test, feature = "test-util"))]
+pub use export::read_sealed as read_sealed_export;
 pub use export::{EXPORT_VERSION, Export, ExportError, Exported, ImportedIndex};
 pub use findings::{Class, Finding};
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
@@ -53,7 +55,7 @@ pub use guards::{Busy, HoldWatch, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;
-pub use replay::{Replay, Replayed};
+pub use replay::{Earlier, Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,
     SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,

@@ -15,7 +15,7 @@
 //!
 //! Those of other modules: `index::before-apply`, `index::after-apply`, `index::after-sync` (see [`crate::index`]); `backend::marker-written`
 //! (before it is remembered), `backend::removed` (a blob); `scrub::before-removal` (of a stray); of a rebuild or an import, which they can only end,
-//! `rebuild::loaded` (the export), `rebuild::replayed`, `rebuild::adopted`, `rebuild::decided` (the new index is the index) and `rebuild::aside`
+//! `rebuild::loaded` (the export), `rebuild::piece`, `rebuild::replayed`, `rebuild::adopted`, `rebuild::decided` (the new index is the index) and `rebuild::aside`
 //! (neither is in place).
 
 mod acl;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Progress, RecoveryError, sites};
 use crate::backend::{Site, Sites};
 use crate::index::journal::Segment;
-use crate::index::{Exported, Replay};
+use crate::index::{Earlier, Exported, IndexError, Replay};
 use crate::kms::{Hierarchy, KmsError};
 use crate::objects::{SegmentError, SiteKeys, read_segment, site_keys};
 use crate::seal::BlobName;
@@ -50,21 +50,32 @@ pub struct Journals {
     pub unreadable: Vec<String>,
     /// The last piece at each site, as [`crate::index::journal::Checked::rebuilt`].
     pub last: BTreeMap<SiteId, String>,
+    /// The pieces that an earlier try had taken.
+    pub resumed: u64,
 }
 
-/// Reads the journals of `sites` into `replay`: all of them, or, where `base` has been loaded before, what they say since.
+/// The pieces of every site's journal.
+pub struct Pieces {
+    keys: Vec<(Arc<Site>, BlobName)>,
+    segments: Vec<(Arc<Site>, BlobName)>,
+    last: BTreeMap<SiteId, String>,
+}
+
+/// What is kept of a piece that was taken, for a rebuild that goes on later: all but its facts, which are in the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Note {
+    /// It was read.
+    Read { country: Country, number: u64, complete: bool, latest: BTreeMap<Country, u64>, open: Vec<RecordId> },
+    /// It does not open.
+    Unreadable(String),
+}
+
+/// Lists the journals of `sites`.
 ///
 /// # Errors
-/// When a site cannot be read, there is no journal at all, or it no longer reaches back to `base`. Single pieces that do not open are
-/// reported instead.
-pub async fn read_journal(
-    sites: &Sites,
-    hierarchy: &Hierarchy,
-    replay: &mut Replay,
-    base: Option<&Exported>,
-    progress: &dyn Progress,
-) -> Result<Journals, RecoveryError> {
-    let mut journals = base.map_or_else(Journals::default, Journals::since);
+/// When a site cannot be read, or there is no journal at all.
+pub async fn list_journal(sites: &Sites, progress: &dyn Progress) -> Result<Pieces, RecoveryError> {
+    let mut last = BTreeMap::new();
     let mut pieces: Vec<(Arc<Site>, BlobName)> = Vec::new();
     progress.begin("listing the journals", None);
     for site in sites.iter() {
@@ -76,33 +87,91 @@ pub async fn read_journal(
         if let Some((_, name)) =
             pieces.last().filter(|(at, name)| at.spec().id == site.spec().id && name.journal_number() > Some(0))
         {
-            journals.last.insert(site.spec().id.clone(), name.to_string());
+            last.insert(site.spec().id.clone(), name.to_string());
         }
     }
-    let (keys, mut segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
-    let keys = open_keys(keys, hierarchy, &mut journals).await?;
+    let (keys, segments): (Vec<_>, Vec<_>) = pieces.into_iter().partition(|(_, name)| name.journal_number() == Some(0));
     if keys.is_empty() || segments.is_empty() {
         return Err(RecoveryError::NoJournal);
     }
-    if let Some(base) = base {
-        let numbers: Vec<_> = segments.iter().map(|(site, name)| (site.spec().country, name.journal_number())).collect();
-        reach_back_to(base, sites, &numbers)?;
-        segments.retain(|(_, name)| name.journal_number().is_some_and(|number| number > base.number));
+    Ok(Pieces { keys, segments, last })
+}
+
+impl Pieces {
+    /// Whether a rebuild that was broken off can be gone on with: the journals still have every piece that it took and, once it has begun to
+    /// derive, no other.
+    pub fn continue_from(&self, earlier: &Earlier) -> bool {
+        let since = earlier.exported.as_ref().map_or(0, |base| base.number);
+        let here: BTreeSet<String> = self.since(since).map(|(site, name)| name_of(site, name)).collect();
+        earlier.pieces.keys().all(|name| here.contains(name)) && (!earlier.closed || here.len() == earlier.pieces.len())
     }
-    progress.begin("reading the journals", Some(segments.len() as u64));
+
+    fn since(&self, number: u64) -> impl Iterator<Item = &(Arc<Site>, BlobName)> {
+        self.segments.iter().filter(move |(_, name)| name.journal_number().is_some_and(|piece| piece > number))
+    }
+}
+
+fn name_of(site: &Site, name: &BlobName) -> String {
+    format!("{}/{name}", site.spec().id)
+}
+
+/// Reads the journals of `sites` into `replay`: all of them, or, where `base` has been loaded before, what they say since. What an earlier
+/// try has taken is not read again.
+///
+/// # Errors
+/// When a site cannot be read, or the journal no longer reaches back to `base`. Single pieces that do not open are reported instead.
+pub async fn read_journal(
+    (sites, pieces): (&Sites, Pieces),
+    hierarchy: &Hierarchy,
+    replay: &mut Replay,
+    base: Option<&Exported>,
+    earlier: &Earlier,
+    progress: &dyn Progress,
+) -> Result<Journals, RecoveryError> {
+    let mut journals = base.map_or_else(Journals::default, Journals::since);
+    if let Some(base) = base {
+        let numbers: Vec<_> = pieces.segments.iter().map(|(site, name)| (site.spec().country, name.journal_number())).collect();
+        reach_back_to(base, sites, &numbers)?;
+    }
+    let mut waiting = Vec::new();
+    for (site, name) in pieces.since(base.map_or(0, |base| base.number)) {
+        match earlier.pieces.get(&name_of(site, name)).and_then(|note| rmp_serde::from_slice(note).ok()) {
+            // One that did not open may do now, as long as what it says can be taken.
+            Some(Note::Unreadable(_)) if !earlier.closed => waiting.push((Arc::clone(site), *name)),
+            Some(note) => {
+                journals.resumed += 1;
+                journals.note(note);
+            }
+            None => waiting.push((Arc::clone(site), *name)),
+        }
+    }
+    journals.last = pieces.last;
+    let keys = open_keys(pieces.keys, hierarchy, &mut journals).await?;
+    progress.begin("reading the journals", Some(waiting.len() as u64));
     let keys = &keys;
-    let read = segments.into_iter().map(|(site, name)| async move {
+    let read = waiting.into_iter().map(|(site, name)| async move {
         let segment = read_segment(&site, &name, keys).await;
         (site, name, segment)
     });
     let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
     while let Some((site, name, segment)) = read.next().await {
         progress.advance(1);
-        match segment {
-            Ok(segment) => journals.take(segment, replay)?,
+        let name = name_of(&site, &name);
+        let note = match segment {
+            Ok(segment) => {
+                for group in &segment.groups {
+                    replay.take(group)?;
+                }
+                let Segment { country, number, complete, latest, open, .. } = segment;
+                Note::Read { country, number, complete, latest, open }
+            }
             Err(SegmentError::Site(error)) => return Err(RecoveryError::backend(&site.spec().id, &error)),
-            Err(error) => journals.unreadable.push(format!("{}/{name}: {error}", site.spec().id)),
-        }
+            Err(error) => Note::Unreadable(format!("{name}: {error}")),
+        };
+        let kept = rmp_serde::to_vec(&note).map_err(|error| IndexError::Encode(error.to_string()))?;
+        replay.end_piece(&name, kept)?;
+        journals.note(note);
+        fail::fail_point!("rebuild::piece");
     }
     Ok(journals)
 }
@@ -127,28 +196,27 @@ impl Journals {
         Self {
             chains: base.chains.iter().map(|country| (*country, chain(country))).collect(),
             open: base.chains.iter().map(|country| (*country, base.open.iter().copied().collect())).collect(),
-            unreadable: Vec::new(),
-            last: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
-    fn take(&mut self, segment: Segment, replay: &mut Replay) -> Result<(), RecoveryError> {
-        for (country, number) in &segment.latest {
-            let chain = self.chain(*country);
-            chain.known = chain.known.max(*number);
+    fn note(&mut self, note: Note) {
+        let (country, number, complete, latest, open) = match note {
+            Note::Read { country, number, complete, latest, open } => (country, number, complete, latest, open),
+            Note::Unreadable(why) => return self.unreadable.push(why),
+        };
+        for (country, number) in latest {
+            let chain = self.chain(country);
+            chain.known = chain.known.max(number);
         }
-        let chain = self.chain(segment.country);
+        let chain = self.chain(country);
         chain.segments += 1;
         // A piece that does not end its last commit reaches the one before it only.
-        let reached = if segment.complete { segment.number } else { segment.number.saturating_sub(1) };
+        let reached = if complete { number } else { number.saturating_sub(1) };
         if reached >= chain.reaches {
             chain.reaches = reached;
-            self.open.insert(segment.country, segment.open.iter().copied().collect());
+            self.open.insert(country, open.into_iter().collect());
         }
-        for group in &segment.groups {
-            replay.take(group)?;
-        }
-        Ok(())
     }
 
     fn chain(&mut self, country: Country) -> &mut Chain {

@@ -12,5 +12,5 @@ mod sites;
 
 pub use adopt::{Adopted, adopt};
 pub use error::RecoveryError;
-pub use journal::{Chain, Journals, read_journal};
+pub use journal::{Chain, Journals, Pieces, list_journal, read_journal};
 pub use report::{Progress, Rebuild};

@@ -26,6 +26,8 @@ impl Progress for () {
 pub struct Rebuild {
     /// Whether nothing was to be changed.
     pub dry_run: bool,
+    /// The pieces of the journal that an earlier try, which was broken off, had read already.
+    pub resumed: u64,
     /// The journal of each country.
     pub chains: Vec<Chain>,
     /// Versions with bytes that the journal knows.

@@ -148,10 +148,11 @@ impl Data {
         RebuildOrder { export: (act == Act::Import).then_some(file), ..RebuildOrder::default() }
     }
 
-    /// Builds the index anew, from what the act builds it from.
-    pub(crate) async fn build(&self, act: Act) {
+    /// Builds the index anew, from what the act builds it from. Answers how many pieces of the journal an earlier try had read.
+    pub(crate) async fn build(&self, act: Act) -> u64 {
         let rebuilt = rebuild(&self.installation().config, &self.order(act).await, &()).await.unwrap();
         assert!(!rebuilt.report.has_gap(), "{:?}", rebuilt.report);
+        rebuilt.report.resumed
     }
 
     /// The folders beside the index, but for what belongs to its keyring and sites.

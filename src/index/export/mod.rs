@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(test, feature = "test-util"))]
+pub use self::file::read_sealed;
 pub(super) use self::{file::read, tap::Tap, walk::Last};
 pub use self::{
     file::{EXPORT_VERSION, ExportError},

@@ -110,6 +110,7 @@ mod tests {
             kind::OUTBOX,
             kind::NULL_VERSION,
             kind::PENDING,
+            kind::REBUILD,
             kind::SESSION,
             kind::BY_SUBJECT,
             kind::BY_SITE,
@@ -118,7 +119,20 @@ mod tests {
         let all: BTreeSet<u8> = JOURNALLED.iter().chain(&derived).copied().collect();
         assert_eq!(all.len(), JOURNALLED.len() + derived.len());
         let named = include_str!("../keys.rs").matches("const ").count();
-        let single = ["CHECKED", "FORMAT", "IMPORTED", "JOURNAL", "LEDGER_HEAD", "POLICY", "SCRUB", "SEQUENCES", "END"].len();
+        let single = [
+            "CHECKED",
+            "FORMAT",
+            "IMPORTED",
+            "JOURNAL",
+            "LEDGER_HEAD",
+            "POLICY",
+            "REBUILD_BEGUN",
+            "REBUILD_STAGE",
+            "SCRUB",
+            "SEQUENCES",
+            "END",
+        ];
+        let single = single.len();
         assert_eq!(all.len(), named - single, "a new kind of row must be told of, or be derived in a rebuild");
     }
 }

@@ -90,20 +90,58 @@ pub(super) fn head(index: &Index) -> (u64, [u8; 32]) {
     (index.ledger_head().size, index.ledger_head().root)
 }
 
+/// In which order a replay takes what was told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Forwards,
+    Backwards,
+    /// From both ends in turn, in a few pieces, broken off and gone on with before, in and after every piece and while it derives.
+    BrokenOff,
+}
+
+/// A replay of `groups` that is dropped again and again.
+fn broken_off(engine: &Arc<dyn Engine>, groups: &[Group]) -> Replay {
+    let resume = |pieces: usize, closed: bool| {
+        let (replay, earlier) = Replay::resume(Arc::clone(engine), index_keys()).unwrap().expect("it was begun");
+        assert_eq!((earlier.pieces.len(), earlier.closed, &*earlier.order), (pieces, closed, &b"order"[..]));
+        replay
+    };
+    assert!(Replay::resume(Arc::clone(engine), index_keys()).unwrap().is_none());
+    let mut replay = Replay::begin(Arc::clone(engine), index_keys()).unwrap();
+    replay.remember(b"order").unwrap();
+    let mut pieces: std::collections::VecDeque<&[Group]> = groups.chunks(groups.len() / 5 + 1).collect();
+    let mut done = 0;
+    while let Some(piece) = if done % 2 == 0 { pieces.pop_back() } else { pieces.pop_front() } {
+        // Taken in part, and lost.
+        piece.iter().take(2).for_each(|group| replay.take(group).unwrap());
+        replay = resume(done, false);
+        piece.iter().for_each(|group| replay.take(group).unwrap());
+        replay.end_piece(&format!("piece {done}"), vec![7]).unwrap();
+        done += 1;
+        replay = resume(done, false);
+    }
+    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    resume(done, true)
+}
+
 /// Builds the index again from what was told, in whatever order, and compares.
 pub(super) async fn replays(index: &Index, told: &Told) {
     let last = held(index).await;
     let groups = told.lock().clone();
-    for backwards in [false, true] {
+    for way in [Way::Forwards, Way::Backwards, Way::BrokenOff] {
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
-        let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
+        let mut replay = match way {
+            Way::BrokenOff => broken_off(&engine, &groups),
+            _ => Replay::begin(Arc::clone(&engine), index_keys()).unwrap(),
+        };
         let take = |group: &Group| replay.take(group).unwrap();
-        if backwards {
-            groups.iter().rev().for_each(take)
-        } else {
-            groups.iter().for_each(take)
+        match way {
+            Way::Forwards => groups.iter().for_each(take),
+            Way::Backwards => groups.iter().rev().for_each(take),
+            Way::BrokenOff => {}
         }
         let replayed = replay.finish(Timestamp::from_seconds(9)).unwrap();
+        Replay::forget(engine.as_ref()).unwrap();
         assert_eq!((replayed.entries_lost, replayed.without_parts), (0, 0));
         let again = open(engine);
         assert_eq!(rows(&again), rows(index));

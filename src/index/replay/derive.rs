@@ -1,148 +1,22 @@
-//! Building an index from what the journal says, alone or since an export: the facts first, then what derives from them.
+//! What a replay derives at its end from the rows that the journal told of.
 
-use std::{
-    collections::HashMap,
-    io::Read,
-    ops::{Bound, ControlFlow},
-    sync::Arc,
-};
+use std::ops::{Bound, ControlFlow};
 
-use super::{
-    BucketId, Counters, Engine, ExportError, Exported, ImportedIndex, IndexError, IndexKeys, Layout, Record, Version,
-    codec::{decode_version, encode},
-    counters::{count, counters_of},
-    engine::Batch,
-    export,
-    journal::{Audiences, Group, row_hash},
-    keys::{self, Secondary, kind},
-    ledger::head_row,
-    sealing::Sealing,
-    session::start_session,
-};
+use super::{BATCH, JUMP, Replay, Replayed, resume::Stage};
 use crate::{
     audit::{Frontier, LedgerHead},
+    index::{
+        BucketId, Counters, Engine, IndexError, IndexKeys, Layout, Record, Version,
+        codec::{decode_version, encode},
+        counters::{count, counters_of},
+        journal::{Audiences, row_hash},
+        keys::{self, Secondary, kind},
+        ledger::head_row,
+    },
     types::{Ticket, Timestamp},
 };
 
-/// Rows written at a time.
-const BATCH: usize = 300;
-/// How far the numbers jump: further than a lost end of the journal can have used them.
-const JUMP: u64 = 1 << 40;
-
-/// An index that is being built in an empty engine.
-pub struct Replay {
-    engine: Arc<dyn Engine>,
-    sealing: Sealing,
-    keys: IndexKeys,
-    /// Which commit said the last word about a row, and whether the row is there by it.
-    words: HashMap<[u8; 16], (u64, bool)>,
-    batch: Batch,
-    highest: u64,
-    /// The export that the facts are told on top of.
-    base: Option<Exported>,
-    imported: Option<ImportedIndex>,
-}
-
-/// What a replay came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replayed {
-    /// Versions with bytes.
-    pub records: u64,
-    /// Delete markers.
-    pub markers: u64,
-    /// Entries of the ledger.
-    pub entries: u64,
-    /// Entries that are missing, or there behind a missing one: the ledger ends before them.
-    pub entries_lost: u64,
-    /// Records whose part table is missing: they cannot be read.
-    pub without_parts: u64,
-}
-
 impl Replay {
-    /// Begins in an empty engine.
-    ///
-    /// # Errors
-    /// Those of the engine.
-    pub fn begin(engine: Arc<dyn Engine>, keys: IndexKeys) -> Result<Self, IndexError> {
-        let (sealing, _) = start_session(engine.as_ref(), &keys.index_key)?;
-        Ok(Self { engine, sealing, keys, words: HashMap::new(), batch: Batch::default(), highest: 0, base: None, imported: None })
-    }
-
-    /// Takes the rows of an export, before any fact: what commits up to its number did is in it and told nobody again. Shows the bytes of
-    /// each line.
-    ///
-    /// # Errors
-    /// Those of the file and the engine; nothing may be made of what was read then.
-    pub fn load(
-        &mut self,
-        source: impl Read,
-        installation: [u8; 16],
-        mut seen: impl FnMut(u64),
-    ) -> Result<Exported, ExportError> {
-        let index_key = self.keys.index_key.clone();
-        let exported = export::read(source, &index_key, installation, |row, body| {
-            seen((row.len() + body.as_ref().map_or(0, Vec::len)) as u64);
-            if !Audiences::is_journalled(&row) {
-                return Err(IndexError::Corrupt { kind: row.first().copied().map_or('?', char::from) });
-            }
-            match body {
-                Some(body) => self.put(row, &body),
-                None => self.write(row, None),
-            }
-        })?;
-        self.highest = self.highest.max(exported.number);
-        self.base = Some(exported.clone());
-        Ok(exported)
-    }
-
-    /// Leaves in the index that it lacks what only some sites know since its export.
-    pub fn leave_behind(&mut self, imported: ImportedIndex) {
-        self.imported = Some(imported);
-    }
-
-    /// Takes the facts of a commit. Order does not matter, nor does it when they come twice.
-    ///
-    /// # Errors
-    /// Those of the engine, or that a fact is about no row that the journal tells of.
-    pub fn take(&mut self, group: &Group) -> Result<(), IndexError> {
-        self.highest = self.highest.max(group.number);
-        if self.base.as_ref().is_some_and(|base| group.number <= base.number) {
-            return Ok(());
-        }
-        for fact in &group.facts {
-            let letter = fact.row.first().copied().map_or('?', char::from);
-            let hash = fact.hash().ok_or(IndexError::Corrupt { kind: 'j' })?;
-            if fact.body.is_some() && !Audiences::is_journalled(&fact.row) {
-                return Err(IndexError::Corrupt { kind: letter });
-            }
-            if self.words.get(&hash).is_some_and(|(number, _)| *number >= group.number) {
-                continue;
-            }
-            self.words.insert(hash, (group.number, fact.body.is_some()));
-            if let Some(body) = &fact.body {
-                self.put(fact.row.clone(), body)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, row: Vec<u8>, body: &[u8]) -> Result<(), IndexError> {
-        let value = match row.first() {
-            Some(&kind::LEDGER) => body.to_vec(),
-            _ => self.sealing.seal(&row, body)?,
-        };
-        self.write(row, Some(value))
-    }
-
-    fn write(&mut self, row: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
-        self.batch.writes.push((row, value));
-        if self.batch.writes.len() >= BATCH { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), IndexError> {
-        Ok(self.engine.apply(std::mem::take(&mut self.batch))?)
-    }
-
     /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow.
     ///
     /// # Errors
@@ -156,7 +30,10 @@ impl Replay {
         if let Some(imported) = self.imported.take() {
             self.put(keys::IMPORTED.to_vec(), &encode(&imported)?)?;
         }
+        // The last batch, whole or not at all: from then on everything is here.
+        self.flush()?;
         self.write(keys::SEQUENCES.to_vec(), Some((self.highest + JUMP).to_be_bytes().to_vec()))?;
+        self.keep_stage(&Stage::Derived(replayed.clone()))?;
         self.flush()?;
         Ok(replayed)
     }
@@ -192,9 +69,11 @@ impl Replay {
         if !continues {
             return Err(IndexError::OtherLedger);
         }
-        behind.into_iter().try_for_each(|row| self.write(row, None))?;
         replayed.entries = frontier.size();
-        replayed.entries_lost = last.map_or(0, |last| (last + 1).saturating_sub(frontier.size()));
+        replayed.entries_lost = last.map_or(0, |last| (last + 1).saturating_sub(frontier.size())).max(self.entries_lost);
+        self.keep_stage(&Stage::Deriving { entries_lost: replayed.entries_lost })?;
+        self.flush()?;
+        behind.into_iter().try_for_each(|row| self.write(row, None))?;
         let head = LedgerHead { size: frontier.size(), root: frontier.root(), time: now };
         let row = head_row(head, &frontier, self.keys.ledger_key.expose())?;
         self.write(keys::LEDGER_HEAD.to_vec(), Some(row))
@@ -265,7 +144,7 @@ impl Replay {
 type Stored = (Vec<u8>, Vec<u8>);
 
 /// The first rows of a range.
-pub(super) fn page(engine: &dyn Engine, from: &[u8], to: &[u8]) -> Result<Vec<Stored>, IndexError> {
+pub(in crate::index) fn page(engine: &dyn Engine, from: &[u8], to: &[u8]) -> Result<Vec<Stored>, IndexError> {
     let mut rows = Vec::new();
     engine.scan(Bound::Included(from), Bound::Excluded(to), &mut |row, value| {
         rows.push((row.to_vec(), value.to_vec()));
@@ -275,7 +154,7 @@ pub(super) fn page(engine: &dyn Engine, from: &[u8], to: &[u8]) -> Result<Vec<St
 }
 
 /// The rows that lead to a record.
-pub(super) fn secondary_rows<'a>(
+pub(in crate::index) fn secondary_rows<'a>(
     keys: &'a IndexKeys,
     bucket: BucketId,
     key: &'a str,

@@ -1,0 +1,162 @@
+//! Building an index from what the journal says, alone or since an export: the facts first, then what derives from them.
+
+mod derive;
+mod resume;
+
+use std::{collections::HashMap, io::Read, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::derive::{page, secondary_rows};
+pub use self::resume::Earlier;
+use super::{
+    Engine, ExportError, Exported, ImportedIndex, IndexError, IndexKeys,
+    engine::Batch,
+    export,
+    journal::{Audiences, Group},
+    keys::kind,
+    sealing::Sealing,
+    session::start_session,
+};
+
+/// Rows written at a time.
+const BATCH: usize = 300;
+/// How far the numbers jump: further than a lost end of the journal can have used them.
+const JUMP: u64 = 1 << 40;
+
+/// An index that is being built in an empty engine.
+pub struct Replay {
+    engine: Arc<dyn Engine>,
+    sealing: Sealing,
+    keys: IndexKeys,
+    /// Which commit said the last word about a row, and whether the row is there by it.
+    words: HashMap<[u8; 16], (u64, bool)>,
+    /// The words since the last piece ended.
+    said: Vec<([u8; 16], u64, bool)>,
+    batch: Batch,
+    highest: u64,
+    /// The export that the facts are told on top of.
+    base: Option<Exported>,
+    imported: Option<ImportedIndex>,
+    /// What an earlier try found to be lost, and has removed.
+    entries_lost: u64,
+}
+
+/// What a replay came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// Versions with bytes.
+    pub records: u64,
+    /// Delete markers.
+    pub markers: u64,
+    /// Entries of the ledger.
+    pub entries: u64,
+    /// Entries that are missing, or there behind a missing one: the ledger ends before them.
+    pub entries_lost: u64,
+    /// Records whose part table is missing: they cannot be read.
+    pub without_parts: u64,
+}
+
+impl Replay {
+    /// Begins in an empty engine.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn begin(engine: Arc<dyn Engine>, keys: IndexKeys) -> Result<Self, IndexError> {
+        let (sealing, _) = start_session(engine.as_ref(), &keys.index_key)?;
+        Ok(Self {
+            engine,
+            sealing,
+            keys,
+            words: HashMap::new(),
+            said: Vec::new(),
+            batch: Batch::default(),
+            highest: 0,
+            base: None,
+            imported: None,
+            entries_lost: 0,
+        })
+    }
+
+    /// Takes the rows of an export, before any fact: what commits up to its number did is in it and told nobody again. Shows the bytes of
+    /// each line.
+    ///
+    /// # Errors
+    /// Those of the file and the engine; nothing may be made of what was read then.
+    pub fn load(
+        &mut self,
+        source: impl Read,
+        installation: [u8; 16],
+        mut seen: impl FnMut(u64),
+    ) -> Result<Exported, ExportError> {
+        let index_key = self.keys.index_key.clone();
+        let exported = export::read(source, &index_key, installation, |row, body| {
+            seen((row.len() + body.as_ref().map_or(0, Vec::len)) as u64);
+            if !Audiences::is_journalled(&row) {
+                return Err(IndexError::Corrupt { kind: row.first().copied().map_or('?', char::from) });
+            }
+            match body {
+                Some(body) => self.put(row, &body),
+                None => self.write(row, None),
+            }
+        })?;
+        self.highest = self.highest.max(exported.number);
+        self.base = Some(exported.clone());
+        Ok(exported)
+    }
+
+    /// Leaves in the index that it lacks what only some sites know since its export.
+    pub fn leave_behind(&mut self, imported: ImportedIndex) {
+        self.imported = Some(imported);
+    }
+
+    /// Takes the facts of a commit. Order does not matter, nor does it when they come twice. They are written when the piece that they stand in
+    /// ends ([`Replay::end_piece`]).
+    ///
+    /// # Errors
+    /// Those of the engine, or that a fact is about no row that the journal tells of.
+    pub fn take(&mut self, group: &Group) -> Result<(), IndexError> {
+        self.highest = self.highest.max(group.number);
+        if self.base.as_ref().is_some_and(|base| group.number <= base.number) {
+            return Ok(());
+        }
+        for fact in &group.facts {
+            let letter = fact.row.first().copied().map_or('?', char::from);
+            let hash = fact.hash().ok_or(IndexError::Corrupt { kind: 'j' })?;
+            if fact.body.is_some() && !Audiences::is_journalled(&fact.row) {
+                return Err(IndexError::Corrupt { kind: letter });
+            }
+            if self.words.get(&hash).is_some_and(|(number, _)| *number >= group.number) {
+                continue;
+            }
+            self.words.insert(hash, (group.number, fact.body.is_some()));
+            self.said.push((hash, group.number, fact.body.is_some()));
+            if let Some(body) = &fact.body {
+                let value = self.value(&fact.row, body)?;
+                self.batch.writes.push((fact.row.clone(), Some(value)));
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, row: Vec<u8>, body: &[u8]) -> Result<(), IndexError> {
+        let value = self.value(&row, body)?;
+        self.write(row, Some(value))
+    }
+
+    fn value(&self, row: &[u8], body: &[u8]) -> Result<Vec<u8>, IndexError> {
+        match row.first() {
+            Some(&kind::LEDGER) => Ok(body.to_vec()),
+            _ => Ok(self.sealing.seal(row, body)?),
+        }
+    }
+
+    fn write(&mut self, row: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), IndexError> {
+        self.batch.writes.push((row, value));
+        if self.batch.writes.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), IndexError> {
+        Ok(self.engine.apply(std::mem::take(&mut self.batch))?)
+    }
+}
