@@ -6,8 +6,10 @@
 
 mod context;
 mod error;
+mod guard;
 mod hierarchy;
 mod jwe;
+mod key_use;
 mod keyring;
 mod provider;
 mod pseudonym;
@@ -20,10 +22,12 @@ pub(crate) mod conformance;
 
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;
+pub use key_use::{KeyObserver, KeyOperation, KeyOutcome, KeyUse};
 pub use keyring::{CreatedKeyring, Keyring};
 pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;
 pub use subject_key::{Dek, SubjectKey, WrappedDek, WrappedSubjectKey};
-pub use vault::{VaultLogin, VaultSettings};
+pub use vault::{VaultLogin, VaultProvider, VaultSettings};
