@@ -98,14 +98,18 @@ impl KeyUses {
 
     /// Writes what was gathered so far.
     pub(super) async fn flush(&self, objects: &Objects) {
-        let waiting = std::mem::take(&mut *self.0.lock());
-        for (key, gathered) in waiting {
-            let event = event(key.clone(), gathered);
+        for event in self.take() {
             if let Err(error) = objects.record(event).await {
                 // Only an index that has stopped takes none; the gateway stops with it.
-                tracing::error!(%key, %error, "calls to a key provider are not in the ledger");
+                tracing::error!(%error, "calls to a key provider are not in the ledger");
             }
         }
+    }
+
+    /// Entries for what was gathered so far: whoever takes them writes them.
+    pub(super) fn take(&self) -> Vec<Event> {
+        let waiting = std::mem::take(&mut *self.0.lock());
+        waiting.into_iter().map(|(key, gathered)| event(key, gathered)).collect()
     }
 }
 
@@ -150,13 +154,13 @@ mod tests {
         uses.used(used(subject(3), KeyOutcome::Done));
         uses.used(used(subject(9_999), KeyOutcome::Failed("KeyRefused")));
         uses.used(used(Some(KeyOwner::Site("pk-khi".parse().unwrap())), KeyOutcome::Abandoned));
-        let mut waiting = std::mem::take(&mut *uses.0.lock());
-        let (key, gathered) = waiting.pop_first().unwrap();
-        let event = event(key, gathered);
+        let events = uses.take();
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert!(uses.take().is_empty());
         let calls: Vec<(&str, u64, usize, u64)> =
             event.key_calls.iter().map(|line| (line.outcome, line.calls, line.subjects.len(), line.unnamed)).collect();
         assert_eq!(calls, [("ok", 10_001, NAMED, 9_800), ("KeyRefused", 1, 1, 0), ("Abandoned", 1, 0, 0)]);
         assert_eq!(event.key_calls[0].versions, [3]);
-        assert!(serde_json::to_vec(&event).unwrap().len() < 10_000);
+        assert!(serde_json::to_vec(event).unwrap().len() < 10_000);
     }
 }

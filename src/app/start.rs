@@ -340,6 +340,8 @@ impl Running {
         if !self.objects.finish_journal(LAST_JOURNAL).await {
             tracing::warn!("not all sites have been told of the last changes; they will be after the next start");
         }
+        // Those of the journal's end; the sites are told of them after the next start.
+        self.key_uses.flush(&self.objects).await;
     }
 }
 

@@ -33,7 +33,7 @@ use crate::types::{Country, KeyId};
 const TOGETHER: usize = 64;
 /// How long a provider may take to say how it is, and how long one that is down already: it may have to be connected to and logged in at.
 const PATIENCE: Duration = Duration::from_millis(700);
-const PATIENCE_DOWN: Duration = Duration::from_secs(5);
+const PATIENCE_DOWN: Duration = Duration::from_secs(3);
 /// A call that is not answered by then has the provider looked after.
 const SLOW: Duration = Duration::from_millis(200);
 /// Between two looks, however much hurry there is.

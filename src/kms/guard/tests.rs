@@ -137,7 +137,9 @@ fn world() -> (Arc<Moody>, Arc<Hierarchy>, Arc<Notes>) {
     (moody, hierarchy, notes)
 }
 
-fn watched(hierarchy: &Arc<Hierarchy>) -> tokio::task::JoinHandle<()> {
+/// Looked at once, as at a start, and watched from then on.
+async fn watched(hierarchy: &Arc<Hierarchy>) -> tokio::task::JoinHandle<()> {
+    hierarchy.health_of_all().await;
     let hierarchy = Arc::clone(hierarchy);
     tokio::spawn(async move { hierarchy.watch(Duration::from_secs(1)).await })
 }
@@ -145,7 +147,7 @@ fn watched(hierarchy: &Arc<Hierarchy>) -> tokio::task::JoinHandle<()> {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_is_given_up_within_a_second_and_asked_nothing_until_it_is_back() {
     let (moody, hierarchy, notes) = world();
-    let watch = watched(&hierarchy);
+    let watch = watched(&hierarchy).await;
     let (_, wrapped) = hierarchy.create_subject_key(&key("pk"), owner(1)).await.unwrap();
     hierarchy.evict(&owner(1));
     *moody.mood.lock() = Mood::Hangs;
@@ -165,7 +167,7 @@ async fn a_provider_that_hangs_is_given_up_within_a_second_and_asked_nothing_unt
     hierarchy.create_subject_key(&key("sg"), owner(1)).await.unwrap();
 
     *moody.mood.lock() = Mood::Fine;
-    sleep(Duration::from_secs(2)).await;
+    sleep(PATIENCE_DOWN + Duration::from_secs(1)).await;
     hierarchy.open_subject_key(&wrapped).await.unwrap();
     assert_eq!(notes.of(KeyOperation::Health), [KeyOutcome::Failed("KeyUnavailable"), KeyOutcome::Done], "told on change alone");
     watch.abort();
@@ -174,7 +176,7 @@ async fn a_provider_that_hangs_is_given_up_within_a_second_and_asked_nothing_unt
 #[tokio::test(start_paused = true)]
 async fn refused_keys_are_evicted_and_wiped_within_a_second_and_unreachable_ones_stay() {
     let (moody, hierarchy, _) = world();
-    let watch = watched(&hierarchy);
+    let watch = watched(&hierarchy).await;
     let (opened, wrapped) = hierarchy.create_subject_key(&key("pk"), owner(1)).await.unwrap();
     let (kept, of_sg) = hierarchy.create_subject_key(&key("sg"), owner(1)).await.unwrap();
     let (gone, stays) = (Arc::downgrade(&opened), Arc::downgrade(&kept));
@@ -183,6 +185,9 @@ async fn refused_keys_are_evicted_and_wiped_within_a_second_and_unreachable_ones
     sleep(Duration::from_secs(2)).await;
     hierarchy.open_subject_key(&wrapped).await.unwrap();
 
+    *moody.mood.lock() = Mood::Fine;
+    sleep(PATIENCE_DOWN + Duration::from_secs(1)).await;
+    assert!(hierarchy.standing(&key("pk")).unwrap().is_up());
     *moody.mood.lock() = Mood::Refuses;
     sleep(Duration::from_secs(1)).await;
     assert!(matches!(hierarchy.open_subject_key(&wrapped).await, Err(KmsError::Refused { .. })));

@@ -151,5 +151,7 @@ async fn a_sealed_provider_closes_its_cached_keys_and_an_unreachable_one_does_no
     assert!(hierarchy.health(&pk()).await.is_err());
     assert!(matches!(hierarchy.open_subject_key(&wrapped).await, Err(KmsError::Refused { .. })));
     *vault.trouble.lock() = None;
+    assert!(hierarchy.open_subject_key(&wrapped).await.is_err(), "asked nothing until it is known to be back");
+    hierarchy.health(&pk()).await.unwrap();
     assert!(hierarchy.open_subject_key(&wrapped).await.is_ok());
 }

@@ -60,7 +60,7 @@ impl KeyProvider for KeyringProvider {
     }
 
     fn opens(&self, version: u32) -> bool {
-        self.keyring.0.keys.read().version(&self.identity.id, version).is_ok()
+        self.keyring.0.keys.read().opens(&self.identity.id, version)
     }
 
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {

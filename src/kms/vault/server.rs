@@ -221,3 +221,51 @@ impl AsRef<[u8]> for Wiped {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::VaultLogin;
+
+    #[test]
+    fn failures_mean_what_they_say_of_a_key() {
+        let settings = VaultSettings {
+            address: "http://127.0.0.1:1".to_owned(),
+            namespace: None,
+            mount: "transit".to_owned(),
+            name: "pk".to_owned(),
+            login: VaultLogin::Token("hush".into()),
+            ca: None,
+            cluster: None,
+            timeout: Duration::from_secs(1),
+        };
+        let server = Server::new("pk".parse().unwrap(), &settings).unwrap();
+        for (status, errors, code) in [
+            (503, "Vault is sealed", "KeyRefused"),
+            (503, "", "KeyUnavailable"),
+            (500, "local node not active but active cluster node not found", "KeyUnavailable"),
+            (307, "", "KeyUnavailable"),
+            (429, "", "KeyUnavailable"),
+            (403, "permission denied", "KeyRefused"),
+            (404, "", "KeyRefused"),
+            (400, "encryption key not found", "KeyRefused"),
+            (400, "refusing to use soft-deleted key", "KeyRefused"),
+            (400, "cipher: message authentication failed", "WrappedKeyCorrupt"),
+            (400, "invalid ciphertext: no prefix", "WrappedKeyCorrupt"),
+        ] {
+            let answer = serde_json::json!({ "errors": [errors] }).to_string();
+            let failure = Failure::Answered(StatusCode::from_u16(status).unwrap(), said(answer.as_bytes()));
+            assert_eq!(server.error(failure).code(), code, "{status} {errors}");
+        }
+        assert_eq!(server.error(unreadable()).code(), "KeyUnavailable");
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_a_server_says_is_shown_on_one_short_line() {
+        let long = format!("1 error occurred:\n\t* permission denied\n\n{}", "x".repeat(10_000));
+        let said = said(serde_json::json!({ "errors": [long] }).to_string().as_bytes());
+        assert!(said.starts_with("1 error occurred: * permission denied") && said.len() <= MAX_REASON, "{said}");
+        assert_eq!(super::said(b"<html>"), "no reason given");
+    }
+}
