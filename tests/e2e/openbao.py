@@ -45,11 +45,15 @@ cluster_addr = "http://127.0.0.1:{cluster}"
         self.process = None
         self.root = None
         self.start_process()
-        status, made = self.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
-        assert status == 200, made
-        self.root, self.unseal_key = made["root_token"], made["keys"][0]
-        self.unseal()
-        self.do("sys/mounts/transit", {"type": "transit"})
+        try:
+            status, made = self.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+            assert status == 200, made
+            self.root, self.unseal_key = made["root_token"], made["keys"][0]
+            self.unseal()
+            self.do("sys/mounts/transit", {"type": "transit"})
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def address(self):
@@ -99,7 +103,8 @@ cluster_addr = "http://127.0.0.1:{cluster}"
         status, answer = self.ask("POST", "sys/unseal", {"key": self.unseal_key})
         assert status == 200, answer
         deadline = time.monotonic() + 60
-        while self.ask("GET", "sys/mounts")[0] != 200:
+        # Until it leads: a standby answers with another status.
+        while self.ask("GET", "sys/health")[0] != 200 or self.ask("GET", "sys/mounts")[0] != 200:
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-3000:]
             time.sleep(0.05)
 
