@@ -18,6 +18,9 @@ use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId, SiteId};
 
+/// Subject keys among which one is chosen that its country's key must open.
+const SOME_KEYS: usize = 64;
+
 /// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
 /// it ends.
 pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
@@ -74,7 +77,9 @@ pub(super) async fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hier
 /// Has every country's key open something that it wrapped before, where there is anything.
 pub(super) async fn hold_keys_to_what_they_wrapped(hierarchy: &Hierarchy, index: &Index) -> Result<(), StartError> {
     for (key, _) in hierarchy.countries() {
-        if let Some(wrapped) = index.subject_keys_of(key.clone(), None, 1).await?.first() {
+        // Of some, the one of the newest version: an older one may not be allowed to open anything any more, and the key still be right.
+        let some = index.subject_keys_of(key.clone(), None, SOME_KEYS).await?;
+        if let Some(wrapped) = some.iter().max_by_key(|wrapped| hierarchy.version_of(wrapped).unwrap_or(0)) {
             hierarchy.hold_to(wrapped)?;
         }
     }

@@ -2,7 +2,7 @@
 //! way, cuts short those that wait for a provider that has gone, and tells the observer of every call.
 //!
 //! Whether a provider is up is found out beside the data path, by [`Guard::health`]: each second, and sooner when a call fails or is not
-//! answered ([`Guard::hurry`]). So a provider that stops answering is known to within a second, and nobody waits for it after that.
+//! answered (`hurry`). So a provider that stops answering is known to within a second, and nobody waits for it after that.
 
 mod pending;
 #[cfg(test)]

@@ -155,3 +155,20 @@ async fn a_sealed_provider_closes_its_cached_keys_and_an_unreachable_one_does_no
     hierarchy.health(&pk()).await.unwrap();
     assert!(hierarchy.open_subject_key(&wrapped).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_key_that_does_not_open_what_was_wrapped_before_is_not_used() {
+    let (_, before) = hierarchy();
+    let (_, wrapped) = before.create_subject_key(&pk(), owner(1)).await.unwrap();
+    before.hold_to(&wrapped).unwrap();
+    before.health(&pk()).await.unwrap();
+
+    let (vault, another) = hierarchy();
+    another.hold_to(&wrapped).unwrap();
+    *vault.trouble.lock() = Some(Trouble::Unreachable);
+    assert!(matches!(another.health(&pk()).await, Err(KmsError::Unavailable { .. })), "not known yet");
+    *vault.trouble.lock() = None;
+    assert!(matches!(another.health(&pk()).await, Err(KmsError::Unsuitable { .. })));
+    assert!(matches!(another.create_subject_key(&pk(), owner(2)).await, Err(KmsError::Unsuitable { .. })));
+    assert!(vault.kept.lock().is_empty(), "nothing was wrapped by it");
+}
