@@ -13,10 +13,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
-use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
+use crate::kms::{Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId, SiteId};
+
+/// Subject keys among which one is chosen that its country's key must open.
+const SOME_KEYS: usize = 64;
 
 /// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
 /// it ends.
@@ -42,7 +45,8 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
 /// Opens the keyring. Only an installation that has no index yet gets a new one: an index without its keyring is a loss to look into,
 /// not a reason to begin anew.
 pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring, StartError> {
-    let keys: Vec<(KeyId, Country)> = config.keys.iter().map(|key| (key.id.clone(), key.country)).collect();
+    let held = config.keys.iter().filter(|key| matches!(key.provider, config::Provider::Keyring));
+    let keys: Vec<(KeyId, Country)> = held.map(|key| (key.id.clone(), key.country)).collect();
     let keyring = if config.keyring.path.exists() {
         Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(clock))?
     } else if index_folder(&config.data_dir).exists() {
@@ -61,13 +65,47 @@ pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring
     Ok(keyring)
 }
 
-pub(super) fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hierarchy, StartError> {
-    let providers = config
-        .keys
-        .iter()
-        .map(|key| Ok((key.id.clone(), key.country, keyring.provider(&key.id, key.country)?)))
-        .collect::<Result<Vec<(KeyId, Country, Arc<dyn KeyProvider>)>, StartError>>()?;
+/// The country keys, each with its provider. Those that cannot be reached do not keep it from being made.
+pub(super) async fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hierarchy, StartError> {
+    let mut providers = Vec::with_capacity(config.keys.len());
+    for key in &config.keys {
+        providers.push((key.id.clone(), key.country, provider(key, keyring).await?));
+    }
     Ok(Hierarchy::new(providers, keyring.installation_id()))
+}
+
+/// Has every country's key open something that it wrapped before, where there is anything.
+pub(super) async fn hold_keys_to_what_they_wrapped(hierarchy: &Hierarchy, index: &Index) -> Result<(), StartError> {
+    for (key, _) in hierarchy.countries() {
+        // Of some, the one of the newest version: an older one may not be allowed to open anything any more, and the key still be right.
+        let some = index.subject_keys_of(key.clone(), None, SOME_KEYS).await?;
+        if let Some(wrapped) = some.iter().max_by_key(|wrapped| hierarchy.version_of(wrapped).unwrap_or(0)) {
+            hierarchy.hold_to(wrapped)?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks every provider how it is. A key that must not be used stops the start; one that cannot be had now stops its own country alone, until
+/// it can.
+pub(super) async fn look_at_keys(hierarchy: &Hierarchy) -> Result<(), StartError> {
+    for (key, health) in hierarchy.health_of_all().await {
+        match health {
+            Err(error @ KmsError::Unsuitable { .. }) => return Err(error.into()),
+            Err(error) => tracing::error!(%key, %error, "key is not in service"),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whoever holds a country's key, by what the configuration says of it.
+async fn provider(key: &config::Key, keyring: &Keyring) -> Result<Arc<dyn KeyProvider>, StartError> {
+    let identity = KeyIdentity { id: key.id.clone(), country: key.country, installation: keyring.installation_id() };
+    match &key.provider {
+        config::Provider::Keyring => Ok(keyring.provider(&key.id, key.country)?),
+        config::Provider::Vault(settings) => Ok(Arc::new(VaultProvider::new(identity, settings.as_ref().clone())?)),
+    }
 }
 
 pub(super) fn index(

@@ -77,6 +77,7 @@ async fn rotates_rewraps_and_destroys(provider: &dyn KeyProvider, context: &Wrap
     provider.destroy_version(first).await.unwrap();
     assert!(matches!(provider.unwrap(context, &old).await, Err(KmsError::Destroyed { .. })));
     assert!(provider.rewrap(context, &old).await.is_err());
+    assert!(provider.opens(second.version));
     assert_eq!(provider.version_of(&old).unwrap(), first, "also of a destroyed version");
     assert_eq!(provider.unwrap(context, &new).await.unwrap().expose(), key.expose());
     assert!(provider.destroy_version(second.version + 1).await.is_err());

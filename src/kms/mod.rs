@@ -6,22 +6,28 @@
 
 mod context;
 mod error;
+mod guard;
 mod hierarchy;
 mod jwe;
+mod key_use;
 mod keyring;
 mod provider;
 mod pseudonym;
 mod secret;
 mod subject_key;
+mod vault;
 
 #[cfg(test)]
 pub(crate) mod conformance;
 
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;
+pub use key_use::{KeyObserver, KeyOperation, KeyOutcome, KeyUse};
 pub use keyring::{CreatedKeyring, Keyring};
-pub use provider::{KeyProvider, KeyState, KeyVersion, WrappedKey};
+pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;
 pub use subject_key::{Dek, SubjectKey, WrappedDek, WrappedSubjectKey};
+pub use vault::{VaultLogin, VaultProvider, VaultSettings};
