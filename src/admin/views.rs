@@ -275,7 +275,7 @@ pub struct KeyView {
 pub struct KeyVersionView {
     /// The version's identity.
     pub id: String,
-    /// `primary`, `decrypt-only` or `destroyed`.
+    /// `primary`, `decrypt-only`, `destroying` or `destroyed`.
     pub state: String,
     /// When it was made.
     pub created: String,

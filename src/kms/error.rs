@@ -26,8 +26,8 @@ pub enum KmsError {
         /// What the provider said.
         reason: String,
     },
-    /// The version that wrapped the key has been destroyed: what it wrapped is erased.
-    #[error("version {version} of key `{key}` has been destroyed")]
+    /// The version that wrapped the key has been destroyed, or its destruction ordered: what it wrapped is erased.
+    #[error("version {version} of key `{key}` is destroyed")]
     Destroyed {
         /// The key.
         key: KeyId,
