@@ -278,7 +278,8 @@ pub struct KeyVersionView {
     /// `primary`, `decrypt-only`, `destroying` or `destroyed`.
     pub state: String,
     /// When it was made.
-    pub created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
 }
 
 /// An erasure of a subject. It does not say of whom.

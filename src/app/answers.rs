@@ -369,7 +369,7 @@ impl Gateway for AppGateway {
                     KeyState::Destroyed => "destroyed",
                 }
                 .to_owned(),
-                created: version.created.to_rfc3339(),
+                created: version.created.map(|time| time.to_rfc3339()),
             });
             keys.push(KeyView { id: id.clone(), country, up, versions: versions.collect() });
         }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
-use crate::kms::{Hierarchy, KeyProvider, Keyring, Pseudonyms};
+use crate::kms::{Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId, SiteId};
@@ -42,7 +42,8 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, StartError> {
 /// Opens the keyring. Only an installation that has no index yet gets a new one: an index without its keyring is a loss to look into,
 /// not a reason to begin anew.
 pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring, StartError> {
-    let keys: Vec<(KeyId, Country)> = config.keys.iter().map(|key| (key.id.clone(), key.country)).collect();
+    let held = config.keys.iter().filter(|key| matches!(key.provider, config::Provider::Keyring));
+    let keys: Vec<(KeyId, Country)> = held.map(|key| (key.id.clone(), key.country)).collect();
     let keyring = if config.keyring.path.exists() {
         Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(clock))?
     } else if index_folder(&config.data_dir).exists() {
@@ -61,13 +62,25 @@ pub(super) fn keyring(config: &Config, clock: &Arc<dyn Clock>) -> Result<Keyring
     Ok(keyring)
 }
 
-pub(super) fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hierarchy, StartError> {
-    let providers = config
-        .keys
-        .iter()
-        .map(|key| Ok((key.id.clone(), key.country, keyring.provider(&key.id, key.country)?)))
-        .collect::<Result<Vec<(KeyId, Country, Arc<dyn KeyProvider>)>, StartError>>()?;
+/// The country keys, each with its provider. Those that cannot be reached do not keep it from being made.
+pub(super) async fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hierarchy, StartError> {
+    let mut providers = Vec::with_capacity(config.keys.len());
+    for key in &config.keys {
+        providers.push((key.id.clone(), key.country, provider(key, keyring).await?));
+    }
     Ok(Hierarchy::new(providers, keyring.installation_id()))
+}
+
+/// Whoever holds a country's key, by what the configuration says of it.
+async fn provider(key: &config::Key, keyring: &Keyring) -> Result<Arc<dyn KeyProvider>, StartError> {
+    let identity = KeyIdentity { id: key.id.clone(), country: key.country, installation: keyring.installation_id() };
+    match &key.provider {
+        config::Provider::Keyring => Ok(keyring.provider(&key.id, key.country)?),
+        config::Provider::Vault(_) => {
+            let reason = "the provider is not there yet".to_owned();
+            Err(KmsError::Unsuitable { key: identity.id, reason }.into())
+        }
+    }
 }
 
 pub(super) fn index(

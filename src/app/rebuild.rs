@@ -97,7 +97,7 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     let _lock = open::lock(&config.data_dir)?;
     let keyring = Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(&clock));
     let keyring = keyring.map_err(StartError::from)?;
-    let hierarchy = open::hierarchy(config, &keyring)?;
+    let hierarchy = open::hierarchy(config, &keyring).await?;
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
     let keys =
         || IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };

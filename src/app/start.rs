@@ -142,7 +142,7 @@ impl App {
         let available = open::available(&config);
         let set = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
         let keyring = open::keyring(&config, &clock)?;
-        let hierarchy = Arc::new(open::hierarchy(&config, &keyring)?);
+        let hierarchy = Arc::new(open::hierarchy(&config, &keyring).await?);
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
         let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
         let behind = index.imported()?;

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
+use crate::kms::VaultSettings;
 use crate::lifecycle::Pace;
 use crate::policy::Glob;
 use crate::scrub::Continuous;
@@ -199,7 +200,7 @@ pub struct Keyring {
 }
 
 /// `[[key]]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Key {
     /// Its name.
     pub id: KeyId,
@@ -210,10 +211,12 @@ pub struct Key {
 }
 
 /// Holders of country keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Provider {
     /// The local keyring file.
     Keyring,
+    /// The Transit engine of OpenBao or HashiCorp Vault.
+    Vault(Box<VaultSettings>),
 }
 
 /// `[[site]]`

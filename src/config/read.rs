@@ -1,5 +1,6 @@
 //! From TOML to a [`Config`], reporting every mistake on the way.
 
+mod keys;
 mod listeners;
 mod principals;
 mod site_checks;
@@ -15,8 +16,8 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Admin, Backend, Config, Credentials, Engine, Environment, Key, Keyring, Limits, Log, PolicySource, Provider, S3, S3Backend,
-    Site, Size, Source, Span,
+    Admin, Backend, Config, Credentials, Engine, Environment, Keyring, Limits, Log, PolicySource, S3, S3Backend, Site, Size,
+    Source, Span,
     check::{self, Places},
 };
 use crate::authn::{Quota, UnsignedPayload};
@@ -183,7 +184,7 @@ impl Reader<'_> {
             section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
 
         let mut places = Places::default();
-        let keys = each(&root, "key", &mut places.keys, key);
+        let keys = each(&root, "key", &mut places.keys, |table| self.key(table));
         let sites = each(&root, "site", &mut places.sites, |table| self.site(table));
         let sources = each(&root, "source", &mut places.sources, |table| self.source(table));
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
@@ -305,6 +306,11 @@ impl Reader<'_> {
         }
     }
 
+    /// What a file that is no secret holds, as a certificate.
+    fn text_file(&self, item: Item<'_>) -> Option<String> {
+        self.secret_file(item).map(|text| text.expose_secret().to_owned())
+    }
+
     fn variable(&self, item: Item<'_>, name: &str) -> Option<String> {
         let value = self.environment.variable(name);
         if value.is_none() {
@@ -374,22 +380,6 @@ fn engine(table: &Table<'_>) -> Option<Engine> {
             None
         }
     }
-}
-
-fn key(table: &Table<'_>) -> Option<Key> {
-    let id = parsed(table, "id");
-    let country = parsed(table, "country");
-    let provider = table.required("provider").and_then(|item| {
-        let built = [("keyring", true), ("vault", false), ("aws-kms", false), ("pkcs11", false)];
-        match item.one_of(&built)? {
-            true => Some(Provider::Keyring),
-            false => {
-                item.error(format!("the provider `{}` is not built yet", item.str()?), Some("use `keyring`".to_owned()));
-                None
-            }
-        }
-    });
-    Some(Key { id: id?, country: country?, provider: provider? })
 }
 
 /// Reads an optional table and reports the keys in it that nobody knows.

@@ -57,7 +57,7 @@ engine = "postgres"
 [[key]]
 id = "pk"
 country = "PAK"
-provider = "vault"
+provider = "valut"
 [[key]]
 id = "sg"
 country = "SG"
@@ -105,7 +105,7 @@ hash-file = "missing"
         (8, "unknown key `base-domain`"),
         (10, "not built yet"),
         (13, "not an ISO 3166-1"),
-        (14, "not built yet"),
+        (14, "`provider` must be one of"),
         (36, "`endpoint` must be"),
         (39, "`NOT_SET_ACCESS_KEY_ID` is not set"),
         (43, "unknown key `secret`"),

@@ -55,9 +55,37 @@ pub struct WrapContext {
     pub generation: Generation,
 }
 
+impl WrapContext {
+    /// Bytes that no two contexts share, for providers that bind a wrapping to bytes. Never changes: what is wrapped depends on it.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let (country, generation) = (self.country.as_str().as_bytes(), self.generation.0.to_be_bytes());
+        [&b"domicile wrap context v1"[..], &self.installation, country, &generation, &self.owner.canonical_bytes()].concat()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contexts_share_no_bytes_and_never_change() {
+        let context = WrapContext {
+            installation: [1; 16],
+            country: "PK".parse().unwrap(),
+            owner: KeyOwner::Subject(Pseudonym::from_bytes([7; 16])),
+            generation: Generation(258),
+        };
+        let expected = [&b"domicile wrap context v1"[..], &[1; 16], b"PK", &[0, 0, 0, 0, 0, 0, 1, 2], b"s", &[7; 16]].concat();
+        assert_eq!(context.canonical_bytes(), expected);
+        for other in [
+            WrapContext { installation: [2; 16], ..context.clone() },
+            WrapContext { country: "SG".parse().unwrap(), ..context.clone() },
+            WrapContext { owner: KeyOwner::Bucket(Pseudonym::from_bytes([7; 16])), ..context.clone() },
+            WrapContext { generation: Generation(259), ..context.clone() },
+        ] {
+            assert_ne!(other.canonical_bytes(), expected, "{other:?}");
+        }
+    }
 
     #[test]
     fn owners_round_trip_and_share_no_bytes() {

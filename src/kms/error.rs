@@ -26,6 +26,14 @@ pub enum KmsError {
         /// What the provider said.
         reason: String,
     },
+    /// The key is not what a country's key must be, as one that can be exported: it is not used however willing its provider.
+    #[error("key `{key}` must not be used: {reason}")]
+    Unsuitable {
+        /// The key.
+        key: KeyId,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
     /// The version that wrapped the key has been destroyed, or its destruction ordered: what it wrapped is erased.
     #[error("version {version} of key `{key}` is destroyed")]
     Destroyed {

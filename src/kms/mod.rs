@@ -13,6 +13,7 @@ mod provider;
 mod pseudonym;
 mod secret;
 mod subject_key;
+mod vault;
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -21,7 +22,8 @@ pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
 pub use hierarchy::Hierarchy;
 pub use keyring::{CreatedKeyring, Keyring};
-pub use provider::{KeyProvider, KeyState, KeyVersion, WrappedKey};
+pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;
 pub use subject_key::{Dek, SubjectKey, WrappedDek, WrappedSubjectKey};
+pub use vault::{VaultLogin, VaultSettings};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{KmsError, SecretKey, WrapContext};
-use crate::types::Timestamp;
+use crate::types::{Country, KeyId, Timestamp};
 
 /// A key as its provider wrapped it. Safe to store anywhere; what the text looks like is the provider's matter (the keyring
 /// writes a JWE).
@@ -53,14 +53,36 @@ pub struct KeyVersion {
     pub version: u32,
     /// What it is good for.
     pub state: KeyState,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made, as far as the provider still says: some forget it of a version that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+}
+
+/// Which key a provider holds, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyIdentity {
+    /// Its name in the configuration.
+    pub id: KeyId,
+    /// The country whose records it seals.
+    pub country: Country,
+    /// The installation that uses it.
+    pub installation: [u8; 16],
+}
+
+impl KeyIdentity {
+    /// Refuses a context of another country or installation before anything is sent to the provider's side.
+    pub fn check(&self, context: &WrapContext) -> Result<(), KmsError> {
+        let ours = context.country == self.country && context.installation == self.installation;
+        if ours { Ok(()) } else { Err(KmsError::WrongContext) }
+    }
 }
 
 /// Holds one country's key-encryption key.
 ///
 /// An implementer owes: a key wrapped under one context never unwraps under another; unwrapping works for every version that is
 /// not destroyed and for none that is; an error never carries key bytes. `kms::conformance` is the test of all that.
+///
+/// Making a provider talks to nobody: one that cannot be reached must not keep other countries from being served.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + 'static {
     /// Wraps `key` with the primary version, bound to `context`.
@@ -86,6 +108,7 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// one; a version destroyed already stays so without an error.
     async fn destroy_version(&self, version: u32) -> Result<(), KmsError>;
 
-    /// Whether the key can be used now.
+    /// Whether the key can be used now: asked at the start, each second after it, and when calls fail. [`KmsError::Unsuitable`] says
+    /// that it must not be, as a key that can be exported or is not in its country; that stops the start.
     async fn health(&self) -> Result<(), KmsError>;
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-
 use super::{Reader, at_least_one, endpoint, parsed, span};
 use crate::config::{Addressing, S3Service, Source};
 use crate::diagnostics::{Item, Table};
@@ -25,7 +23,7 @@ impl Reader<'_> {
         let addressing = table
             .optional("addressing")
             .and_then(|item| item.one_of(&[("path", Addressing::Path), ("virtual", Addressing::Virtual)]));
-        let ca = table.optional("ca").map(|item| self.secret_file(item));
+        let ca = table.optional("ca").map(|item| self.text_file(item));
         let credentials = self.credentials(table);
         let attempt_timeout = span(table, "attempt-timeout").unwrap_or(Duration::from_secs(30));
         let stall_timeout = span(table, "stall-timeout").unwrap_or(Duration::from_secs(15));
@@ -33,7 +31,7 @@ impl Reader<'_> {
             endpoint: endpoint?,
             region: region?.to_owned(),
             addressing: addressing.unwrap_or(Addressing::Path),
-            ca: ca.map(|pem| pem.map(|pem| pem.expose_secret().to_owned())).map_or(Some(None), |pem| pem.map(Some))?,
+            ca: ca.map_or(Some(None), |pem| pem.map(Some))?,
             credentials: credentials?,
             attempt_timeout,
             stall_timeout,

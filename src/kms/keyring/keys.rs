@@ -183,7 +183,7 @@ impl KeySet {
 
 impl Version {
     fn primary(version: u32, created: Timestamp) -> Self {
-        let facts = KeyVersion { version, state: KeyState::Primary, created };
+        let facts = KeyVersion { version, state: KeyState::Primary, created: Some(created) };
         Self { facts, secret: Some(SecretKey::random()) }
     }
 }

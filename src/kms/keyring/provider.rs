@@ -7,24 +7,19 @@ use super::{
     keys::{KeySet, kid, version_in},
 };
 use crate::{
-    kms::{KeyProvider, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey, jwe},
+    kms::{KeyIdentity, KeyProvider, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey, jwe},
     types::{Country, KeyId},
 };
 
 pub(super) struct KeyringProvider {
     keyring: Keyring,
-    key: KeyId,
-    country: Country,
+    identity: KeyIdentity,
 }
 
 impl KeyringProvider {
-    pub(super) const fn new(keyring: Keyring, key: KeyId, country: Country) -> Self {
-        Self { keyring, key, country }
-    }
-
-    fn check(&self, context: &WrapContext) -> Result<(), KmsError> {
-        let ours = context.country == self.country && context.installation == self.keyring.installation_id();
-        if ours { Ok(()) } else { Err(KmsError::WrongContext) }
+    pub(super) fn new(keyring: Keyring, key: KeyId, country: Country) -> Self {
+        let identity = KeyIdentity { id: key, country, installation: keyring.installation_id() };
+        Self { keyring, identity }
     }
 
     /// Changes the keyring on a thread that may block: the file is written and synced.
@@ -35,7 +30,7 @@ impl KeyringProvider {
         let keyring = self.keyring.clone();
         let changed = tokio::task::spawn_blocking(move || keyring.change(change)).await;
         changed.unwrap_or_else(|_| {
-            Err(KmsError::Unavailable { key: self.key.clone(), reason: "the keyring's writer was interrupted".into() })
+            Err(KmsError::Unavailable { key: self.identity.id.clone(), reason: "the keyring's writer was interrupted".into() })
         })
     }
 }
@@ -43,15 +38,15 @@ impl KeyringProvider {
 #[async_trait]
 impl KeyProvider for KeyringProvider {
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
-        self.check(context)?;
-        let (version, kek) = self.keyring.0.keys.read().primary(&self.key)?;
-        jwe::seal(&kek, &kid(&self.key, version), context, key)
+        self.identity.check(context)?;
+        let (version, kek) = self.keyring.0.keys.read().primary(&self.identity.id)?;
+        jwe::seal(&kek, &kid(&self.identity.id, version), context, key)
     }
 
     async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
-        self.check(context)?;
+        self.identity.check(context)?;
         let version = self.version_of(wrapped)?;
-        let kek = self.keyring.0.keys.read().version(&self.key, version)?;
+        let kek = self.keyring.0.keys.read().version(&self.identity.id, version)?;
         jwe::open(&kek, context, wrapped)
     }
 
@@ -61,24 +56,24 @@ impl KeyProvider for KeyringProvider {
     }
 
     fn version_of(&self, wrapped: &WrappedKey) -> Result<u32, KmsError> {
-        version_in(&jwe::key_id(wrapped)?, &self.key).ok_or(KmsError::Corrupt)
+        version_in(&jwe::key_id(wrapped)?, &self.identity.id).ok_or(KmsError::Corrupt)
     }
 
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
-        self.keyring.0.keys.read().versions(&self.key)
+        self.keyring.0.keys.read().versions(&self.identity.id)
     }
 
     async fn rotate(&self) -> Result<KeyVersion, KmsError> {
-        let (key, now) = (self.key.clone(), self.keyring.0.clock.now());
+        let (key, now) = (self.identity.id.clone(), self.keyring.0.clock.now());
         self.change(move |keys| keys.rotate(&key, now)).await
     }
 
     async fn destroy_version(&self, version: u32) -> Result<(), KmsError> {
-        let key = self.key.clone();
+        let key = self.identity.id.clone();
         self.change(move |keys| keys.destroy(&key, version)).await
     }
 
     async fn health(&self) -> Result<(), KmsError> {
-        self.keyring.0.keys.read().primary(&self.key).map(drop)
+        self.keyring.0.keys.read().primary(&self.identity.id).map(drop)
     }
 }

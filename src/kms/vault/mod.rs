@@ -1,0 +1,5 @@
+//! Country keys in the Transit engine of OpenBao or HashiCorp Vault.
+
+mod settings;
+
+pub use settings::{VaultLogin, VaultSettings};
