@@ -100,7 +100,10 @@ async fn it_is_pending_while_a_service_waits_to_destroy_and_later_ones_neither_d
     let erasures = Erasures::new(world.objects.clone(), DAY);
     let first = erase(&world, &erasures, "ali", true).await;
     erasures.round().await.unwrap();
-    assert!(matches!(stands(&world, &first).step, ErasureStep::Keys { journal: true, .. }), "not complete before the key is gone");
+    assert!(
+        matches!(stands(&world, &first).step, ErasureStep::Keys { journal: true, .. }),
+        "not complete before the key is gone"
+    );
     for (_, key) in &copy {
         world.objects.hierarchy.evict(&key.owner);
         assert!(world.objects.hierarchy.open_subject_key(key).await.is_err(), "but nothing opens");

@@ -169,7 +169,7 @@ impl World {
         let residency = Residency::new(policies.clone(), specs.to_vec(), 1, directory, sites.clone(), clock.clone());
         let countries = keyring.countries().into_iter();
         let providers = countries.map(|(id, country)| {
-            let provider = waiting::Waiting::over(keyring.provider(&id, country).unwrap(), &kept.waiting);
+            let provider = waiting::Waiting::over(id.clone(), keyring.provider(&id, country).unwrap(), &kept.waiting);
             (id, country, Arc::new(provider) as _)
         });
         let objects = Objects::new(ObjectsParts {

@@ -6,11 +6,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::World;
-use crate::kms::{KeyProvider, KeyState, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey};
+use crate::{
+    kms::{KeyProvider, KeyState, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey},
+    types::KeyId,
+};
 
 /// Whether they wait, and what was ordered since.
 #[derive(Default)]
-pub(crate) struct Wait(Mutex<(bool, BTreeSet<u32>)>);
+pub(crate) struct Wait(Mutex<(bool, BTreeSet<(KeyId, u32)>)>);
 
 impl World {
     /// Whether destroying takes its time. When it no longer does, what was ordered is destroyed.
@@ -19,23 +22,24 @@ impl World {
     }
 
     /// The service's own operators keep a version after all.
-    pub(super) fn take_back(&self, version: u32) {
-        assert!(self.kept.waiting.0.lock().1.remove(&version));
+    pub(super) fn take_back(&self, key: KeyId, version: u32) {
+        assert!(self.kept.waiting.0.lock().1.remove(&(key, version)));
     }
 }
 
 pub(super) struct Waiting {
+    key: KeyId,
     inner: Arc<dyn KeyProvider>,
     wait: Arc<Wait>,
 }
 
 impl Waiting {
-    pub(super) fn over(inner: Arc<dyn KeyProvider>, wait: &Arc<Wait>) -> Self {
-        Self { inner, wait: Arc::clone(wait) }
+    pub(super) fn over(key: KeyId, inner: Arc<dyn KeyProvider>, wait: &Arc<Wait>) -> Self {
+        Self { key, inner, wait: Arc::clone(wait) }
     }
 
     fn is_ordered(&self, version: u32) -> bool {
-        self.wait.0.lock().1.contains(&version)
+        self.wait.0.lock().1.contains(&(self.key.clone(), version))
     }
 }
 
@@ -48,8 +52,7 @@ impl KeyProvider for Waiting {
     async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
         let version = self.version_of(wrapped)?;
         if self.is_ordered(version) {
-            let key = crate::types::KeyId::new("waiting").unwrap();
-            return Err(KmsError::Destroyed { key, version });
+            return Err(KmsError::Destroyed { key: self.key.clone(), version });
         }
         self.inner.unwrap(context, wrapped).await
     }
@@ -65,8 +68,10 @@ impl KeyProvider for Waiting {
 
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
         if !self.wait.0.lock().0 {
-            let ordered = std::mem::take(&mut self.wait.0.lock().1);
-            for version in ordered {
+            let (ours, others): (BTreeSet<_>, BTreeSet<_>) =
+                std::mem::take(&mut self.wait.0.lock().1).into_iter().partition(|(key, _)| *key == self.key);
+            self.wait.0.lock().1 = others;
+            for (_, version) in ours {
                 self.inner.destroy_version(version).await?;
             }
         }
@@ -85,7 +90,7 @@ impl KeyProvider for Waiting {
         {
             let (waits, ordered) = &mut *self.wait.0.lock();
             if *waits {
-                ordered.insert(version);
+                ordered.insert((self.key.clone(), version));
                 return Ok(());
             }
         }
