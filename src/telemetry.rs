@@ -69,8 +69,15 @@ pub mod metric {
     /// Gauge.
     pub const SCRUB_LAST: &str = "domicile_scrub_completed_timestamp_seconds";
 
+    /// Gauge. Labels: `key`, `country`.
+    pub const KEY_UP: &str = "domicile_key_up";
+    /// Counter. Labels: `key`, `operation` (`wrap`, `unwrap` …), `outcome`.
+    pub const KEY_CALLS: &str = "domicile_key_calls_total";
+    /// Histogram, seconds. Labels: `key`, `operation`.
+    pub const KEY_SECONDS: &str = "domicile_key_call_seconds";
+
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 20] = [
+    pub const ALL: [(&str, &str); 23] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -90,6 +97,9 @@ pub mod metric {
         (ERASURES_PENDING, "Subjects whose erasure is accepted and not complete"),
         (JOURNAL_LAG, "Age of the oldest commit that a country's sites have not been told of"),
         (SCRUB_FINDINGS, "What scrubs have found to be wrong at the sites"),
+        (KEY_UP, "Whether a country key can be used"),
+        (KEY_CALLS, "Calls to the providers of country keys"),
+        (KEY_SECONDS, "Time of a call to a key provider, waiting for its turn included"),
         (SCRUB_LAST, "When the background scrub last came round, in seconds since 1970; 0 when it never has since the start"),
     ];
 }

@@ -264,8 +264,11 @@ pub struct KeyView {
     pub id: KeyId,
     /// Its country.
     pub country: Country,
-    /// Whether its provider answers.
+    /// Whether it can be used.
     pub up: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// Its versions, newest first.
     pub versions: Vec<KeyVersionView>,
 }

@@ -21,7 +21,7 @@ use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
 use crate::index::{Counter, Finding, RecordsQuery, Stock, Version};
-use crate::kms::KeyState;
+use crate::kms::{KeyStanding, KeyState};
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
 use crate::residency::{PrincipalFacts, Signals};
@@ -359,7 +359,11 @@ impl Gateway for AppGateway {
         for (id, country) in self.objects.hierarchy.countries() {
             let provider = self.objects.hierarchy.provider(id).map_err(internal)?;
             let described = provider.describe().await;
-            let up = described.is_ok() && self.objects.hierarchy.health(id).await.is_ok();
+            let trouble = match (self.objects.hierarchy.standing(id).map_err(internal)?, &described) {
+                (KeyStanding::Down(error), _) => Some(error.to_string()),
+                (KeyStanding::Up, Err(error)) => Some(error.to_string()),
+                (KeyStanding::Up, Ok(_)) => None,
+            };
             let versions = described.unwrap_or_default().into_iter().rev().map(|version| KeyVersionView {
                 id: version.version.to_string(),
                 state: match version.state {
@@ -371,7 +375,7 @@ impl Gateway for AppGateway {
                 .to_owned(),
                 created: version.created.map(|time| time.to_rfc3339()),
             });
-            keys.push(KeyView { id: id.clone(), country, up, versions: versions.collect() });
+            keys.push(KeyView { id: id.clone(), country, up: trouble.is_none(), trouble, versions: versions.collect() });
         }
         Ok(keys)
     }
@@ -383,10 +387,13 @@ impl Gateway for AppGateway {
         components.extend(sites::components(&self.objects));
         let mut any_key = false;
         for (id, _) in self.objects.hierarchy.countries() {
-            let health = self.objects.hierarchy.health(id).await;
-            any_key |= health.is_ok();
-            let detail = health.as_ref().err().map_or_else(|| "answers".to_owned(), ToString::to_string);
-            components.push(ComponentView { name: format!("key:{id}"), up: health.is_ok(), detail });
+            // As of the last second: a question of readiness asks no provider anything.
+            let (up, detail) = match self.objects.hierarchy.standing(id) {
+                Ok(KeyStanding::Up) => (true, "answers".to_owned()),
+                Ok(KeyStanding::Down(error)) | Err(error) => (false, error.to_string()),
+            };
+            any_key |= up;
+            components.push(ComponentView { name: format!("key:{id}"), up, detail });
         }
         let any_site = components.iter().any(|part| part.up && part.name.starts_with("site:"));
         Readiness { ready: healthy && any_site && any_key, components }

@@ -1,12 +1,12 @@
-//! What a gateway does beside answering requests: probing and inspecting sites, collecting garbage, storing queued copies, writing and compacting the
+//! What a gateway does beside answering requests: probing and inspecting sites, watching the providers of keys and recording what is asked of them, collecting garbage, storing queued copies, writing and compacting the
 //! journal, carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, erasing subjects, scrubbing the
 //! sites and summing up floods of refusals.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::gateway::Work;
+use super::{gateway::Work, key_uses::KeyUses};
 use crate::backend::Probe;
 use crate::erasure;
 use crate::lifecycle::{self, Pace};
@@ -23,6 +23,9 @@ const PAUSE_SETTLING: Duration = Duration::from_secs(2);
 /// Pause between two entries that say how many refusals were not written one by one.
 const PAUSE_REFUSALS: Duration = Duration::from_secs(10);
 
+/// How often the providers of keys are asked how they are.
+const WATCH_KEYS: Duration = Duration::from_secs(1);
+
 /// The background tasks of one gateway. They end when this is dropped.
 pub(super) struct Background {
     tasks: JoinSet<()>,
@@ -33,6 +36,7 @@ impl Background {
     pub(super) fn start(
         objects: &Objects,
         probes: [Probe; 2],
+        key_uses: Arc<KeyUses>,
         (grace, pace, continuous): (Duration, Pace, Continuous),
         Work { relocations, rotations, erasures, scrubs, imports }: Work,
         stopped: watch::Receiver<bool>,
@@ -43,6 +47,10 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { collector.collect_garbage(GarbagePolicy { grace, pause }).await });
         let recorder = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { recorder.sum_up_refusals(PAUSE_REFUSALS).await });
+        let hierarchy = Arc::clone(&objects.hierarchy);
+        spawn(&mut tasks, stopped.clone(), async move { hierarchy.watch(WATCH_KEYS).await });
+        let recorder = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { key_uses.record(&recorder).await });
         lifecycle::register();
         let keeper = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { lifecycle::run(&keeper, pace).await });

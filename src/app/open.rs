@@ -13,10 +13,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
-use crate::kms::{Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms};
+use crate::kms::{Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId, SiteId};
+
+/// Subject keys among which one is chosen that its country's key must open.
+const SOME_KEYS: usize = 64;
 
 /// Takes the data folder for this process alone, and ends a swap of its index that was broken off. The lock ends with the process, however
 /// it ends.
@@ -71,15 +74,37 @@ pub(super) async fn hierarchy(config: &Config, keyring: &Keyring) -> Result<Hier
     Ok(Hierarchy::new(providers, keyring.installation_id()))
 }
 
+/// Has every country's key open something that it wrapped before, where there is anything.
+pub(super) async fn hold_keys_to_what_they_wrapped(hierarchy: &Hierarchy, index: &Index) -> Result<(), StartError> {
+    for (key, _) in hierarchy.countries() {
+        // Of some, the one of the newest version: an older one may not be allowed to open anything any more, and the key still be right.
+        let some = index.subject_keys_of(key.clone(), None, SOME_KEYS).await?;
+        if let Some(wrapped) = some.iter().max_by_key(|wrapped| hierarchy.version_of(wrapped).unwrap_or(0)) {
+            hierarchy.hold_to(wrapped)?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks every provider how it is. A key that must not be used stops the start; one that cannot be had now stops its own country alone, until
+/// it can.
+pub(super) async fn look_at_keys(hierarchy: &Hierarchy) -> Result<(), StartError> {
+    for (key, health) in hierarchy.health_of_all().await {
+        match health {
+            Err(error @ KmsError::Unsuitable { .. }) => return Err(error.into()),
+            Err(error) => tracing::error!(%key, %error, "key is not in service"),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
 /// Whoever holds a country's key, by what the configuration says of it.
 async fn provider(key: &config::Key, keyring: &Keyring) -> Result<Arc<dyn KeyProvider>, StartError> {
     let identity = KeyIdentity { id: key.id.clone(), country: key.country, installation: keyring.installation_id() };
     match &key.provider {
         config::Provider::Keyring => Ok(keyring.provider(&key.id, key.country)?),
-        config::Provider::Vault(_) => {
-            let reason = "the provider is not there yet".to_owned();
-            Err(KmsError::Unsuitable { key: identity.id, reason }.into())
-        }
+        config::Provider::Vault(settings) => Ok(Arc::new(VaultProvider::new(identity, settings.as_ref().clone())?)),
     }
 }
 

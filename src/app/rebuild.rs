@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{StartError, folders, open, swap};
+use super::{StartError, folders, key_uses::KeyUses, open, swap};
 use crate::audit::{Actor, Event, FromExport, Kind};
 use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
@@ -98,6 +98,9 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     let keyring = Keyring::open(&config.keyring.path, &config.keyring.identity_file, Arc::clone(&clock));
     let keyring = keyring.map_err(StartError::from)?;
     let hierarchy = open::hierarchy(config, &keyring).await?;
+    let key_uses = Arc::new(KeyUses::default());
+    hierarchy.observe(Arc::clone(&key_uses) as _);
+    open::look_at_keys(&hierarchy).await?;
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
     let keys =
         || IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
@@ -162,6 +165,9 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         ..Event::new(kind, Actor::System)
     };
     index.commit(Change::Note, event).await.map_err(StartError::from)?;
+    for event in key_uses.take() {
+        index.commit(Change::Note, event).await.map_err(StartError::from)?;
+    }
     let gap = if order.accept_loss { None } else { report.gap(&order.without) };
     let checked = Checked { agreed: BTreeMap::new(), rebuilt: journals.last, gap };
     index.keep_checked(&checked).await.map_err(StartError::from)?;

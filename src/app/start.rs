@@ -20,6 +20,7 @@ use super::{
     background::Background,
     gateway::{AppGateway, Work},
     imports::Importing,
+    key_uses::KeyUses,
     known_sites::IndexedSites,
     open,
 };
@@ -62,6 +63,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<server::Drained>>,
     background: Background,
+    key_uses: Arc<KeyUses>,
     _lock: File,
 }
 
@@ -143,8 +145,12 @@ impl App {
         let set = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
         let keyring = open::keyring(&config, &clock)?;
         let hierarchy = Arc::new(open::hierarchy(&config, &keyring).await?);
+        let key_uses = Arc::new(KeyUses::default());
+        hierarchy.observe(Arc::clone(&key_uses) as _);
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
         let index = open::index(&config, &keyring, &pseudonyms, &clock)?;
+        open::hold_keys_to_what_they_wrapped(&hierarchy, &index).await?;
+        open::look_at_keys(&hierarchy).await?;
         let behind = index.imported()?;
         if let Some(imported) = behind.as_ref().filter(|_| !config.accept_imported) {
             return Err(StartError::Behind(Box::new(imported.clone())));
@@ -266,6 +272,7 @@ impl App {
         let background = Background::start(
             &objects,
             [sites.watch(PROBE), sites.keep_inspecting(config.site_checks.every)],
+            Arc::clone(&key_uses),
             (config.gc_grace, config.lifecycle, config.scrub),
             work,
             stopped,
@@ -280,6 +287,7 @@ impl App {
             stop,
             listeners: vec![s3_task, admin_task],
             background,
+            key_uses,
             _lock: lock,
         })
     }
@@ -325,12 +333,15 @@ impl Running {
             }
         }
         self.background.stop().await;
+        self.key_uses.flush(&self.objects).await;
         if let Err(error) = self.gateway.record_stop().await {
             tracing::error!(%error, "the stop is not in the ledger");
         }
         if !self.objects.finish_journal(LAST_JOURNAL).await {
             tracing::warn!("not all sites have been told of the last changes; they will be after the next start");
         }
+        // Those of the journal's end; the sites are told of them after the next start.
+        self.key_uses.flush(&self.objects).await;
     }
 }
 

@@ -88,6 +88,9 @@ pub struct Event {
     /// were left out know since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<Box<FromExport>>,
+    /// Calls to a country key's provider, of [`Kind::KeyUsed`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_calls: Vec<ProviderCalls>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -200,6 +203,33 @@ pub struct CountryKeyVersion {
     pub version: Option<u32>,
 }
 
+/// Calls to a key provider that were alike in what was asked and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ProviderCalls {
+    /// What was asked: `wrap`, `unwrap`, `rewrap`, `describe`, `rotate`, `destroy`; `health` where the answer became another.
+    pub operation: &'static str,
+    /// `ok`, or the code of the failure.
+    pub outcome: &'static str,
+    /// How many.
+    pub calls: u64,
+    /// The versions concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<u32>,
+    /// Whose keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<Pseudonym>,
+    /// The buckets whose keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<Pseudonym>,
+    /// The sites whose keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<SiteId>,
+    /// Calls whose owner is not named, because there were too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unnamed: u64,
+}
+
 /// An export of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -251,6 +281,8 @@ pub enum Kind {
     KeyRotated,
     /// A version of a country's key is destroyed, with all that only it wrapped.
     KeyDestroyed,
+    /// The provider of a country's key was called.
+    KeyUsed,
     /// The keys of a subject are destroyed, or that is refused.
     ErasureAccepted,
     /// A version of an erased subject is gone from the index, or an upload.
@@ -353,6 +385,7 @@ impl Event {
             erasure: None,
             country_key: None,
             export: None,
+            key_calls: Vec::new(),
             record_refusal: false,
         }
     }

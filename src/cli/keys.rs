@@ -32,7 +32,11 @@ pub(super) fn list(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Fail
             ]);
         }
     }
-    out.table(&table)
+    out.table(&table)?;
+    for key in answer["keys"].as_array().into_iter().flatten().filter(|key| key["trouble"].is_string()) {
+        out.line(text(&key["trouble"]))?;
+    }
+    Ok(())
 }
 
 /// Orders the renewal of a country's key and waits for its end. Whoever goes away does not stop it.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Display, hash::Hash, path::Path};
 
-use super::{Backend, Config};
+use super::{Backend, Config, Provider};
 use crate::diagnostics::{Table, nearest};
 
 /// The table that each part was read from, in the same order.
@@ -25,6 +25,7 @@ pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
     unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);
     access_keys(config, places);
+    provider_keys(config, places);
     site_keys(config, places);
     folders(config, places);
     if root.optional("site").is_none() {
@@ -54,6 +55,18 @@ fn access_keys(config: &Config, places: &Places<'_>) {
             if let Some(first) = seen.insert(access_key.id.as_str(), &principal.id) {
                 place.error(format!("principal `{}` has an access key id of `{first}`", principal.id), None);
             }
+        }
+    }
+}
+
+/// What two countries share is of neither: whoever may use it for one opens the other's.
+fn provider_keys(config: &Config, places: &Places<'_>) {
+    let mut seen = HashMap::new();
+    for (key, place) in config.keys.iter().zip(&places.keys) {
+        let Provider::Vault(settings) = &key.provider else { continue };
+        let at = (&settings.address, &settings.namespace, &settings.mount, &settings.name);
+        if let Some(first) = seen.insert(at, &key.id) {
+            place.error(format!("`{}` and `{first}` are one key at `{}`", key.id, settings.address), None);
         }
     }
 }

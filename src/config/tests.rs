@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, io, num::NonZeroU32, path::Path};
 
 use super::*;
 use crate::diagnostics::Diagnostic;
+use crate::kms::VaultLogin;
 
 /// Files and variables by name.
 struct Fake(BTreeMap<&'static str, &'static str>);
@@ -257,4 +258,56 @@ fn what_is_accepted_of_a_site_is_what_is_looked_at_there() {
     for wrong in ["every = \"10ms\"", "on-alarm = \"ignore\"", "often = \"1h\""] {
         assert_eq!(read(&format!("{GOOD}\n[site-checks]\n{wrong}\n")).err().unwrap().len(), 1, "{wrong}");
     }
+}
+
+const VAULT: &str = r#"
+[[key]]
+id = "pk2"
+country = "PK"
+provider = "vault"
+address = "https://bao.khi.example.pk:8200/"
+name = "domicile-pk"
+token-file = "pk.token"
+namespace = "/residency/pk/"
+cluster-id = "d20a5db8"
+timeout = "1s"
+"#;
+
+#[test]
+fn a_transit_key_is_read_as_it_says() {
+    let config = read(&format!("{GOOD}{VAULT}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let Provider::Vault(settings) = &config.keys[2].provider else { panic!("{:?}", config.keys[2]) };
+    assert_eq!((settings.address.as_str(), settings.mount.as_str()), ("https://bao.khi.example.pk:8200", "transit"));
+    assert_eq!((settings.namespace.as_deref(), settings.cluster.as_deref()), (Some("residency/pk"), Some("d20a5db8")));
+    assert_eq!(settings.timeout.as_secs(), 1);
+    assert!(matches!(&settings.login, VaultLogin::TokenFile(path) if path == Path::new("/etc/domicile/pk.token")));
+
+    let role = VAULT.replace("token-file = \"pk.token\"", "role-id = \"r\"\nsecret-id-file = \"/run/secret-id\"");
+    let config = read(&format!("{GOOD}{role}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let Provider::Vault(settings) = &config.keys[2].provider else { panic!("{:?}", config.keys[2]) };
+    assert!(matches!(&settings.login, VaultLogin::AppRole { mount, .. } if mount == "approle"));
+}
+
+#[test]
+fn a_transit_key_that_cannot_be_is_refused() {
+    for (right, wrong, says) in [
+        ("https://bao.khi.example.pk:8200/", "http://bao.khi.example.pk:8200", "keys would travel in the clear"),
+        ("https://bao.khi.example.pk:8200/", "https://bao.khi.example.pk/v1", "`address` must be"),
+        ("name = \"domicile-pk\"", "", "`name` is missing"),
+        ("name = \"domicile-pk\"", "name = \"a/b\"", "`name` must be a name"),
+        ("/residency/pk/", "a/../b", "`namespace` must be names"),
+        ("token-file = \"pk.token\"", "", "give one of `token-file`"),
+        ("token-file = \"pk.token\"", "token-file = \"pk.token\"\nrole-id = \"r\"", "give one of `token-file`"),
+        ("token-file = \"pk.token\"", "token-env = \"NOT_SET\"", "`NOT_SET` is not set"),
+        ("token-file", "token = \"hush\"\ntoken-file", "unknown key `token`"),
+    ] {
+        let mistakes = read(&format!("{GOOD}{}", VAULT.replace(right, wrong))).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(says)), "{wrong}: {mistakes:#?}");
+    }
+    for local in ["http://127.0.0.1:8200", "http://[::1]:8200", "http://localhost:8200"] {
+        assert!(read(&format!("{GOOD}{}", VAULT.replace("https://bao.khi.example.pk:8200/", local))).is_ok(), "{local}");
+    }
+    let twice = format!("{GOOD}{VAULT}{}", VAULT.replace("\"pk2\"", "\"pk3\""));
+    let mistakes = read(&twice).unwrap_err();
+    assert!(mistakes.iter().any(|mistake| mistake.message.contains("`pk3` and `pk2` are one key")), "{mistakes:#?}");
 }

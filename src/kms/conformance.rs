@@ -78,6 +78,7 @@ async fn rotates_rewraps_and_destroys(provider: &dyn KeyProvider, context: &Wrap
     let opened = provider.unwrap(context, &old).await;
     assert!(matches!(opened, Err(KmsError::Destroyed { .. })), "also while a service waits: {opened:?}");
     assert!(provider.rewrap(context, &old).await.is_err());
+    assert!(provider.opens(second.version));
     assert_eq!(provider.version_of(&old).unwrap(), first, "also of a destroyed version");
     assert_eq!(provider.unwrap(context, &new).await.unwrap().expose(), key.expose());
     assert!(provider.destroy_version(second.version + 1).await.is_err());

@@ -1,11 +1,11 @@
 //! What can go wrong with keys.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::types::KeyId;
 
 /// A key operation that failed. Fails closed: no variant is ever answered by going on without the key.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum KmsError {
     /// No key of that id is configured, or the keyring holds none.
     #[error("no key `{0}`: add it to the configuration and the keyring")]
@@ -81,7 +81,7 @@ pub enum KmsError {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A key file with other content than it should have.
     #[error("`{}` is not usable: {reason}", path.display())]
@@ -94,6 +94,25 @@ pub enum KmsError {
     /// The cryptographic library refused; nothing a caller can act on.
     #[error("the cryptographic library refused an operation")]
     Crypto,
+}
+
+impl KmsError {
+    /// A word for it, for the ledger and the metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownKey(_) => "UnknownKey",
+            Self::Unavailable { .. } => "KeyUnavailable",
+            Self::Refused { .. } => "KeyRefused",
+            Self::Unsuitable { .. } => "KeyUnsuitable",
+            Self::Destroyed { .. } => "KeyVersionDestroyed",
+            Self::UnknownVersion { .. } => "UnknownKeyVersion",
+            Self::PrimaryVersion { .. } => "PrimaryKeyVersion",
+            Self::WrongContext => "WrongContext",
+            Self::Corrupt => "WrappedKeyCorrupt",
+            Self::Permissions { .. } | Self::Exists(_) | Self::Io { .. } | Self::Format { .. } => "KeyFileUnusable",
+            Self::Crypto => "CryptoFailure",
+        }
+    }
 }
 
 impl From<ring::error::Unspecified> for KmsError {

@@ -1,51 +1,42 @@
 //! Country keys at the top, subject keys below, the open ones cached.
 
+mod open_keys;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use moka::sync::Cache;
+use futures_util::{FutureExt, future::join_all};
 
-use super::{KeyOwner, KeyProvider, KmsError, SecretKey, SubjectKey, WrapContext, WrappedSubjectKey};
+use self::open_keys::{CacheKey, OpenKeys};
+use super::{
+    KeyObserver, KeyOwner, KeyProvider, KeyStanding, KmsError, SecretKey, SubjectKey, WrapContext, WrappedSubjectKey,
+    guard::Guard,
+};
 use crate::{
     digest,
     types::{Country, Generation, KeyId},
 };
 
-const CACHE_ENTRIES: u64 = 10_000;
-const CACHE_LIFE: Duration = Duration::from_secs(300);
-const CACHE_IDLE: Duration = Duration::from_secs(60);
-
 /// Every country key of the installation and the subject keys below them.
 ///
 /// Open subject keys are cached for 300 s, 60 s when idle, 10,000 at the most; an erased owner's are evicted, a refused country
-/// key's as soon as [`Hierarchy::health`] hears of it. Data keys are never cached.
+/// key's as soon as [`Hierarchy::health`] hears of it. What is evicted is wiped at once, or as soon as those who use it end. Data keys are
+/// never cached.
 pub struct Hierarchy {
     keys: BTreeMap<KeyId, CountryKey>,
     installation: [u8; 16],
-    open: Cache<CacheKey, Arc<SubjectKey>>,
-    /// Counts evictions, so that an opening that began before one does not put its key back after it.
-    evictions: AtomicU64,
+    open: OpenKeys,
+    observer: Arc<OnceLock<Arc<dyn KeyObserver>>>,
 }
 
 struct CountryKey {
     country: Country,
+    guard: Arc<Guard>,
     provider: Arc<dyn KeyProvider>,
-}
-
-/// Includes the hash of the wrapping: two requests that make a first key for the same owner must not read each other's.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct CacheKey {
-    key: KeyId,
-    owner: KeyOwner,
-    generation: Generation,
-    wrapping: [u8; 32],
 }
 
 impl Hierarchy {
@@ -56,14 +47,25 @@ impl Hierarchy {
 
     /// Over the providers of an installation's country keys.
     pub fn new(keys: Vec<(KeyId, Country, Arc<dyn KeyProvider>)>, installation: [u8; 16]) -> Self {
-        let open = Cache::builder()
-            .max_capacity(CACHE_ENTRIES)
-            .time_to_live(CACHE_LIFE)
-            .time_to_idle(CACHE_IDLE)
-            .support_invalidation_closures()
-            .build();
-        let keys = keys.into_iter().map(|(id, country, provider)| (id, CountryKey { country, provider })).collect();
-        Self { keys, installation, open, evictions: AtomicU64::new(0) }
+        let observer = Arc::new(OnceLock::new());
+        let keys = keys.into_iter().map(|(id, country, provider)| {
+            let guard = Arc::new(Guard::new(id.clone(), country, provider, Arc::clone(&observer)));
+            let provider = Arc::clone(&guard) as Arc<dyn KeyProvider>;
+            (id, CountryKey { country, guard, provider })
+        });
+        Self { keys: keys.collect(), installation, open: OpenKeys::new(), observer }
+    }
+
+    /// Tells `observer` of every call to a provider from now on; of one observer, the first.
+    pub fn observe(&self, observer: Arc<dyn KeyObserver>) {
+        let _ = self.observer.set(observer);
+    }
+
+    /// Has a country's key open a subject key of before, once, before it is used.
+    pub fn hold_to(&self, facts: &WrappedSubjectKey) -> Result<(), KmsError> {
+        let context = self.context(facts.country, &facts.owner, facts.generation);
+        self.country_key(&facts.key)?.guard.hold_to(context, facts.wrapped.clone());
+        Ok(())
     }
 
     /// The country keys and their countries.
@@ -71,7 +73,7 @@ impl Hierarchy {
         self.keys.iter().map(|(id, key)| (id, key.country))
     }
 
-    /// The provider of a country key, to describe, rotate or destroy it.
+    /// The provider of a country key, to describe, rotate or destroy it. Guarded: it fails at once while it is known to be down.
     pub fn provider(&self, key: &KeyId) -> Result<&Arc<dyn KeyProvider>, KmsError> {
         self.country_key(key).map(|key| &key.provider)
     }
@@ -85,33 +87,40 @@ impl Hierarchy {
         key: &KeyId,
         owner: KeyOwner,
     ) -> Result<(Arc<SubjectKey>, WrappedSubjectKey), KmsError> {
-        let CountryKey { country, provider } = self.country_key(key)?;
-        let began = self.evictions.load(Ordering::SeqCst);
+        let CountryKey { country, provider, .. } = self.country_key(key)?;
+        let began = self.open.evictions();
         let generation = random_generation();
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
         let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites: BTreeSet::new() };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
-        self.remember(&facts, &opened, began);
+        self.open.remember(CacheKey::of(&facts), &opened, provider.version_of(&facts.wrapped)?, began);
         Ok((opened, facts))
     }
 
-    /// Opens a subject key, from the cache when it is there.
+    /// Opens a subject key, from the cache when it is there. Those who ask for the same key at the same time wait for one call.
     pub async fn open_subject_key(&self, facts: &WrappedSubjectKey) -> Result<Arc<SubjectKey>, KmsError> {
-        let CountryKey { country, provider } = self.country_key(&facts.key)?;
+        let CountryKey { country, provider, .. } = self.country_key(&facts.key)?;
         if *country != facts.country {
             return Err(KmsError::WrongContext);
         }
-        if let Some(opened) = self.open.get(&CacheKey::of(facts)) {
-            return Ok(opened);
+        let key = CacheKey::of(facts);
+        if let Some((opened, version)) = self.open.get(&key) {
+            if provider.opens(version) {
+                return Ok(opened);
+            }
+            self.open.forget(&key);
         }
-        let began = self.evictions.load(Ordering::SeqCst);
+        let version = provider.version_of(&facts.wrapped)?;
+        let provider = Arc::clone(provider);
         let context = self.context(facts.country, &facts.owner, facts.generation);
-        let secret = provider.unwrap(&context, &facts.wrapped).await?;
-        let opened = Arc::new(SubjectKey::new(facts, secret));
-        self.remember(facts, &opened, began);
-        Ok(opened)
+        let facts = facts.clone();
+        let opening = async move {
+            let secret = provider.unwrap(&context, &facts.wrapped).await?;
+            Ok(Arc::new(SubjectKey::new(&facts, secret)))
+        };
+        self.open.open_once(key, version, || opening.boxed()).await
     }
 
     /// Wraps a subject key again with the primary version of its country's key. The new wrapping is at no site yet; the old one is the
@@ -134,7 +143,12 @@ impl Hierarchy {
     /// Forgets every open key of `owner`. A request that holds one already finishes with it.
     pub fn evict(&self, owner: &KeyOwner) {
         let owner = owner.clone();
-        self.evict_where(move |cached| cached.owner == owner);
+        self.open.evict_where(move |cached| cached.owner == owner);
+    }
+
+    /// What is known of a country key; asks nobody.
+    pub fn standing(&self, key: &KeyId) -> Result<KeyStanding, KmsError> {
+        Ok(self.country_key(key)?.guard.standing())
     }
 
     /// Asks a country key's provider whether it can be used. When it answers that the key is refused or gone, its open subject
@@ -143,9 +157,28 @@ impl Hierarchy {
         let result = self.country_key(key)?.provider.health().await;
         if result.as_ref().is_err_and(|error| !matches!(error, KmsError::Unavailable { .. })) {
             let key = key.clone();
-            self.evict_where(move |cached| cached.key == key);
+            self.open.evict_where(move |cached| cached.key == key);
         }
         result
+    }
+
+    /// Asks every provider, all at the same time.
+    pub async fn health_of_all(&self) -> Vec<(KeyId, Result<(), KmsError>)> {
+        join_all(self.keys.keys().map(|key| async move { (key.clone(), self.health(key).await) })).await
+    }
+
+    /// Asks every provider again and again, each `every` so often and sooner when calls fail, and wipes what has expired. Does not end;
+    /// providers do not wait for each other.
+    pub async fn watch(&self, every: Duration) {
+        join_all(self.keys.iter().map(|(id, key)| async move {
+            loop {
+                key.guard.due(every).await;
+                // Told by the guard where it is another than before.
+                let _ = self.health(id).await;
+                self.open.sweep();
+            }
+        }))
+        .await;
     }
 
     fn country_key(&self, key: &KeyId) -> Result<&CountryKey, KmsError> {
@@ -154,38 +187,6 @@ impl Hierarchy {
 
     fn context(&self, country: Country, owner: &KeyOwner, generation: Generation) -> WrapContext {
         WrapContext { installation: self.installation, country, owner: owner.clone(), generation }
-    }
-
-    /// Caches an open key unless something was evicted since the count was `began`. Checked after the insertion too: an eviction
-    /// between check and insertion would miss the entry.
-    fn remember(&self, facts: &WrappedSubjectKey, opened: &Arc<SubjectKey>, began: u64) {
-        let unchanged = || self.evictions.load(Ordering::SeqCst) == began;
-        if unchanged() {
-            let key = CacheKey::of(facts);
-            self.open.insert(key.clone(), Arc::clone(opened));
-            if !unchanged() {
-                self.open.invalidate(&key);
-            }
-        }
-    }
-
-    fn evict_where(&self, doomed: impl Fn(&CacheKey) -> bool + Send + Sync + 'static) {
-        self.evictions.fetch_add(1, Ordering::SeqCst);
-        // Fails only on a cache built without support for closures, which would then be emptied instead.
-        if self.open.invalidate_entries_if(move |key, _| doomed(key)).is_err() {
-            self.open.invalidate_all();
-        }
-    }
-}
-
-impl CacheKey {
-    fn of(facts: &WrappedSubjectKey) -> Self {
-        Self {
-            key: facts.key.clone(),
-            owner: facts.owner.clone(),
-            generation: facts.generation,
-            wrapping: digest::sha256(facts.wrapped.as_str().as_bytes()),
-        }
     }
 }
 

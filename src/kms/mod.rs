@@ -7,8 +7,10 @@
 mod aws;
 mod context;
 mod error;
+mod guard;
 mod hierarchy;
 mod jwe;
+mod key_use;
 mod keyring;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -24,7 +26,9 @@ pub(crate) mod conformance;
 pub use aws::{AwsKms, AwsKmsSettings, country_of_region};
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;
+pub use key_use::{KeyObserver, KeyOperation, KeyOutcome, KeyUse};
 pub use keyring::{CreatedKeyring, Keyring};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{Pkcs11Provider, Pkcs11Settings, Pkcs11Token};
@@ -32,4 +36,4 @@ pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;
 pub use subject_key::{Dek, SubjectKey, WrappedDek, WrappedSubjectKey};
-pub use vault::{VaultLogin, VaultSettings};
+pub use vault::{VaultLogin, VaultProvider, VaultSettings};

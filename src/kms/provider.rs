@@ -98,6 +98,13 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// The version that wrapped a key, as its text says: nothing to trust before it unwraps. It may be destroyed by now.
     fn version_of(&self, wrapped: &WrappedKey) -> Result<u32, KmsError>;
 
+    /// Whether a version still opens what it wrapped, as far as is known without asking. What is cached of a version that does not is
+    /// not used any more.
+    fn opens(&self, version: u32) -> bool {
+        let _ = version;
+        true
+    }
+
     /// Every version, oldest first, destroyed ones too.
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError>;
 

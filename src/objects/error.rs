@@ -178,6 +178,12 @@ pub enum ObjectError {
         /// The country.
         country: Country,
     },
+    /// The version of a country's key that sealed the data has been destroyed: there is nothing to wait for.
+    #[error("the key of {country} that sealed the data has been destroyed")]
+    KeysDestroyed {
+        /// The country.
+        country: Country,
+    },
     /// What the site returned is not what was written there.
     #[error("the stored bytes are not what was written: {0}")]
     Tampered(#[from] SealError),
@@ -213,7 +219,10 @@ impl ObjectError {
     /// Why the keys of `country` could not be used.
     pub(crate) fn from_kms(country: Country, error: &KmsError) -> Self {
         tracing::warn!(%country, error = %error, "key provider failed");
-        Self::KeysUnavailable { country }
+        match error {
+            KmsError::Destroyed { .. } => Self::KeysDestroyed { country },
+            _ => Self::KeysUnavailable { country },
+        }
     }
 }
 

@@ -128,6 +128,7 @@ codes! {
     RequestTimeTooSkewed "RequestTimeTooSkewed" 403 "The request's time differs too much from the gateway's.",
     RequestTimeout "RequestTimeout" 400 "The body was not read within the timeout.",
     ResidencyConflict "ResidencyConflict" 403 "The policies in force leave no country for this record.",
+    ResidencyKeyDestroyed "ResidencyKeyDestroyed" 410 "The key that sealed the data has been destroyed.",
     ResidencyUnavailable "ResidencyUnavailable" 503 "No allowed site can be reached.",
     ResidencyUnknown "ResidencyUnknown" 403 "Whose data this is, or where it must live, cannot be told from the request.",
     ServiceUnavailable "ServiceUnavailable" 503 "The gateway cannot serve this request now; try again.",
@@ -183,7 +184,7 @@ impl S3Error {
     /// The same without what a refusal says of countries, instruments and signals.
     pub(super) fn without_residence(self) -> Self {
         match self.code {
-            Code::ResidencyConflict | Code::ResidencyUnavailable | Code::ResidencyUnknown => {
+            Code::ResidencyConflict | Code::ResidencyKeyDestroyed | Code::ResidencyUnavailable | Code::ResidencyUnknown => {
                 Self { message: Cow::Borrowed(self.code.message()), details: Vec::new(), ..self }
             }
             _ => self,
@@ -295,6 +296,7 @@ impl From<ObjectError> for S3Error {
             E::SiteUnavailable { .. } | E::KeysUnavailable { .. } | E::Unconfirmed => {
                 Self::with(Code::ResidencyUnavailable, sentence(&error))
             }
+            E::KeysDestroyed { .. } => Self::with(Code::ResidencyKeyDestroyed, sentence(&error)),
             E::Overloaded => Self::new(Code::SlowDown),
             // What went wrong inside is for the log, never for the client.
             internal => {

@@ -9,6 +9,7 @@ use crate::{
 
 mod fixture;
 mod interop;
+mod mixes;
 mod tampering;
 
 /// Where the format changes shape: around the first segment's end, the second's, and an extent's.

@@ -19,6 +19,7 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = pathlib.Path(os.environ.get("DOMICILE_BINARY", TARGET / "debug/domicile"))
 ACCESS_KEY = "DOMICILETESTKEY00001"
 SECRET_KEY = "a-secret-for-tests-of-forty-characters-x"
+KEYRING = 'provider = "keyring"\n'
 TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
 
 
@@ -136,10 +137,11 @@ class S3Site:
 class Gateway:
     """One `domicile serve` over the given sites.
 
-    `s3` and `admin` are more lines of those tables, `extra` is more tables; `launcher` is a command that runs the binary.
+    `s3` and `admin` are more lines of those tables, `extra` is more tables; `launcher` is a command that runs the binary. `keys` is, for each
+    country, what its key's table says of its provider: a keyring where it says nothing.
     """
 
-    def __init__(self, folder, sites, memory="256MiB", s3="", admin="", extra="", policies=None, gc_grace="1h"):
+    def __init__(self, folder, sites, memory="256MiB", s3="", admin="", extra="", policies=None, gc_grace="1h", keys=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sites = {site.name: site for site in sites}
@@ -150,7 +152,8 @@ class Gateway:
         os.chmod(self.folder / "secret", 0o600)
         countries = sorted({site.country for site in sites})
         keys = "".join(
-            f'[[key]]\nid = "{country.lower()}"\ncountry = "{country}"\nprovider = "keyring"\n' for country in countries
+            f'[[key]]\nid = "{country.lower()}"\ncountry = "{country}"\n{(keys or {}).get(country) or KEYRING}'
+            for country in countries
         )
         site_tables = "".join(
             f'[[site]]\nid = "{site.name}"\ncountry = "{site.country}"\nkey = "{site.country.lower()}"\n{site.config()}'

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -151,5 +151,24 @@ async fn a_sealed_provider_closes_its_cached_keys_and_an_unreachable_one_does_no
     assert!(hierarchy.health(&pk()).await.is_err());
     assert!(matches!(hierarchy.open_subject_key(&wrapped).await, Err(KmsError::Refused { .. })));
     *vault.trouble.lock() = None;
+    assert!(hierarchy.open_subject_key(&wrapped).await.is_err(), "asked nothing until it is known to be back");
+    hierarchy.health(&pk()).await.unwrap();
     assert!(hierarchy.open_subject_key(&wrapped).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_open_what_was_wrapped_before_is_not_used() {
+    let (_, before) = hierarchy();
+    let (_, wrapped) = before.create_subject_key(&pk(), owner(1)).await.unwrap();
+    before.hold_to(&wrapped).unwrap();
+    before.health(&pk()).await.unwrap();
+
+    let (vault, another) = hierarchy();
+    another.hold_to(&wrapped).unwrap();
+    *vault.trouble.lock() = Some(Trouble::Unreachable);
+    assert!(matches!(another.health(&pk()).await, Err(KmsError::Unavailable { .. })), "not known yet");
+    *vault.trouble.lock() = None;
+    assert!(matches!(another.health(&pk()).await, Err(KmsError::Unsuitable { .. })));
+    assert!(matches!(another.create_subject_key(&pk(), owner(2)).await, Err(KmsError::Unsuitable { .. })));
+    assert!(vault.kept.lock().is_empty(), "nothing was wrapped by it");
 }

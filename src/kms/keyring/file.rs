@@ -42,7 +42,7 @@ impl KeyringFile {
             }
         }
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| KmsError::Io { path: folder.to_owned(), source })?;
+            fs::create_dir_all(folder).map_err(|source| KmsError::Io { path: folder.to_owned(), source: source.into() })?;
         }
         write_identity(&operator_identity, &operator)?;
         write_identity(&recovery_identity, &recovery)?;
@@ -180,6 +180,6 @@ fn sync_folder(path: &Path) -> Result<(), KmsError> {
 fn io_error(path: &Path, source: io::Error) -> KmsError {
     match source.kind() {
         io::ErrorKind::AlreadyExists => KmsError::Exists(path.to_owned()),
-        _ => KmsError::Io { path: path.to_owned(), source },
+        _ => KmsError::Io { path: path.to_owned(), source: source.into() },
     }
 }

@@ -83,6 +83,12 @@ impl KeySet {
         found.secret.clone().ok_or_else(|| KmsError::Destroyed { key: key.clone(), version: number })
     }
 
+    /// Whether a version is there and not destroyed.
+    pub(super) fn opens(&self, key: &KeyId, number: u32) -> bool {
+        let held = self.countries.get(key);
+        held.is_some_and(|held| held.versions.iter().any(|one| one.facts.version == number && one.secret.is_some()))
+    }
+
     pub(super) fn rotate(&mut self, key: &KeyId, now: Timestamp) -> Result<KeyVersion, KmsError> {
         let held = self.held_mut(key)?;
         let next = held.versions.iter().map(|version| version.facts.version).max().unwrap_or(0).saturating_add(1);

@@ -59,6 +59,10 @@ impl KeyProvider for KeyringProvider {
         version_in(&jwe::key_id(wrapped)?, &self.identity.id).ok_or(KmsError::Corrupt)
     }
 
+    fn opens(&self, version: u32) -> bool {
+        self.keyring.0.keys.read().opens(&self.identity.id, version)
+    }
+
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
         self.keyring.0.keys.read().versions(&self.identity.id)
     }
