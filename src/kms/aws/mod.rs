@@ -314,6 +314,13 @@ impl KeyProvider for AwsKms {
         text::read(wrapped).map(|text| text.version)
     }
 
+    fn opens(&self, version: u32) -> bool {
+        let known = self.known.lock();
+        let member = known.chain.as_ref().and_then(|(chain, _)| chain.member(version).cloned());
+        let state = member.and_then(|member| known.states.get(&member.key_id).map(|(state, _)| *state));
+        !matches!(state, Some(State::Shut(_) | State::Condemned | State::Destroying | State::Gone))
+    }
+
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
         let chain = self.fresh_chain().await?;
         let mut versions = Vec::with_capacity(chain.earlier.len() + 1);

@@ -16,7 +16,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use cryptoki::{
@@ -63,6 +66,8 @@ struct Known {
     /// The library's generation, in which the handles are valid.
     generation: u64,
     keys: BTreeMap<u32, ObjectHandle>,
+    /// Versions whose keys are no longer there.
+    gone: BTreeSet<u32>,
 }
 
 impl Pkcs11Provider {
@@ -129,13 +134,21 @@ impl Inner {
         if !notes.iter().any(|note| note.version == version) {
             return Err(KmsError::UnknownVersion { key: self.identity().id.clone(), version }.into());
         }
-        let Some(key) = self.objects.key(session, version)? else {
+        let Some(key) = self.found(session, version)? else {
             return Err(match notes.last().filter(|newest| newest.version == version) {
                 Some(_) => self.refused("the token holds its primary version no more".to_owned()).into(),
                 None => KmsError::Destroyed { key: self.identity().id.clone(), version }.into(),
             });
         };
         self.known.lock().keys.insert(version, key);
+        Ok(key)
+    }
+
+    /// The key of a version as it is on the token now.
+    fn found(&self, session: &Session, version: u32) -> Result<Option<ObjectHandle>, Trouble> {
+        let key = self.objects.key(session, version)?;
+        let gone = &mut self.known.lock().gone;
+        if key.is_none() { gone.insert(version) } else { gone.remove(&version) };
         Ok(key)
     }
 
@@ -192,7 +205,7 @@ impl Inner {
         let notes = self.look(session)?;
         let newest = notes.last().map(|note| note.version);
         let version = |note: &Note| {
-            let state = match self.objects.key(session, note.version)? {
+            let state = match self.found(session, note.version)? {
                 None => KeyState::Destroyed,
                 Some(_) if newest == Some(note.version) => KeyState::Primary,
                 Some(_) => KeyState::DecryptOnly,
@@ -223,7 +236,7 @@ impl Inner {
             session.destroy_object(object)?;
         }
         self.known.lock().keys.remove(&version);
-        match self.objects.key(session, version)? {
+        match self.found(session, version)? {
             None => Ok(()),
             Some(_) => Err(self.refused(format!("the token says that version {version} is destroyed and still holds it")).into()),
         }
@@ -259,6 +272,10 @@ impl KeyProvider for Pkcs11Provider {
         self.inner.version_of(wrapped)
     }
 
+    fn opens(&self, version: u32) -> bool {
+        !self.inner.known.lock().gone.contains(&version)
+    }
+
     async fn describe(&self) -> Result<Vec<KeyVersion>, KmsError> {
         self.run(|inner, session, _| inner.describe(session)).await
     }
@@ -277,7 +294,7 @@ impl KeyProvider for Pkcs11Provider {
         self.run(|inner, session, _| {
             inner.look(session)?;
             let version = inner.primary(session)?.version;
-            match inner.objects.key(session, version)? {
+            match inner.found(session, version)? {
                 Some(_) => Ok(()),
                 None => Err(inner.refused("the token holds its primary version no more".to_owned()).into()),
             }
