@@ -26,13 +26,13 @@ def program():
 class Moto:
     access_key, secret_key = ACCESS_KEY, SECRET_KEY
 
-    def __init__(self, folder):
+    def __init__(self, folder, command=None):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         with open(self.folder / "log", "ab") as log:
             environment = {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
             self.process = subprocess.Popen(
-                [program(), "-H", "127.0.0.1", "-p", str(self.port)],
+                [*(command or [program()]), "-H", "127.0.0.1", "-p", str(self.port)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
             )  # fmt: skip
         deadline = time.monotonic() + 90

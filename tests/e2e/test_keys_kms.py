@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.skipif(program() is None, reason="moto is not there")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    running = Moto(tmp_path_factory.mktemp("moto-kms"))
+    command = [sys.executable, ROOT / "tests/e2e/servers/moto_kms.py"]
+    running = Moto(tmp_path_factory.mktemp("moto-kms"), command)
     yield running
     running.go_on()
     running.stop()
@@ -28,6 +31,8 @@ def make_key(server, name, key="sg", **settings):
     """As an operator makes it: a key with its tags, and the alias."""
     kms = server.kms(REGION)
     tags = {"domicile-key": key, "domicile-country": "SG", "domicile-version": "1"}
+    # What KMS takes for granted, and moto does not.
+    settings = {"KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", **settings}
     made = kms.create_key(Tags=[{"TagKey": tag, "TagValue": value} for tag, value in tags.items()], **settings)
     kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=made["KeyMetadata"]["KeyId"])
     return made["KeyMetadata"]["KeyId"]
@@ -73,7 +78,7 @@ def test_a_key_is_renewed_and_its_old_version_destroyed_at_kms(world):
     world.restart()
     assert world.get("sg") == b"secret" and world.get("pk") == b"secret"
     done = world.gateway.cli("keys", "rotate", "sg", "--destroy-old")
-    assert "destroying: [1]" in done.stdout, done
+    assert "destroying: 1" in done.stdout, done
     assert world.states() == {"2": "primary", "1": "destroying"}
     facts = world.kms.describe_key(KeyId=world.first)["KeyMetadata"]
     assert facts["KeyState"] == "PendingDeletion", "seven days are the least that KMS waits"
@@ -88,8 +93,6 @@ def test_an_erasure_is_pending_while_kms_could_still_keep_the_key(world):
     world.put("sg-other", "SG", "mei")
     done = world.gateway.cli("--json", "subject", "erase", "mei", "--yes", "--now", check=False)
     erasure = json.loads(done.stdout)
-    import time
-
     deadline = time.monotonic() + 30
     while world.states().get("1") != "destroying":
         assert time.monotonic() < deadline, world.gateway.log()[-4000:]

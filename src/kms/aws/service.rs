@@ -16,6 +16,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::http::Response as HttpResponse;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
@@ -154,10 +155,9 @@ impl Service {
     }
 
     /// Whether it is worth trying again, nothing was wrong with the question, or KMS says no.
-    fn failure<E, R>(&self, error: SdkError<E, R>) -> KmsError
+    fn failure<E>(&self, error: SdkError<E, HttpResponse>) -> KmsError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
     {
         let key = self.key.clone();
         let Some(said) = error.as_service_error().map(ProvideErrorMetadata::meta) else {
@@ -165,6 +165,9 @@ impl Service {
         };
         let code = said.code().unwrap_or("an error without a code");
         let reason = format!("{code}: {}", said.message().unwrap_or("without a message"));
+        if error.raw_response().is_some_and(|answer| answer.status().is_server_error()) {
+            return KmsError::Unavailable { key, reason };
+        }
         match code {
             "InvalidCiphertextException" | "IncorrectKeyException" => KmsError::Corrupt,
             "ThrottlingException"

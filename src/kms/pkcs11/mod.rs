@@ -148,7 +148,11 @@ impl Inner {
     fn found(&self, session: &Session, version: u32) -> Result<Option<ObjectHandle>, Trouble> {
         let key = self.objects.key(session, version)?;
         let gone = &mut self.known.lock().gone;
-        if key.is_none() { gone.insert(version) } else { gone.remove(&version) };
+        if key.is_none() {
+            gone.insert(version)
+        } else {
+            gone.remove(&version)
+        };
         Ok(key)
     }
 
