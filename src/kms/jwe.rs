@@ -89,18 +89,10 @@ pub(super) fn key_id(wrapped: &WrappedKey) -> Result<String, KmsError> {
 
 /// Decrypts what [`seal`] made under the same key and context.
 pub(super) fn open(kek: &SecretKey, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
-    let ([header, nonce, text, tag], parsed) = parse(wrapped)?;
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| KmsError::Corrupt);
-    let (nonce, text, tag) = (decode(nonce)?, decode(text)?, decode(tag)?);
-    if text.len() != 32 || tag.len() != TAG_LEN {
-        return Err(KmsError::Corrupt);
-    }
-    let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| KmsError::Corrupt)?;
-    let mut buffer = Zeroizing::new([text, tag].concat());
-    let text = kek.aes_gcm()?.open_in_place(nonce, Aad::from(header), &mut buffer).map_err(|_| KmsError::Corrupt)?;
-    if parsed.domicile != *context {
-        return Err(KmsError::WrongContext);
-    }
+    let Sealed { header, nonce, text } = split(context, wrapped)?;
+    let mut buffer = Zeroizing::new(text);
+    let (nonce, header) = (Nonce::assume_unique_for_key(nonce), Aad::from(&header));
+    let text = kek.aes_gcm()?.open_in_place(nonce, header, &mut buffer).map_err(|_| KmsError::Corrupt)?;
     SecretKey::from_slice(text).ok_or(KmsError::Corrupt)
 }
 

@@ -1,6 +1,8 @@
 //! `[[key]]` at AWS KMS and in a security module.
 
-use super::{Reader, at_least_one, keys::safe_address, non_empty, span};
+#[cfg(feature = "pkcs11")]
+use super::at_least_one;
+use super::{Reader, keys::safe_address, non_empty, span};
 use crate::diagnostics::{Item, Table};
 use crate::kms::{AwsKmsSettings, country_of_region};
 #[cfg(feature = "pkcs11")]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use aws_sdk_kms::{
     Client, Config,
-    config::{BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{
+        BehaviorVersion, Credentials, Region, SharedHttpClient, http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig,
+    },
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     primitives::Blob,
     types::{KeyMetadata, KeySpec, KeyUsageType, Tag},
@@ -16,7 +18,6 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::http::Response as HttpResponse;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
