@@ -78,7 +78,9 @@ const BEYOND: &[(&str, &str, &str)] = &[
 const CRATES: &[(&str, &str)] = &[
     ("sled", "index"),
     ("aws_sdk_s3", "backend cli"),
-    ("aws_smithy_http_client", "backend cli"),
+    ("aws_sdk_kms", "kms"),
+    ("cryptoki", "kms"),
+    ("aws_smithy_http_client", "backend kms cli"),
     ("aws_smithy_types", "backend cli"),
     ("aws_smithy_runtime_api", "backend cli"),
     ("aws_credential_types", "backend cli"),

@@ -269,6 +269,7 @@ fn schemas() -> Value {
             ("progress", &object(&[
                 ("version", &json!({ "type": ["integer", "null"] })), ("new", &json!({ "type": "boolean" })), ("rewrapped", &number),
                 ("failed", &number), ("destroyed", &json!({ "type": "array", "items": number })),
+                ("destroying", &json!({ "type": "array", "items": number })),
             ])),
         ]),
         "SessionBody": {

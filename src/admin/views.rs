@@ -278,7 +278,7 @@ pub struct KeyView {
 pub struct KeyVersionView {
     /// The version's identity.
     pub id: String,
-    /// `primary`, `decrypt-only` or `destroyed`.
+    /// `primary`, `decrypt-only`, `destroying` or `destroyed`.
     pub state: String,
     /// When it was made.
     #[serde(skip_serializing_if = "Option::is_none")]

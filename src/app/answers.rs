@@ -369,6 +369,7 @@ impl Gateway for AppGateway {
                 state: match version.state {
                     KeyState::Primary => "primary",
                     KeyState::DecryptOnly => "decrypt-only",
+                    KeyState::Destroying => "destroying",
                     KeyState::Destroyed => "destroyed",
                 }
                 .to_owned(),

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::index::{Index, IndexKeys, SledEngine};
-use crate::kms::{Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
+use crate::kms::{AwsKms, Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
 use crate::types::{Country, KeyId, SiteId};
@@ -104,6 +104,11 @@ async fn provider(key: &config::Key, keyring: &Keyring) -> Result<Arc<dyn KeyPro
     let identity = KeyIdentity { id: key.id.clone(), country: key.country, installation: keyring.installation_id() };
     match &key.provider {
         config::Provider::Keyring => Ok(keyring.provider(&key.id, key.country)?),
+        config::Provider::AwsKms(settings) => Ok(Arc::new(AwsKms::new(identity, settings, Arc::new(SystemClock)))),
+        #[cfg(feature = "pkcs11")]
+        config::Provider::Pkcs11(settings) => {
+            Ok(Arc::new(crate::kms::Pkcs11Provider::new(identity, settings, Arc::new(SystemClock))))
+        }
         config::Provider::Vault(settings) => Ok(Arc::new(VaultProvider::new(identity, settings.as_ref().clone())?)),
     }
 }

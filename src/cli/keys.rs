@@ -65,9 +65,10 @@ fn said(job: &Value) -> String {
     let progress = &job["progress"];
     let (version, rewrapped) = (text(&progress["version"]), text(&progress["rewrapped"]));
     let new = if progress["new"] == true { "new" } else { "already there" };
-    let destroyed = match progress["destroyed"].as_array() {
-        Some(versions) if !versions.is_empty() => format!("; destroyed: {}", text(&progress["destroyed"])),
+    let versions = |name: &str| match progress[name].as_array() {
+        Some(versions) if !versions.is_empty() => format!("; {name}: {}", text(&progress[name])),
         _ => String::new(),
     };
-    format!("key {}: version {version} is {new}; {rewrapped} subject keys wrapped again{destroyed}", text(&job["key"]))
+    let gone = versions("destroyed") + &versions("destroying");
+    format!("key {}: version {version} is {new}; {rewrapped} subject keys wrapped again{gone}", text(&job["key"]))
 }

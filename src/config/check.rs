@@ -63,10 +63,16 @@ fn access_keys(config: &Config, places: &Places<'_>) {
 fn provider_keys(config: &Config, places: &Places<'_>) {
     let mut seen = HashMap::new();
     for (key, place) in config.keys.iter().zip(&places.keys) {
-        let Provider::Vault(settings) = &key.provider else { continue };
-        let at = (&settings.address, &settings.namespace, &settings.mount, &settings.name);
-        if let Some(first) = seen.insert(at, &key.id) {
-            place.error(format!("`{}` and `{first}` are one key at `{}`", key.id, settings.address), None);
+        let (whose, which) = match &key.provider {
+            Provider::Keyring => continue,
+            Provider::Vault(of) => (of.address.clone(), format!("{:?}/{}/{}", of.namespace, of.mount, of.name)),
+            Provider::AwsKms(of) => (of.endpoint.clone().unwrap_or_else(|| of.region.clone()), of.alias.clone()),
+            #[cfg(feature = "pkcs11")]
+            Provider::Pkcs11(of) => (of.module.display().to_string(), format!("{:?}/{}", of.token, of.label)),
+        };
+        let message = |first| format!("`{}` and `{first}` are one key at `{whose}`", key.id);
+        if let Some(first) = seen.insert((whose.clone(), which), &key.id) {
+            place.error(message(first), None);
         }
     }
 }

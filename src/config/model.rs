@@ -7,7 +7,9 @@ use secrecy::SecretString;
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
-use crate::kms::VaultSettings;
+#[cfg(feature = "pkcs11")]
+use crate::kms::Pkcs11Settings;
+use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
 use crate::policy::Glob;
 use crate::scrub::Continuous;
@@ -217,6 +219,11 @@ pub enum Provider {
     Keyring,
     /// The Transit engine of OpenBao or HashiCorp Vault.
     Vault(Box<VaultSettings>),
+    /// AWS KMS.
+    AwsKms(Box<AwsKmsSettings>),
+    /// A security module.
+    #[cfg(feature = "pkcs11")]
+    Pkcs11(Box<Pkcs11Settings>),
 }
 
 /// `[[site]]`

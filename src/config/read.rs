@@ -1,5 +1,6 @@
 //! From TOML to a [`Config`], reporting every mistake on the way.
 
+mod key_holders;
 mod keys;
 mod listeners;
 mod principals;

@@ -311,3 +311,63 @@ fn a_transit_key_that_cannot_be_is_refused() {
     let mistakes = read(&twice).unwrap_err();
     assert!(mistakes.iter().any(|mistake| mistake.message.contains("`pk3` and `pk2` are one key")), "{mistakes:#?}");
 }
+
+const AWS: &str = r#"
+[[key]]
+id = "sg2"
+country = "SG"
+provider = "aws-kms"
+region = "ap-southeast-1"
+alias = "domicile/sg"
+access-key-id = "AK"
+secret-file = "feed.secret"
+deletion-window-days = 14
+"#;
+
+#[test]
+fn a_key_at_aws_is_read_as_it_says_and_is_in_its_country() {
+    let config = read(&format!("{GOOD}{AWS}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let Provider::AwsKms(settings) = &config.keys[2].provider else { panic!("{:?}", config.keys[2]) };
+    assert_eq!((settings.alias.as_str(), settings.deletion_window_days), ("alias/domicile/sg", 14));
+    let elsewhere = AWS.replace("ap-southeast-1\"", "sg-private-1\"\nregion-country = \"SG\"");
+    assert!(read(&format!("{GOOD}{elsewhere}")).is_ok());
+    for (right, wrong, says) in [
+        ("ap-southeast-1", "eu-central-1", "is in DE, but the key is of SG"),
+        ("ap-southeast-1", "sg-private-1", "it is not known in which country region `sg-private-1` is"),
+        ("ap-southeast-1\"", "sg-private-1\"\nregion-country = \"DE\"", "is in DE, but the key is of SG"),
+        ("ap-southeast-1\"", "eu-central-1\"\nregion-country = \"SG\"", "is in DE, not in SG"),
+        ("domicile/sg", "alias/aws/s3", "must be the name of an alias of your own"),
+        ("domicile/sg", "arn:aws:kms:ap-southeast-1:1:key/x", "must be the name of an alias of your own"),
+        ("= 14", "= 6", "must be 7 to 30"),
+        ("= 14", "= 31", "must be 7 to 30"),
+        ("= 14", "= 14\nendpoint = \"http://kms.example\"", "keys would travel in the clear"),
+        ("secret-file = \"feed.secret\"", "", "give either `credentials-env`"),
+    ] {
+        let mistakes = read(&format!("{GOOD}{}", AWS.replace(right, wrong))).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(says)), "{wrong}: {mistakes:#?}");
+    }
+    let mistakes = read(&format!("{GOOD}{AWS}{}", AWS.replace("\"sg2\"", "\"sg3\""))).unwrap_err();
+    assert!(mistakes.iter().any(|mistake| mistake.message.contains("`sg3` and `sg2` are one key")), "{mistakes:#?}");
+}
+
+#[cfg(feature = "pkcs11")]
+#[test]
+fn a_key_in_a_security_module_is_read_as_it_says() {
+    const HSM: &str = "[[key]]\nid = \"pk2\"\ncountry = \"PK\"\nprovider = \"pkcs11\"\nmodule = \"/usr/lib/hsm.so\"\n\
+                       token-label = \"domicile\"\nlabel = \"pk\"\npin-file = \"feed.secret\"\n";
+    let config = read(&format!("{GOOD}{HSM}")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let Provider::Pkcs11(settings) = &config.keys[2].provider else { panic!("{:?}", config.keys[2]) };
+    assert_eq!((settings.label.as_str(), settings.sessions), ("pk", 8));
+    for (right, wrong, says) in [
+        ("token-label = \"domicile\"", "", "give either `token-label` or `slot`"),
+        ("token-label = \"domicile\"", "token-label = \"domicile\"\nslot = 1", "give either `token-label` or `slot`"),
+        ("pin-file = \"feed.secret\"", "", "give either `pin-file` or `pin-env`"),
+        ("pin-file", "pin = \"1234\"\npin-file", "unknown key `pin`"),
+        ("label = \"pk\"\n", "", "`label` is missing"),
+        ("module = \"/usr/lib/hsm.so\"", "", "`module` is missing"),
+    ] {
+        let mistakes = read(&format!("{GOOD}{}", HSM.replace(right, wrong))).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(says)), "{wrong}: {mistakes:#?}");
+    }
+    assert!(read(&format!("{GOOD}{}", HSM.replace("token-label = \"domicile\"", "slot = 7"))).is_ok());
+}

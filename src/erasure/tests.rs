@@ -88,6 +88,54 @@ async fn those_that_wait_share_one_new_version_and_none_waits_too_long() {
     assert_eq!(world.read("rest/1").await.unwrap(), b"bytes");
 }
 
+/// Erasures that come every day end each in its turn, and none is the reason for more than one new version.
+#[tokio::test]
+async fn it_is_pending_while_a_service_waits_to_destroy_and_later_ones_neither_delay_nor_hurry_it() {
+    let world = World::new(PK_ONLY).await;
+    for person in ["ali", "amna", "bilal", "rest"] {
+        world.put(&format!("{person}/1"), b"bytes").await;
+    }
+    world.destroying_waits(true);
+    let copy = wrappings(world.backend("pk-khi"));
+    let erasures = Erasures::new(world.objects.clone(), DAY);
+    let first = erase(&world, &erasures, "ali", true).await;
+    erasures.round().await.unwrap();
+    assert!(
+        matches!(stands(&world, &first).step, ErasureStep::Keys { journal: true, .. }),
+        "not complete before the key is gone"
+    );
+    for (_, key) in &copy {
+        world.objects.hierarchy.evict(&key.owner);
+        assert!(world.objects.hierarchy.open_subject_key(key).await.is_err(), "but nothing opens");
+    }
+    world.clock.advance(2 * 86_400_000);
+    let second = erase(&world, &erasures, "amna", false).await;
+    for _ in 0..3 {
+        erasures.round().await.unwrap();
+    }
+    assert_eq!(world.count("key-rotated"), 1, "the second waits for half of its own time");
+    world.clock.advance(86_400_000);
+    for _ in 0..3 {
+        erasures.round().await.unwrap();
+    }
+    assert_eq!(world.states(&pk()).await, [KeyState::Destroying, KeyState::Destroying, KeyState::Primary]);
+    let through = |of: &Erasing| match stands(&world, of).step {
+        ErasureStep::Keys { through, .. } => through[&pk()],
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((through(&first), through(&second)), (1, 2));
+
+    let world = world.restart().await;
+    let erasures = Erasures::new(world.objects.clone(), DAY);
+    erasures.round().await.unwrap();
+    assert!(!stands(&world, &first).is_complete() && !stands(&world, &second).is_complete());
+    world.destroying_waits(false);
+    erasures.round().await.unwrap();
+    assert!(stands(&world, &first).is_complete() && stands(&world, &second).is_complete());
+    assert_eq!((world.count("key-rotated"), world.count("key-destroyed")), (2, 2));
+    assert_eq!(world.read("rest/1").await.unwrap(), b"bytes");
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_is_pending_while_a_site_that_holds_keys_is_away() {
     let world = World::new(PK_ONLY).await;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::audit::Actor;
 use crate::index::{Erasure, ErasureStep};
-use crate::objects::{Erasing, ObjectError, Objects, Renewal, Renewing};
+use crate::objects::{Destruction, Erasing, ObjectError, Objects, Renewal, Renewing};
 use crate::telemetry::metric;
 use crate::types::{Country, KeyId, RequestId, SubjectId};
 
@@ -112,10 +112,21 @@ impl Erasures {
         }
         fail::fail_point!("erasure::swept", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         let hurried = self.hurry.swap(false, Ordering::AcqRel);
-        let waiting: Vec<Erasure> =
-            index.pending_erasures().into_iter().filter(|erasure| matches!(erasure.step, ErasureStep::Keys { .. })).collect();
-        if waiting.iter().any(|erasure| hurried || self.is_due(erasure)) {
-            let renewed = self.renew(waiting).await;
+        let (mut due, mut open) = (hurried, Vec::new());
+        for erasure in index.pending_erasures().into_iter().filter(|erasure| matches!(erasure.step, ErasureStep::Keys { .. })) {
+            match self.destruction(&erasure).await {
+                Ok(Destruction::Done) => outcome = outcome.and(self.complete(&erasure).await),
+                // Some key's holder waits before it destroys: nothing is to be done meanwhile, least of all to other erasures.
+                Ok(Destruction::Ordered) => {}
+                Ok(Destruction::Open) => {
+                    due |= self.is_due(&erasure);
+                    open.push(erasure);
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        if due && !open.is_empty() {
+            let renewed = self.renew(open).await;
             if hurried && renewed.is_err() {
                 self.hurry.store(true, Ordering::Release);
             }
@@ -158,11 +169,13 @@ impl Erasures {
 
     /// Destroys what opens old copies, for all of `waiting` together.
     async fn renew(&self, mut waiting: Vec<Erasure>) -> Result<(), ObjectError> {
-        if waiting.iter().any(|erasure| !is_told_again(erasure)) {
-            let countries: BTreeSet<Country> = waiting.iter().flat_map(|erasure| erasure.countries.iter().copied()).collect();
+        // One that was told again before keeps its versions: it would never end while others come, where destroying takes its time.
+        let untold = || waiting.iter().filter(|erasure| !is_told_again(erasure));
+        if untold().next().is_some() {
+            let countries: BTreeSet<Country> = untold().flat_map(|erasure| erasure.countries.iter().copied()).collect();
             let renewed = tokio::time::timeout(JOURNAL, self.objects.renew_journal(&countries)).await;
             renewed.unwrap_or_else(|_| Err(ObjectError::Internal("the journal takes too long to be told again".to_owned())))?;
-            for erasure in &mut waiting {
+            for erasure in waiting.iter_mut().filter(|erasure| !is_told_again(erasure)) {
                 // Until now the sites' keys before may have been wrapped by versions that have come since.
                 let through = self.latest(erasure).await?;
                 *erasure = self.objects.step_erasure(erasure.id, ErasureStep::Keys { through, journal: true }).await?;
@@ -175,36 +188,52 @@ impl Erasures {
         }
         let mut outcome = Ok(());
         for (key, through) in keys {
-            if self.objects.is_destroyed(key, through).await? {
-                continue;
-            }
-            let counting = Renewing::default();
-            let renewal = Renewal { through: Some(through), destroy: true };
-            let renewed = self.objects.renew_country_key(key, renewal, &counting).await;
-            let failed = counting.progress().failed;
-            let renewed = renewed.and_then(|()| match failed {
-                0 => Ok(()),
-                _ => Err(ObjectError::Internal(format!("{failed} subject keys under `{key}` cannot be wrapped again"))),
-            });
-            outcome = outcome.and(renewed);
+            let destroyed = self.destroy(key, through).await;
+            outcome = outcome.and(destroyed);
         }
         for erasure in &waiting {
-            if self.is_done(erasure).await? {
-                fail::fail_point!("erasure::before-complete", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-                let at = self.objects.clock.now();
-                self.objects.step_erasure(erasure.id, ErasureStep::Complete { at }).await?;
+            if matches!(self.destruction(erasure).await, Ok(Destruction::Done)) {
+                let completed = self.complete(erasure).await;
+                outcome = outcome.and(completed);
             }
         }
         outcome
     }
 
-    async fn is_done(&self, erasure: &Erasure) -> Result<bool, ObjectError> {
+    /// Destroys the versions of a country's key up to `through`, or orders it.
+    async fn destroy(&self, key: &KeyId, through: u32) -> Result<(), ObjectError> {
+        if self.objects.destruction(key, through).await? > Destruction::Open {
+            return Ok(());
+        }
+        let counting = Renewing::default();
+        let renewal = Renewal { through: Some(through), destroy: true };
+        self.objects.renew_country_key(key, renewal, &counting).await?;
+        match counting.progress().failed {
+            0 => Ok(()),
+            failed => Err(ObjectError::Internal(format!("{failed} subject keys under `{key}` cannot be wrapped again"))),
+        }
+    }
+
+    async fn complete(&self, erasure: &Erasure) -> Result<(), ObjectError> {
+        fail::fail_point!("erasure::before-complete", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        let at = self.objects.clock.now();
+        self.objects.step_erasure(erasure.id, ErasureStep::Complete { at }).await.map(drop)
+    }
+
+    /// How far the destruction of everything that opens something of an erased subject has come. What is known to be open is said
+    /// whatever another country's key has to say.
+    async fn destruction(&self, erasure: &Erasure) -> Result<Destruction, ObjectError> {
+        if !is_told_again(erasure) {
+            return Ok(Destruction::Open);
+        }
+        let (mut least, mut outcome) = (Destruction::Done, Ok(()));
         for (key, through) in through(erasure) {
-            if !self.objects.is_destroyed(key, through).await? {
-                return Ok(false);
+            match self.objects.destruction(key, through).await {
+                Ok(destruction) => least = least.min(destruction),
+                Err(error) => outcome = Err(error),
             }
         }
-        Ok(is_told_again(erasure))
+        if least > Destruction::Open { outcome.map(|()| least) } else { Ok(least) }
     }
 }
 

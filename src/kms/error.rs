@@ -34,8 +34,8 @@ pub enum KmsError {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
-    /// The version that wrapped the key has been destroyed: what it wrapped is erased.
-    #[error("version {version} of key `{key}` has been destroyed")]
+    /// The version that wrapped the key has been destroyed, or its destruction ordered: what it wrapped is erased.
+    #[error("version {version} of key `{key}` is destroyed")]
     Destroyed {
         /// The key.
         key: KeyId,

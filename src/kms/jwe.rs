@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{KmsError, SecretKey, WrapContext, WrappedKey};
-use crate::digest;
+use crate::{digest, types::KeyId};
 
-const NONCE_LEN: usize = 12;
-const TAG_LEN: usize = 16;
+pub(super) const NONCE_LEN: usize = 12;
+pub(super) const TAG_LEN: usize = 16;
 
 /// Far more than a real one has: a site's name of 64 bytes makes about 500.
 const MAX_LEN: usize = 4096;
@@ -26,16 +26,60 @@ struct Header {
     domicile: WrapContext,
 }
 
+/// The id of a key's version in a JWK or JWE; a [`KeyId`] has no `/`.
+pub(super) fn kid(key: &KeyId, version: u32) -> String {
+    format!("{key}/{version}")
+}
+
+/// The version in an id that [`kid`] made for the same key.
+pub(super) fn version_in(kid: &str, key: &KeyId) -> Option<u32> {
+    kid.strip_prefix(key.as_str())?.strip_prefix('/')?.parse().ok()
+}
+
 /// Encrypts `key` under `kek`.
 pub(super) fn seal(kek: &SecretKey, kid: &str, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
-    let header = Header { alg: "dir".into(), enc: "A256GCM".into(), kid: kid.into(), domicile: context.clone() };
-    let header = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(|_| KmsError::Crypto)?);
+    let header = header(kid, context)?;
     let nonce: [u8; NONCE_LEN] = digest::random();
     let mut text = Zeroizing::new(*key.expose());
     let sealing = kek.aes_gcm()?;
     let tag = sealing.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&header), text.as_mut())?;
-    let [nonce, text, tag] = [&nonce[..], &text[..], tag.as_ref()].map(|part| URL_SAFE_NO_PAD.encode(part));
-    Ok(WrappedKey::new(format!("{header}..{nonce}.{text}.{tag}")))
+    Ok(join(&header, &nonce, &text[..], tag.as_ref()))
+}
+
+/// The encoded header, which whoever encrypts authenticates as it is.
+pub(super) fn header(kid: &str, context: &WrapContext) -> Result<String, KmsError> {
+    let header = Header { alg: "dir".into(), enc: "A256GCM".into(), kid: kid.into(), domicile: context.clone() };
+    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(|_| KmsError::Crypto)?))
+}
+
+/// The whole, from an encoded header and what was encrypted with it.
+pub(super) fn join(header: &str, nonce: &[u8], text: &[u8], tag: &[u8]) -> WrappedKey {
+    let [nonce, text, tag] = [nonce, text, tag].map(|part| URL_SAFE_NO_PAD.encode(part));
+    WrappedKey::new(format!("{header}..{nonce}.{text}.{tag}"))
+}
+
+/// What has to be decrypted, for a key that this process does not hold.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    /// The encoded header, to be authenticated as it is.
+    pub(super) header: String,
+    pub(super) nonce: [u8; NONCE_LEN],
+    /// With the tag behind it.
+    pub(super) text: Vec<u8>,
+}
+
+/// Takes apart what was made under `context`, which is proven only when the text is decrypted with its header.
+pub(super) fn split(context: &WrapContext, wrapped: &WrappedKey) -> Result<Sealed, KmsError> {
+    let ([header, nonce, text, tag], parsed) = parse(wrapped)?;
+    if parsed.domicile != *context {
+        return Err(KmsError::WrongContext);
+    }
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| KmsError::Corrupt);
+    let (nonce, text, tag) = (decode(nonce)?, decode(text)?, decode(tag)?);
+    if text.len() != 32 || tag.len() != TAG_LEN {
+        return Err(KmsError::Corrupt);
+    }
+    Ok(Sealed { header: header.to_owned(), nonce: nonce.try_into().map_err(|_| KmsError::Corrupt)?, text: [text, tag].concat() })
 }
 
 /// The `kid` of a wrapped key, not yet authenticated.
@@ -45,18 +89,10 @@ pub(super) fn key_id(wrapped: &WrappedKey) -> Result<String, KmsError> {
 
 /// Decrypts what [`seal`] made under the same key and context.
 pub(super) fn open(kek: &SecretKey, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
-    let ([header, nonce, text, tag], parsed) = parse(wrapped)?;
-    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| KmsError::Corrupt);
-    let (nonce, text, tag) = (decode(nonce)?, decode(text)?, decode(tag)?);
-    if text.len() != 32 || tag.len() != TAG_LEN {
-        return Err(KmsError::Corrupt);
-    }
-    let nonce = Nonce::try_assume_unique_for_key(&nonce).map_err(|_| KmsError::Corrupt)?;
-    let mut buffer = Zeroizing::new([text, tag].concat());
-    let text = kek.aes_gcm()?.open_in_place(nonce, Aad::from(header), &mut buffer).map_err(|_| KmsError::Corrupt)?;
-    if parsed.domicile != *context {
-        return Err(KmsError::WrongContext);
-    }
+    let Sealed { header, nonce, text } = split(context, wrapped)?;
+    let mut buffer = Zeroizing::new(text);
+    let (nonce, header) = (Nonce::assume_unique_for_key(nonce), Aad::from(&header));
+    let text = kek.aes_gcm()?.open_in_place(nonce, header, &mut buffer).map_err(|_| KmsError::Corrupt)?;
     SecretKey::from_slice(text).ok_or(KmsError::Corrupt)
 }
 

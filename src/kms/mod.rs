@@ -4,6 +4,7 @@
 //! country; an SK wraps the data key (DEK) of each record. Whoever destroys an SK has erased its subject, whoever destroys a
 //! KEK its country.
 
+mod aws;
 mod context;
 mod error;
 mod guard;
@@ -11,6 +12,8 @@ mod hierarchy;
 mod jwe;
 mod key_use;
 mod keyring;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 mod provider;
 mod pseudonym;
 mod secret;
@@ -20,12 +23,15 @@ mod vault;
 #[cfg(test)]
 pub(crate) mod conformance;
 
+pub use aws::{AwsKms, AwsKmsSettings, country_of_region};
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
 pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;
 pub use key_use::{KeyObserver, KeyOperation, KeyOutcome, KeyUse};
 pub use keyring::{CreatedKeyring, Keyring};
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{Pkcs11Provider, Pkcs11Settings, Pkcs11Token};
 pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;

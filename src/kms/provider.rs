@@ -40,6 +40,8 @@ pub enum KeyState {
     Primary,
     /// Unwraps what it wrapped before a rotation.
     DecryptOnly,
+    /// Its destruction is ordered and it opens nothing any more, but its holder could still take the order back: a service that waits.
+    Destroying,
     /// Gone: what it wrapped is erased.
     Destroyed,
 }
@@ -86,7 +88,8 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// Wraps `key` with the primary version, bound to `context`.
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError>;
 
-    /// Opens what [`KeyProvider::wrap`] made under the same context.
+    /// Opens what [`KeyProvider::wrap`] made under the same context. [`KmsError::Destroyed`] as soon as the version's destruction is
+    /// ordered through this trait.
     async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError>;
 
     /// Wraps the same key again with the primary version.
@@ -108,7 +111,8 @@ pub trait KeyProvider: Send + Sync + 'static {
     /// Makes a new primary version; the one before it only decrypts from now on.
     async fn rotate(&self) -> Result<KeyVersion, KmsError>;
 
-    /// Destroys a version for good. Refused for the primary one; a version destroyed already stays so without an error.
+    /// Destroys a version for good, or orders it where the holder waits: [`KeyProvider::describe`] says which. Refused for the primary
+    /// one; a version destroyed already stays so without an error.
     async fn destroy_version(&self, version: u32) -> Result<(), KmsError>;
 
     /// Whether the key can be used now: asked at the start, each second after it, and when calls fail. [`KmsError::Unsuitable`] says

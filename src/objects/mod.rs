@@ -102,7 +102,7 @@ pub use read::{ReadBody, ReadError};
 pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
 pub use restore::Restored;
-pub use rotate::{Renewal, Renewed, Renewing};
+pub use rotate::{Destruction, Renewal, Renewed, Renewing};
 pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
 pub use versions::VersionsRequest;
 

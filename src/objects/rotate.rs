@@ -51,6 +51,29 @@ pub struct Renewed {
     pub failed: u64,
     /// The versions destroyed.
     pub destroyed: Vec<u32>,
+    /// Those whose destruction is ordered: their holder waits before it destroys them, and they open nothing meanwhile.
+    pub destroying: Vec<u32>,
+}
+
+/// How far the destruction of some versions has come; the least of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destruction {
+    /// One of them still opens something.
+    Open,
+    /// They open nothing, but their holder could take that back.
+    Ordered,
+    /// They are gone.
+    Done,
+}
+
+impl Destruction {
+    const fn of(state: KeyState) -> Self {
+        match state {
+            KeyState::Primary | KeyState::DecryptOnly => Self::Open,
+            KeyState::Destroying => Self::Ordered,
+            KeyState::Destroyed => Self::Done,
+        }
+    }
 }
 
 /// Counts while a renewal goes on.
@@ -99,6 +122,7 @@ impl Objects {
             return Err(ObjectError::Internal(format!("subject keys are still wrapped by old versions of key `{key}`")));
         }
         self.journalled_in(country).await?;
+        let mut ordered = Vec::new();
         for KeyVersion { version, .. } in self.versions(key, country).await?.into_iter().filter(|one| is_old(one, primary)) {
             let named = CountryKeyVersion { key: key.clone(), version: Some(version) };
             let event = Event {
@@ -110,8 +134,15 @@ impl Objects {
             fail::fail_point!("objects::key-destroyed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let destroyed = self.provider_of(key, country)?.destroy_version(version).await;
             destroyed.map_err(|error| ObjectError::from_kms(country, &error))?;
-            tracing::info!(%key, version, "a version of a country's key is destroyed");
-            counting.0.lock().destroyed.push(version);
+            tracing::info!(%key, version, "a version of a country's key is destroyed, or its destruction ordered");
+            ordered.push(version);
+        }
+        if !ordered.is_empty() {
+            let destroying = self.versions(key, country).await?.into_iter().filter(|one| one.state == KeyState::Destroying);
+            let destroying: Vec<u32> = destroying.map(|one| one.version).filter(|version| ordered.contains(version)).collect();
+            ordered.retain(|version| !destroying.contains(version));
+            let mut counts = counting.0.lock();
+            (counts.destroyed, counts.destroying) = (ordered, destroying);
         }
         Ok(())
     }
@@ -125,13 +156,14 @@ impl Objects {
         primary(&self.versions(key, country).await?).ok_or(ObjectError::KeysUnavailable { country })
     }
 
-    /// Whether every version up to `through` is destroyed.
+    /// How far the destruction of every version up to `through` has come.
     ///
     /// # Errors
     /// [`ObjectError::KeysUnavailable`].
-    pub async fn is_destroyed(&self, key: &KeyId, through: u32) -> Result<bool, ObjectError> {
+    pub async fn destruction(&self, key: &KeyId, through: u32) -> Result<Destruction, ObjectError> {
         let versions = self.versions(key, self.country_of(key)?).await?;
-        Ok(versions.iter().all(|one| one.version > through || one.state == KeyState::Destroyed))
+        let least = versions.iter().filter(|one| one.version <= through).map(|one| Destruction::of(one.state)).min();
+        Ok(least.unwrap_or(Destruction::Done))
     }
 
     /// The version to wrap with: a new one where that is wanted.
@@ -223,5 +255,5 @@ fn primary(versions: &[KeyVersion]) -> Option<u32> {
 }
 
 fn is_old(version: &KeyVersion, primary: u32) -> bool {
-    version.version < primary && version.state != KeyState::Destroyed
+    version.version < primary && Destruction::of(version.state) == Destruction::Open
 }

@@ -11,6 +11,7 @@ mod queued;
 pub(crate) mod renewing;
 mod subject_keys;
 mod uploads;
+mod waiting;
 
 use std::{
     collections::BTreeMap,
@@ -59,6 +60,7 @@ struct Kept {
     backends: BTreeMap<&'static str, MemoryBackend>,
     known: Arc<Known>,
     keyring: Keyring,
+    waiting: Arc<waiting::Wait>,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -137,6 +139,7 @@ impl World {
             backends: SITES.map(|name| (name, MemoryBackend::new(site(name)))).into(),
             known: Arc::default(),
             keyring,
+            waiting: Arc::default(),
             _folder: Arc::new(folder),
         };
         let world = Self::start(kept, clock, policies(require)).await;
@@ -165,7 +168,10 @@ impl World {
         let directory = Arc::new(index.clone());
         let residency = Residency::new(policies.clone(), specs.to_vec(), 1, directory, sites.clone(), clock.clone());
         let countries = keyring.countries().into_iter();
-        let providers = countries.map(|(id, country)| (id.clone(), country, keyring.provider(&id, country).unwrap()));
+        let providers = countries.map(|(id, country)| {
+            let provider = waiting::Waiting::over(id.clone(), keyring.provider(&id, country).unwrap(), &kept.waiting);
+            (id, country, Arc::new(provider) as _)
+        });
         let objects = Objects::new(ObjectsParts {
             index,
             residency: Arc::new(residency),

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,13 +26,13 @@ def program():
 class Moto:
     access_key, secret_key = ACCESS_KEY, SECRET_KEY
 
-    def __init__(self, folder):
+    def __init__(self, folder, command=None):
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         with open(self.folder / "log", "ab") as log:
             environment = {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
             self.process = subprocess.Popen(
-                [program(), "-H", "127.0.0.1", "-p", str(self.port)],
+                [*(command or [program()]), "-H", "127.0.0.1", "-p", str(self.port)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment,
             )  # fmt: skip
         deadline = time.monotonic() + 90
@@ -60,6 +61,21 @@ class Moto:
             aws_secret_access_key=SECRET_KEY,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 5}),
         )
+
+    def kms(self, region):
+        return boto3.client(
+            "kms",
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+        )
+
+    def hang(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def raw(self):
         """Nothing: it keeps all in memory. Its objects are looked at through S3."""

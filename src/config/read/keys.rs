@@ -10,11 +10,12 @@ use crate::kms::{VaultLogin, VaultSettings};
 enum Kind {
     Keyring,
     Vault,
-    NotBuilt,
+    AwsKms,
+    Pkcs11,
 }
 
 const KINDS: [(&str, Kind); 4] =
-    [("keyring", Kind::Keyring), ("vault", Kind::Vault), ("aws-kms", Kind::NotBuilt), ("pkcs11", Kind::NotBuilt)];
+    [("keyring", Kind::Keyring), ("vault", Kind::Vault), ("aws-kms", Kind::AwsKms), ("pkcs11", Kind::Pkcs11)];
 
 impl Reader<'_> {
     pub(super) fn key(&self, table: &Table<'_>) -> Option<Key> {
@@ -24,8 +25,13 @@ impl Reader<'_> {
         let provider = match provider {
             Some((_, Kind::Keyring)) => Some(Provider::Keyring),
             Some((_, Kind::Vault)) => self.vault(table).map(|settings| Provider::Vault(Box::new(settings))),
-            Some((item, Kind::NotBuilt)) => {
-                item.error(format!("the provider `{}` is not built yet", item.str()?), Some("use `keyring`".to_owned()));
+            Some((_, Kind::AwsKms)) => self.aws_kms(table, country).map(|settings| Provider::AwsKms(Box::new(settings))),
+            #[cfg(feature = "pkcs11")]
+            Some((_, Kind::Pkcs11)) => self.pkcs11(table).map(|settings| Provider::Pkcs11(Box::new(settings))),
+            #[cfg(not(feature = "pkcs11"))]
+            Some((item, Kind::Pkcs11)) => {
+                item.error("this program was built without `pkcs11`", Some("build it with `--features pkcs11`".to_owned()));
+                table.entries().for_each(drop);
                 None
             }
             None => {
@@ -83,7 +89,7 @@ impl Reader<'_> {
 }
 
 /// Keys travel over this: in the clear only within the machine.
-fn safe_address(item: Item<'_>) -> Option<String> {
+pub(super) fn safe_address(item: Item<'_>) -> Option<String> {
     let address = endpoint(item)?;
     let host = address.strip_prefix("http://").and_then(|rest| rest.parse::<http::uri::Authority>().ok());
     let within = host.as_ref().is_none_or(|host| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    kms::{KeyState, KeyVersion, KmsError, SecretKey},
+    kms::{KeyState, KeyVersion, KmsError, SecretKey, jwe::kid},
     types::{Country, KeyId, Timestamp},
 };
 
@@ -192,16 +192,6 @@ impl Version {
         let facts = KeyVersion { version, state: KeyState::Primary, created: Some(created) };
         Self { facts, secret: Some(SecretKey::random()) }
     }
-}
-
-/// The id of a version in a JWK or JWE; a [`KeyId`] has no `/`.
-pub(super) fn kid(key: &KeyId, version: u32) -> String {
-    format!("{key}/{version}")
-}
-
-/// The version in an id that [`kid`] made for the same key.
-pub(super) fn version_in(kid: &str, key: &KeyId) -> Option<u32> {
-    kid.strip_prefix(key.as_str())?.strip_prefix('/')?.parse().ok()
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 
-use super::{
-    Keyring,
-    keys::{KeySet, kid, version_in},
-};
+use super::{Keyring, keys::KeySet};
 use crate::{
-    kms::{KeyIdentity, KeyProvider, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey, jwe},
+    kms::{
+        KeyIdentity, KeyProvider, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey,
+        jwe::{self, kid, version_in},
+    },
     types::{Country, KeyId},
 };
 

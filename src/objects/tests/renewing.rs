@@ -177,3 +177,30 @@ async fn reads_and_writes_go_on_while_keys_are_renewed_and_destroyed() {
         }
     }
 }
+
+/// Some services destroy a key only days after they are told to, and can be told otherwise until then.
+#[tokio::test]
+async fn what_a_service_waits_to_destroy_opens_nothing_and_is_not_said_to_be_gone() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/1", b"first").await;
+    let (_, old) = wrappings(world.backend("pk-khi")).remove(0);
+    world.destroying_waits(true);
+    let renewed = world.renew(AND_DESTROY).await;
+    assert_eq!((renewed.destroyed, renewed.destroying), (vec![], vec![1]));
+    assert_eq!(world.states(&pk()).await, [KeyState::Destroying, KeyState::Primary]);
+    world.objects.hierarchy.evict(&old.owner);
+    assert!(matches!(world.objects.hierarchy.open_subject_key(&old).await, Err(KmsError::Destroyed { version: 1, .. })));
+    assert_eq!(world.objects.destruction(&pk(), 1).await.unwrap(), Destruction::Ordered);
+    assert_eq!(world.objects.destruction(&pk(), 2).await.unwrap(), Destruction::Open);
+
+    let renewed = world.renew(AND_DESTROY).await;
+    assert_eq!((renewed.destroyed, renewed.destroying), (vec![], vec![2]), "what is ordered is not ordered again");
+    assert_eq!(world.count("key-destroyed"), 2);
+    world.take_back(pk(), 1);
+    assert_eq!(world.objects.destruction(&pk(), 2).await.unwrap(), Destruction::Open);
+    assert_eq!(world.renew(Renewal { through: Some(2), destroy: true }).await.destroying, [1], "but when it was taken back");
+
+    world.destroying_waits(false);
+    assert_eq!(world.objects.destruction(&pk(), 2).await.unwrap(), Destruction::Done);
+    assert_eq!(world.read("ali/1").await.unwrap(), b"first");
+}
