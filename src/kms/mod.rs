@@ -6,6 +6,7 @@
 
 mod context;
 mod error;
+mod exported;
 mod hierarchy;
 mod jwe;
 mod keyring;
@@ -19,8 +20,9 @@ pub(crate) mod conformance;
 
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use exported::{DataKey, ExportedKeys};
 pub use hierarchy::Hierarchy;
-pub use keyring::{CreatedKeyring, Keyring};
+pub use keyring::{CreatedKeyring, Keyring, KeyringRecipients};
 pub use provider::{KeyProvider, KeyState, KeyVersion, WrappedKey};
 pub use pseudonym::Pseudonyms;
 pub use secret::SecretKey;

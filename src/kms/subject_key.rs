@@ -55,6 +55,16 @@ impl SubjectKey {
         Self { owner, key, country, generation, secret }
     }
 
+    /// Takes a key that was exported, for opening blobs without an installation.
+    pub(super) const fn exported(owner: KeyOwner, key: KeyId, country: Country, generation: Generation, secret: SecretKey) -> Self {
+        Self { owner, key, country, generation, secret }
+    }
+
+    /// The key itself, to export it.
+    pub(super) const fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
     /// A key that no country key wraps.
     #[cfg(any(test, feature = "test-util"))]
     pub fn for_test(owner: KeyOwner, key: KeyId, country: Country) -> Self {
