@@ -59,7 +59,10 @@ const MODULES: &[(&str, &str)] = &[
         "app",
         "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin server config",
     ),
-    ("cli", "authn access bucket policy kms audit residency seal backend index objects recovery unseal s3 admin server config app"),
+    (
+        "cli",
+        "authn access bucket policy kms audit residency seal backend index objects recovery unseal s3 admin server config app",
+    ),
     ("main", "app cli"),
 ];
 

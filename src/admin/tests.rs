@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::RecordsQuery;
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
 
 /// A gateway without records that remembers subjects and what was recorded.
 #[derive(Default)]
@@ -207,9 +207,16 @@ impl Gateway for Fake {
         &self,
         _: &RequestId,
         _: &TokenIdentity,
-        _: &KeyId,
-        _: bool,
+        _: crate::rotation::Rotation,
     ) -> Result<crate::rotation::Job, GatewayError> {
+        Err(GatewayError::Unavailable("no key turns here"))
+    }
+    async fn rotate_subject_key(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: &SubjectId,
+    ) -> Result<Vec<SubjectKeyView>, GatewayError> {
         Err(GatewayError::Unavailable("no key turns here"))
     }
     fn rotations(&self) -> Vec<crate::rotation::Job> {

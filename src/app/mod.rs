@@ -12,6 +12,7 @@ mod forgetting;
 mod gateway;
 mod imports;
 pub mod install;
+mod keys;
 mod known_sites;
 mod open;
 pub mod policies;

@@ -190,6 +190,14 @@ pub enum SubjectCommand {
     },
     /// Erase a subject for good: its keys in every country, its records in all versions, what is known of it.
     Erase(EraseArgs),
+    /// Give a subject's keys a new generation in every country: for new records. What is stored keeps the one before.
+    RotateKey {
+        /// The subject.
+        id: String,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
 }
 
 /// `where`
@@ -319,6 +327,9 @@ pub struct RotateArgs {
     /// Destroy the versions before when nothing is wrapped by them any more: old copies of the country's sites stay shut then.
     #[arg(long)]
     pub destroy_old: bool,
+    /// Give every subject key under it a new generation too: for new records. What is stored keeps the one before.
+    #[arg(long)]
+    pub subject_keys: bool,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

@@ -76,6 +76,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),
         Command::Subject(SubjectCommand::Erase(args)) => erase::run(args, out),
+        Command::Subject(SubjectCommand::RotateKey { id, remote }) => keys::rotate_subject(id, remote, out),
         Command::Where(args) => locate::run(args, out),
         Command::Site(SiteCommand::Check { now, remote }) => site::check(*now, remote, out),
         Command::Site(SiteCommand::Init { site, remote }) => site::init(site, remote, out),

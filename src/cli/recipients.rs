@@ -25,7 +25,10 @@ pub(super) fn run(command: &RecipientsCommand, out: &mut Output<'_>) -> Result<(
                 (None, Some(file)) => recipients.add_generated(file).map_err(wrong)?,
                 (None, None) => return Err(Failure::Usage("give a recipient, or --generate".to_owned())),
             }
-            writeln!(std::io::stderr(), "restart the gateway before it renews a key: until then it refuses to write the keyring")?;
+            writeln!(
+                std::io::stderr(),
+                "restart the gateway before it renews a key: until then it refuses to write the keyring"
+            )?;
             recipients
         }
         RecipientsCommand::Remove { recipient, keyring } => {

@@ -8,6 +8,7 @@ use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, Unsi
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
+use crate::objects::SubjectKeyLife;
 use crate::policy::Glob;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -50,6 +51,8 @@ pub struct Config {
     pub accept_imported: bool,
     /// The local keyring.
     pub keyring: Keyring,
+    /// When subject keys get another generation by themselves.
+    pub subject_keys: SubjectKeyLife,
     /// Country keys.
     pub keys: Vec<Key>,
     /// Storage locations; their order is the order of failover inside a country.

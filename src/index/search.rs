@@ -95,20 +95,22 @@ impl Index {
         .await
     }
 
-    /// Up to `limit` wrapped subject keys behind `after`, in the order of their country keys and owners.
+    /// About `limit` wrapped subject keys behind `after`, in the order of their country keys and owners; those of one owner are never
+    /// torn apart, so there may be more.
     pub async fn subject_keys(
         &self,
         after: Option<(KeyId, KeyOwner)>,
         limit: usize,
     ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
-        let start = after.map(|(key, owner)| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        let start = after.map(|(key, owner)| keys::after_owner(&key, &owner));
         self.blocking(move |inner| {
-            let mut found = Vec::new();
+            let mut found: Vec<WrappedSubjectKey> = Vec::new();
             inner.walk(&[kind::SUBJECT_KEY], start, |row, sealed| {
-                if found.len() == limit {
+                let next: WrappedSubjectKey = inner.sealing.open(row, sealed, |body| decode('k', body))?;
+                if found.len() >= limit && found.last().is_some_and(|last| last.owner != next.owner || last.key != next.key) {
                     return Ok(Step::Stop);
                 }
-                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                found.push(next);
                 Ok(Step::Next)
             })?;
             Ok(found)
@@ -116,21 +118,22 @@ impl Index {
         .await
     }
 
-    /// Up to `limit` subject keys that one country key wraps, from behind that of `after` on.
+    /// The same of those that one country key wraps.
     pub async fn subject_keys_of(
         &self,
         key: KeyId,
         after: Option<KeyOwner>,
         limit: usize,
     ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
-        let start = after.map(|owner| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        let start = after.map(|owner| keys::after_owner(&key, &owner));
         self.blocking(move |inner| {
-            let mut found = Vec::new();
+            let mut found: Vec<WrappedSubjectKey> = Vec::new();
             inner.walk(&keys::subject_keys_of(&key), start, |row, sealed| {
-                if found.len() == limit {
+                let next: WrappedSubjectKey = inner.sealing.open(row, sealed, |body| decode('k', body))?;
+                if found.len() >= limit && found.last().is_some_and(|last| last.owner != next.owner || last.key != next.key) {
                     return Ok(Step::Stop);
                 }
-                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                found.push(next);
                 Ok(Step::Next)
             })?;
             Ok(found)

@@ -83,9 +83,8 @@ impl ExportedKeys {
     pub fn read(path: &Path) -> Result<Self, KmsError> {
         let format = |reason: String| KmsError::Format { path: path.to_owned(), reason };
         let json = read_private(path)?;
-        let set: JwkSet = serde_json::from_slice(&json).map_err(|error| {
-            format(format!("it holds no exported keys (line {}, column {})", error.line(), error.column()))
-        })?;
+        let set: JwkSet = serde_json::from_slice(&json)
+            .map_err(|error| format(format!("it holds no exported keys (line {}, column {})", error.line(), error.column())))?;
         if set.domicile.version != FORMAT {
             return Err(format(format!("its format version is {}, this build knows {FORMAT}", set.domicile.version)));
         }

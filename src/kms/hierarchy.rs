@@ -91,7 +91,8 @@ impl Hierarchy {
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
-        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites: BTreeSet::new() };
+        let (sites, created, wraps) = (BTreeSet::new(), None, 0);
+        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites, created, wraps };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
         self.remember(&facts, &opened, began);
         Ok((opened, facts))

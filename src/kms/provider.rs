@@ -61,6 +61,11 @@ pub struct KeyVersion {
 /// not destroyed and for none that is; an error never carries key bytes. `kms::conformance` is the test of all that.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + 'static {
+    /// What kind of provider it is, as the configuration names it.
+    fn kind(&self) -> &'static str {
+        "other"
+    }
+
     /// Wraps `key` with the primary version, bound to `context`.
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError>;
 

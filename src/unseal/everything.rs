@@ -218,7 +218,11 @@ impl Catalogue {
 }
 
 fn make_folder(path: &Path) -> Result<(), UnsealError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| UnsealError::Io { path: path.to_owned(), source: error })
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| UnsealError::Io { path: path.to_owned(), source: error })
 }
 
 /// What S3 knows of a record beside its bytes, as of when its manifest was sealed.

@@ -84,18 +84,11 @@ impl Keys {
     /// When there is none, or it does not open.
     pub fn record_key(&self, head: &Head, blobs: &Path) -> Result<RecordKey, UnsealError> {
         let (key, owner, country, generation) = (head.key(), head.owner(), head.country(), head.generation());
-        let missing = |place: String| UnsealError::NoKey {
-            owner: owner.clone(),
-            key: key.clone(),
-            country,
-            generation,
-            place,
-        };
+        let missing = |place: String| UnsealError::NoKey { owner: owner.clone(), key: key.clone(), country, generation, place };
         let altered = |error: &dyn std::fmt::Display| UnsealError::Manifest { path: blobs.to_owned(), reason: error.to_string() };
         let record = head.id().record;
-        let open = |subject_key: &SubjectKey| {
-            RecordKey::open(subject_key, record, head.wrapped_dek()).map_err(|error| altered(&error))
-        };
+        let open =
+            |subject_key: &SubjectKey| RecordKey::open(subject_key, record, head.wrapped_dek()).map_err(|error| altered(&error));
         match &self.from {
             Source::Exported(keys) => {
                 let of_record = |one: &&DataKey| one.record == record && one.country == country;

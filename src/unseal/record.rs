@@ -55,7 +55,8 @@ impl SealedRecord {
             other => other,
         })?;
         let manifest = head.open_manifest(&key).map_err(|error| unusable(error.to_string()))?;
-        let manifest = manifest.ok_or_else(|| unusable("it is a blob without a manifest, a part of a larger record".to_owned()))?;
+        let manifest =
+            manifest.ok_or_else(|| unusable("it is a blob without a manifest, a part of a larger record".to_owned()))?;
         let manifest = Manifest::decode(&manifest).map_err(unusable)?;
         if manifest.summary.id != head.id().record {
             return Err(unusable("it describes another record".to_owned()));
@@ -74,7 +75,8 @@ impl SealedRecord {
             let count = extents(run.size);
             (0..count).map(move |extent| (run.part, run.attempt, extent))
         });
-        let named = extents.map(|(part, attempt, extent)| (Piece { part, extent }, self.name(&self.extent_id(part, attempt, extent))));
+        let named =
+            extents.map(|(part, attempt, extent)| (Piece { part, extent }, self.name(&self.extent_id(part, attempt, extent))));
         named.filter(|(_, name)| !self.is_whole() && folder.find(name).is_empty()).collect()
     }
 

@@ -32,7 +32,7 @@ pub struct UnsealArgs {
     #[arg(long, value_name = "FILE")]
     pub customer_key: Option<PathBuf>,
     /// Another version than the latest, with s3://.
-    #[arg(long, value_name = "ID", requires = "record")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["all", "list"])]
     pub version_id: Option<VersionId>,
     /// With --all: every version, not only the latest.
     #[arg(long, requires = "all")]
@@ -44,10 +44,15 @@ pub struct UnsealArgs {
 
 /// What opens blobs.
 #[derive(Debug, Clone, Default, Args)]
-#[group(id = "from", required = true, multiple = false, args = ["keyring", "subject_key"])]
 pub struct OpeningKeys {
     /// The keyring, which opens all of its countries; it is only read.
-    #[arg(long, value_name = "FILE", requires = "identity")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "identity",
+        required_unless_present = "subject_key",
+        conflicts_with = "subject_key"
+    )]
     pub keyring: Option<PathBuf>,
     /// An identity that opens the keyring.
     #[arg(long, value_name = "FILE", requires = "keyring")]
@@ -120,4 +125,53 @@ pub enum RecipientsCommand {
         #[command(flatten)]
         keyring: KeyringArgs,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    fn parses(line: &str) -> bool {
+        Cli::try_parse_from(std::iter::once("domicile").chain(line.split(' '))).is_ok()
+    }
+
+    #[test]
+    fn unseal_wants_one_thing_and_one_kind_of_key() {
+        let ring = "--keyring k --identity i";
+        for right in [
+            format!("unseal m --blobs b {ring}"),
+            format!("unseal s3://b/k --version-id null --blobs b {ring} --customer-key c --output o"),
+            "unseal m --blobs b --subject-key s".to_owned(),
+            format!("unseal --list --blobs b {ring}"),
+            format!("unseal --all --blobs b {ring} --output o --versions --resume --customer-key c"),
+        ] {
+            assert!(parses(&right), "{right}");
+        }
+        for wrong in [
+            format!("unseal --blobs b {ring}"),
+            format!("unseal m --all --blobs b {ring} --output o"),
+            format!("unseal --all --blobs b {ring}"),
+            format!("unseal --all --blobs b {ring} --output o --version-id null"),
+            "unseal m --blobs b".to_owned(),
+            "unseal m --blobs b --keyring k".to_owned(),
+            "unseal m --blobs b --identity i".to_owned(),
+            format!("unseal m --blobs b {ring} --subject-key s"),
+        ] {
+            assert!(!parses(&wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn one_thing_is_exported_at_a_time() {
+        let common = "--keyring k --identity i --blobs b --output o";
+        assert!(parses(&format!("keys export {common} --subject s --country PK --country SG")));
+        assert!(parses(&format!("keys export {common} --manifest m")));
+        assert!(!parses(&format!("keys export {common}")));
+        assert!(!parses(&format!("keys export {common} --subject s --bucket bbb")));
+        assert!(parses("keys recipients add --generate f --keyring k --identity i"));
+        assert!(!parses("keys recipients add --keyring k --identity i"));
+        assert!(!parses("keys recipients add age1x --generate f --keyring k --identity i"));
+    }
 }

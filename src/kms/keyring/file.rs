@@ -111,12 +111,13 @@ impl KeyringFile {
         // Until the folder is closed. Where there are no locks, the look alone has to do.
         let _ = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
         if digest::sha256(&read_private(&self.path)?) != *last {
-            return Err(self.format_error("it was changed by another program since it was opened: open it anew (restart the gateway)".to_owned()));
+            return Err(self.format_error(
+                "it was changed by another program since it was opened: open it anew (restart the gateway)".to_owned(),
+            ));
         }
         let (temporary, hash) = self.write_temporary(keys, recipients)?;
-        let replaced = check(&temporary).and_then(|()| {
-            fs::rename(&temporary, &self.path).map_err(|source| io_error(&self.path, source))
-        });
+        let replaced =
+            check(&temporary).and_then(|()| fs::rename(&temporary, &self.path).map_err(|source| io_error(&self.path, source)));
         if let Err(error) = replaced {
             let _ = fs::remove_file(&temporary);
             return Err(error);
@@ -202,7 +203,9 @@ pub(super) fn recipient_of(identity_file: &Path) -> Result<String, KmsError> {
 /// A recipient as this program writes it.
 pub(super) fn parse_recipient(text: &str) -> Result<String, String> {
     let parsed: Result<x25519::Recipient, _> = text.trim().parse();
-    parsed.map(|recipient| recipient.to_string()).map_err(|reason| format!("`{}` is no age recipient (`age1…`): {reason}", text.trim()))
+    parsed
+        .map(|recipient| recipient.to_string())
+        .map_err(|reason| format!("`{}` is no age recipient (`age1…`): {reason}", text.trim()))
 }
 
 /// Reads a file that only its owner may read.

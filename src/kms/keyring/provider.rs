@@ -42,6 +42,10 @@ impl KeyringProvider {
 
 #[async_trait]
 impl KeyProvider for KeyringProvider {
+    fn kind(&self) -> &'static str {
+        "keyring"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.check(context)?;
         let (version, kek) = self.keyring.0.keys.read().primary(&self.key)?;

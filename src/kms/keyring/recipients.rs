@@ -33,7 +33,12 @@ impl KeyringRecipients {
     /// The recipients, each with whether it is that of the identity in use.
     pub fn list(&self) -> Vec<(String, bool)> {
         let texts = self.file.recipients().into_iter();
-        texts.map(|text| { let own = text == self.own; (text, own) }).collect()
+        texts
+            .map(|text| {
+                let own = text == self.own;
+                (text, own)
+            })
+            .collect()
     }
 
     /// Adds a recipient; one that is there stays.
@@ -73,7 +78,9 @@ impl KeyringRecipients {
             return refused("it has no such recipient");
         }
         if recipient.trim() == self.own {
-            return refused("the recipient is that of the identity in use: remove it with another identity, which is known to open it then");
+            return refused(
+                "the recipient is that of the identity in use: remove it with another identity, which is known to open it then",
+            );
         }
         if recipients.len() < 2 {
             return refused("two recipients must be left: add another one first");
