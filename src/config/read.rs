@@ -4,6 +4,7 @@ mod listeners;
 mod principals;
 mod site_checks;
 mod sources;
+mod subject_keys;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -23,7 +24,7 @@ use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
-use crate::objects::{self, Depth, SubjectKeyLife};
+use crate::objects::{self, Depth};
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
 use crate::types::Country;
@@ -181,7 +182,7 @@ impl Reader<'_> {
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
         let keyring =
             section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
-        let subject_keys = section(&root, "keys", subject_keys).unwrap_or_default();
+        let subject_keys = section(&root, "keys", subject_keys::read).unwrap_or_default();
 
         let mut places = Places::default();
         let keys = each(&root, "key", &mut places.keys, key);
@@ -326,19 +327,6 @@ fn log(table: &Table<'_>) -> Log {
         .and_then(|item| item.one_of(&[("human", LogFormat::Human), ("json", LogFormat::Json)]))
         .unwrap_or(LogFormat::Human);
     Log { format, level: table.str("level").unwrap_or("info").to_owned() }
-}
-
-fn subject_keys(table: &Table<'_>) -> SubjectKeyLife {
-    let default = SubjectKeyLife::default();
-    let wraps = table.optional("subject-key-max-wraps").and_then(|item| {
-        let wraps = item.u64()?;
-        let fits = (1..=SubjectKeyLife::MOST_WRAPS).contains(&wraps);
-        if !fits {
-            item.error(format!("`{}` must be 1 to {}", item.key(), SubjectKeyLife::MOST_WRAPS), None);
-        }
-        fits.then_some(wraps)
-    });
-    SubjectKeyLife { max_age: span(table, "subject-key-max-age"), max_wraps: wraps.unwrap_or(default.max_wraps) }
 }
 
 fn limits(table: &Table<'_>) -> Limits {

@@ -36,7 +36,7 @@ use crate::{
     clock::Clock,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
     residency::{Directory, DirectoryEntry, DirectoryError},
-    types::{BucketName, Generation, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
+    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
 };
 
 /// The installation's keys that the index works with.
@@ -254,30 +254,6 @@ impl Index {
     /// An owner's subject key under a country key.
     pub fn subject_key(&self, key: &KeyId, owner: &KeyOwner) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
         self.inner.row(&keys::subject_key(key, owner))
-    }
-
-    /// That of an owner's subject keys which has this generation: the one in use, or one of before.
-    ///
-    /// # Errors
-    /// Those of reading rows.
-    pub fn subject_key_of(
-        &self,
-        key: &KeyId,
-        owner: &KeyOwner,
-        generation: Generation,
-    ) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
-        let retired = || self.inner.row::<Arc<WrappedSubjectKey>>(&keys::retired_key(key, owner, generation));
-        // Once more, since one can be retired between the two looks.
-        for _ in 0..2 {
-            let now = self.subject_key(key, owner)?;
-            if now.as_ref().is_some_and(|now| now.generation == generation) {
-                return Ok(now);
-            }
-            if let Some(found) = retired()? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
     }
 
     /// A site as it was last seen.

@@ -1,5 +1,7 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
+use std::sync::Arc;
+
 use super::{
     BucketId, Index, IndexError, Record, Unsettled, Version,
     catalogue::Inner,
@@ -9,7 +11,7 @@ use super::{
     list::Step,
 };
 use crate::kms::{KeyOwner, WrappedSubjectKey};
-use crate::types::{BucketName, Country, InstrumentId, KeyId, ObjectKey, SiteId, SubjectId, Timestamp};
+use crate::types::{BucketName, Country, Generation, InstrumentId, KeyId, ObjectKey, SiteId, SubjectId, Timestamp};
 
 /// What to look for: all that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +95,30 @@ impl Index {
             Ok((found, last.filter(|_| looked == limit)))
         })
         .await
+    }
+
+    /// That of an owner's subject keys which has this generation: the one in use, or one of before.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub fn subject_key_of(
+        &self,
+        key: &KeyId,
+        owner: &KeyOwner,
+        generation: Generation,
+    ) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
+        let retired = || self.inner.row::<Arc<WrappedSubjectKey>>(&keys::retired_key(key, owner, generation));
+        // Once more, since one can be retired between the two looks.
+        for _ in 0..2 {
+            let now = self.subject_key(key, owner)?;
+            if now.as_ref().is_some_and(|now| now.generation == generation) {
+                return Ok(now);
+            }
+            if let Some(found) = retired()? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// About `limit` wrapped subject keys behind `after`, in the order of their country keys and owners; those of one owner are never
@@ -232,7 +258,7 @@ impl Inner {
 
     pub(super) fn bucket_ids_name(
         &self,
-        buckets: &std::collections::BTreeMap<BucketName, std::sync::Arc<super::Bucket>>,
+        buckets: &std::collections::BTreeMap<BucketName, Arc<super::Bucket>>,
         id: BucketId,
     ) -> Option<BucketName> {
         buckets.values().find(|bucket| bucket.id == id).map(|bucket| bucket.name.clone())

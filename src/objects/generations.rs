@@ -173,7 +173,7 @@ impl Objects {
             sites: vec![target.site().clone()],
             ..Event::new(Kind::KeyCreated, Actor::System)
         };
-        let change = Change::RotateSubjectKey { key: Box::new(new.clone()), replaces: old.generation };
+        let change = Change::RotateSubjectKey(Box::new(new.clone()), old.generation);
         match self.index.commit(change, event).await {
             Ok(_) => {
                 tracing::info!(key = %new.key, country = %new.country, "a subject key has a new generation");

@@ -214,7 +214,7 @@ failing! {
     a_renewal_with_one_key_wrapped_again: Rotate at "objects::key-rewrapped" is [Crash Always, Error Always];
     a_renewal_before_a_version_is_destroyed: Rotate at "objects::key-destroyed" is [Crash Always, Error Always];
 
-    a_subject_key_with_a_new_generation_that_is_not_committed: Rotate at "objects::subject-key-rotated" is [Crash Always, Error Always];
+    a_subject_key_with_a_new_generation_that_is_not_committed: NewGeneration at "objects::subject-key-rotated" is [Crash Always, Error Always];
 
     a_first_start_whose_marker_is_not_recorded: FirstStart at "backend::marker-written" is [Crash Always, Error Always];
     a_restart_whose_marker_is_not_recorded: Restart at "backend::marker-written" is [Crash Always, Error Always];

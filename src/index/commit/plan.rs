@@ -80,7 +80,7 @@ impl Group<'_> {
             Change::CompleteUpload { put, upload, parts, parts_digest } => self.complete(&put, upload, &parts, parts_digest),
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
-            Change::RotateSubjectKey { key, replaces } => self.rotate_subject_key(*key, replaces),
+            Change::RotateSubjectKey(key, replaces) => self.rotate_subject_key(*key, replaces),
             Change::RetiredSubjectKey(key) => self.retired_subject_key(&key),
             Change::Subject { id, attributes } => self.subject(id, attributes),
             Change::Policy { revision } => {

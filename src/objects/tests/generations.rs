@@ -168,7 +168,7 @@ async fn a_write_that_is_under_way_commits_under_the_key_before() {
     let found = world.objects.index.subject_key_of(&pk(), &row.owner, row.generation).unwrap().unwrap();
     assert_eq!(*found, row, "as it was");
     // Not in the place of another, and not when there is none.
-    let stale = Change::RotateSubjectKey { key: Box::new(row.clone()), replaces: row.generation };
+    let stale = Change::RotateSubjectKey(Box::new(row.clone()), row.generation);
     let event = || Event::new(Kind::KeyCreated, Actor::System);
     assert!(world.objects.index.commit(stale, event()).await.is_err());
     let retired = Change::RetiredSubjectKey(Box::new(row));
