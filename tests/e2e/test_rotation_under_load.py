@@ -9,7 +9,7 @@ import time
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from test_erasure import of, versions
-from test_rebuild import settle
+from test_rebuild import burn, settle
 
 WRITERS, READERS, PEOPLE = 4, 4, 12
 
@@ -176,6 +176,28 @@ def test_a_subject_gets_a_new_key_and_the_old_one_opens_what_it_sealed(gateway):
     gateway.cli("subject", "erase", "amna", "--yes", "--now", "--wait")
     assert gateway.cli(*export, str(gateway.folder / "none.json"), check=False).returncode == 1
     assert client.list_objects_v2(Bucket="media")["KeyCount"] == 0
+
+
+def test_a_generation_that_the_journal_does_not_know_is_found_at_the_site(gateway):
+    """The gateway dies, and its machine with it, right after a record under a new key was acknowledged and before the journal was told."""
+    client, pk = gateway.client(), gateway.sites["pk-khi"]
+    client.put_object(Bucket="media", Key="amna/1", Body=b"one", Metadata=of("amna"))
+    settle(gateway)
+    told = set(pk.everything())
+    gateway.cli("subject", "rotate-key", "amna")
+    client.put_object(Bucket="media", Key="amna/2", Body=b"two", Metadata=of("amna"))
+    gateway.stop()
+    for name in set(pk.everything()) - told:
+        if name.startswith("j1/"):
+            pk.remove(name)
+    burn(gateway)
+    done = gateway.cli("--json", "index", "rebuild", "--config", str(gateway.config_file), check=False)
+    adopted = json.loads(done.stdout)["report"]["adopted"]
+    assert (adopted["records"], adopted["subject-keys"], adopted["unreadable"]) == (1, 1, []), adopted
+    gateway.start()
+    for key, body in (("amna/1", b"one"), ("amna/2", b"two")):
+        assert client.get_object(Bucket="media", Key=key)["Body"].read() == body
+    client.put_object(Bucket="media", Key="amna/3", Body=b"three", Metadata=of("amna"))
 
 
 def test_recipients_of_a_keyring_are_changed_while_it_is_not_in_use(gateway, tmp_path):
