@@ -2,7 +2,7 @@
 //!
 //! A table whose last column is headed `test` names in it, in backticks, files (`tests/e2e/test_x.py`, also without its folders), and behind
 //! a file and a colon, or alone, functions.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     collections::BTreeMap,

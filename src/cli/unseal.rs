@@ -21,7 +21,7 @@ use crate::digest;
 use crate::recovery::Progress;
 use crate::seal::CustomerKey;
 use crate::types::{BucketName, ObjectKey};
-use crate::unseal::{Catalogue, Folder, Found, Keys, Restore, SealedRecord, Seen, UnsealError, write_whole};
+use crate::unseal::{Attempt, Catalogue, Folder, Found, Keys, Restore, SealedRecord, Seen, UnsealError, write_whole};
 
 /// How many failures are shown one by one.
 const SHOWN: usize = 20;
@@ -123,12 +123,7 @@ enum OneFailure {
 }
 
 /// To the file, or to standard output: there it is opened twice, and nothing is written before all of it has been verified.
-fn write_one(
-    record: &SealedRecord,
-    args: &UnsealArgs,
-    unseal: &dyn Fn(&mut dyn Write) -> Result<(), UnsealError>,
-    out: &mut Output<'_>,
-) -> Result<(), OneFailure> {
+fn write_one(record: &SealedRecord, args: &UnsealArgs, unseal: Attempt<'_>, out: &mut Output<'_>) -> Result<(), OneFailure> {
     let Some(path) = &args.output else {
         unseal(&mut io::sink()).map_err(OneFailure::Unseal)?;
         let mut output = Raw { out, failure: None };

@@ -4,6 +4,7 @@
 //! knows of delete markers and of tags that were set later. Whoever needs the state of the index rebuilds it.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fs::{self, OpenOptions},
     io::Write,
@@ -22,6 +23,12 @@ use crate::{
 
 /// The list of what was restored; an underscore is in no bucket's name.
 const LIST: &str = "_records.ndjson";
+
+/// Where a record stands in the catalogue: the newest version of a key first.
+type Place = (BucketName, ObjectKey, Reverse<(Ticket, RecordId)>);
+
+/// One attempt at a record's bytes: writes all of them, or fails.
+pub type Attempt<'a> = &'a dyn Fn(&mut dyn Write) -> Result<(), UnsealError>;
 
 /// A record that the folder has a manifest of.
 #[derive(Debug, Clone)]
@@ -93,7 +100,7 @@ impl Catalogue {
             Seen::SubjectKey(wrapped) => keys.learn(*wrapped),
             Seen::Manifest(path) => manifests.push(path),
         })?;
-        let mut records: BTreeMap<(BucketName, ObjectKey, std::cmp::Reverse<(Ticket, RecordId)>), Found> = BTreeMap::new();
+        let mut records: BTreeMap<Place, Found> = BTreeMap::new();
         let mut unopened = Vec::new();
         for path in manifests {
             let manifest = match SealedRecord::open(&path, &keys, root) {
@@ -104,7 +111,7 @@ impl Catalogue {
                 }
             };
             let summary = &manifest.summary;
-            let id = (manifest.bucket.clone(), manifest.key.clone(), std::cmp::Reverse((summary.ticket, summary.id)));
+            let id = (manifest.bucket.clone(), manifest.key.clone(), Reverse((summary.ticket, summary.id)));
             let found = records.entry(id).or_insert_with(|| Found {
                 bucket: manifest.bucket.clone(),
                 key: manifest.key.clone(),
@@ -143,7 +150,7 @@ impl Catalogue {
         &self,
         found: &Found,
         customer: Option<&CustomerKey>,
-        write: &mut dyn FnMut(&SealedRecord, &dyn Fn(&mut dyn Write) -> Result<(), UnsealError>) -> Result<(), UnsealError>,
+        write: &mut dyn FnMut(&SealedRecord, Attempt<'_>) -> Result<(), UnsealError>,
     ) -> Result<(), UnsealError> {
         let what = || format!("s3://{}/{}", found.bucket, found.key.as_str());
         let mut failure = UnsealError::NoSuchRecord { what: what(), folder: self.folder.root().to_owned() };

@@ -11,7 +11,7 @@ mod names;
 mod record;
 
 pub use error::{Piece, UnsealError};
-pub use everything::{Catalogue, Found, Restore, Restored};
+pub use everything::{Attempt, Catalogue, Found, Restore, Restored};
 pub use folder::{Folder, Seen};
 pub use keys::Keys;
 pub use names::relative_path;
