@@ -33,3 +33,4 @@ pub mod seal;
 pub mod server;
 pub mod telemetry;
 pub mod types;
+pub mod unseal;

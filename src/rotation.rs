@@ -16,6 +16,8 @@ pub struct Rotation {
     pub key: KeyId,
     /// Whether the versions before are destroyed when nothing needs them any more.
     pub destroy_old: bool,
+    /// Whether every subject key under it gets a new generation, too.
+    pub subject_keys: bool,
 }
 
 /// What is told of a renewal.
@@ -25,6 +27,8 @@ pub struct View {
     pub key: KeyId,
     /// Whether the versions before are destroyed.
     pub destroy_old: bool,
+    /// Whether subject keys get a new generation.
+    pub subject_keys: bool,
     /// What has been done.
     pub progress: Renewed,
 }
@@ -41,11 +45,20 @@ impl Task for Rotation {
     const NAME: &'static str = "rotation";
 
     fn view(&self, counting: &Renewing) -> View {
-        View { key: self.key.clone(), destroy_old: self.destroy_old, progress: counting.progress() }
+        View {
+            key: self.key.clone(),
+            destroy_old: self.destroy_old,
+            subject_keys: self.subject_keys,
+            progress: counting.progress(),
+        }
     }
 
     async fn work(&self, objects: &Objects, counting: &Renewing) -> Result<(), ObjectError> {
         let renewal = Renewal { through: None, destroy: self.destroy_old };
-        objects.renew_country_key(&self.key, renewal, counting).await
+        objects.renew_country_key(&self.key, renewal, counting).await?;
+        if self.subject_keys {
+            objects.rotate_all_subject_keys(&self.key, counting).await?;
+        }
+        Ok(())
     }
 }

@@ -42,6 +42,7 @@ const MODULES: &[(&str, &str)] = &[
     ("rotation", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("scrub", "authn access bucket policy kms audit residency seal backend index objects jobs"),
     ("recovery", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("unseal", "kms seal backend index objects"),
     ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
     ("erasure", "authn access bucket policy kms audit residency seal backend index objects"),
     ("orders", "authn access bucket policy kms audit residency seal backend index objects"),
@@ -58,7 +59,10 @@ const MODULES: &[(&str, &str)] = &[
         "app",
         "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin server config",
     ),
-    ("cli", "authn access bucket policy kms audit residency seal backend index objects recovery s3 admin server config app"),
+    (
+        "cli",
+        "authn access bucket policy kms audit residency seal backend index objects recovery unseal s3 admin server config app",
+    ),
     ("main", "app cli"),
 ];
 

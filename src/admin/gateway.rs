@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ImportOrder;
 use super::views::{
     AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage,
-    SessionRequest, SessionView, SiteInitView, SiteView, SubjectView, SummaryView,
+    SessionRequest, SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -18,7 +18,7 @@ use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
 use crate::rotation;
 use crate::scrub;
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
 
 /// A question for metadata, for the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -252,9 +252,15 @@ pub trait Gateway: Send + Sync + 'static {
         &self,
         request: &RequestId,
         who: &TokenIdentity,
-        key: &KeyId,
-        destroy_old: bool,
+        order: rotation::Rotation,
     ) -> Result<rotation::Job, GatewayError>;
+    /// Gives a subject's keys a new generation in every country, in the ledger before it is done.
+    async fn rotate_subject_key(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+    ) -> Result<Vec<SubjectKeyView>, GatewayError>;
     /// Every renewal of this run of the gateway.
     fn rotations(&self) -> Vec<rotation::Job>;
     /// One of them.

@@ -36,5 +36,5 @@ pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, ImportedView, KeyVersionView,
     KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
+    SiteView, SubjectKeyView, SubjectView, SummaryView,
 };

@@ -116,6 +116,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/subjects/{id}/erase" | "/v1/erasures/{id}") => json!({ "$ref": "#/components/schemas/Erasure" }),
         (_, "/v1/erasures") => json!({ "$ref": "#/components/schemas/Erasures" }),
         (_, "/v1/keys/{id}/rotate" | "/v1/rotations/{id}") => json!({ "$ref": "#/components/schemas/Rotation" }),
+        (_, "/v1/subjects/{id}/rotate-key") => json!({ "$ref": "#/components/schemas/SubjectKeys" }),
         (_, "/v1/subjects/{id}") => json!({ "$ref": "#/components/schemas/Subject" }),
         (_, "/v1/subjects:import") => json!({ "$ref": "#/components/schemas/Imported" }),
         (_, "/v1/sessions") => json!({ "$ref": "#/components/schemas/Session" }),
@@ -262,10 +263,14 @@ fn schemas() -> Value {
         },
         "Erasures": object(&[("erasures", &json!({ "type": "array", "items": { "$ref": "#/components/schemas/Erasure" } }))]),
         "RotationBody": {
-            "type": "object", "additionalProperties": false, "properties": { "destroy_old": { "type": "boolean", "default": false } },
+            "type": "object", "additionalProperties": false, "properties": {
+                "destroy_old": { "type": "boolean", "default": false }, "subject_keys": { "type": "boolean", "default": false },
+            },
         },
+        "SubjectKeys": object(&[("keys", &json!({ "type": "array", "items": object(&[("key", &string), ("generation", &number)]) }))]),
         "Rotation": object(&[
-            ("id", &number), ("state", &string), ("key", &string), ("destroy_old", &json!({ "type": "boolean" })), ("ordered", &string),
+            ("id", &number), ("state", &string), ("key", &string), ("destroy_old", &json!({ "type": "boolean" })),
+            ("subject_keys", &json!({ "type": "boolean" })), ("ordered", &string),
             ("progress", &object(&[
                 ("version", &json!({ "type": ["integer", "null"] })), ("new", &json!({ "type": "boolean" })), ("rewrapped", &number),
                 ("failed", &number), ("destroyed", &json!({ "type": "array", "items": number })),

@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 
 use super::{Problem, Query, router::Api};
 use crate::authn::TokenIdentity;
-use crate::rotation::Job;
-use crate::types::{KeyId, RequestId};
+use crate::rotation::{Job, Rotation};
+use crate::types::{KeyId, RequestId, SubjectId};
 
 /// What becomes of the versions before.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RotateBody {
     destroy_old: bool,
+    subject_keys: bool,
 }
 
 /// The body may be empty: the versions before stay.
@@ -34,7 +35,20 @@ pub(super) async fn order(
         json => serde_json::from_slice(json)
             .map_err(|_| Problem::invalid("the body is a JSON object, `{\"destroy_old\": true}` or `{}`"))?,
     };
-    Ok(Json(api.gateway.rotate_key(&request, &who, &key, body.destroy_old).await?))
+    let order = Rotation { key, destroy_old: body.destroy_old, subject_keys: body.subject_keys };
+    Ok(Json(api.gateway.rotate_key(&request, &who, order).await?))
+}
+
+/// A new generation of one subject's keys.
+pub(super) async fn subject(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let subject = SubjectId::new(id).map_err(|error| Problem::invalid(error.to_string()))?;
+    let keys = api.gateway.rotate_subject_key(&request, &who, &subject).await?;
+    Ok(Json(json!({ "keys": keys })))
 }
 
 pub(super) async fn list(

@@ -45,6 +45,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/subjects/{id}", get(subjects::get).put(subjects::put).delete(subjects::delete))
         .route("/v1/subjects:import", post(subjects::import))
         .route("/v1/subjects/{id}/erase", post(erasures::erase))
+        .route("/v1/subjects/{id}/rotate-key", post(rotations::subject))
         .route("/v1/erasures", get(erasures::list))
         .route("/v1/erasures/{id}", get(erasures::get))
         .route("/v1/keys/{id}/rotate", post(rotations::order))

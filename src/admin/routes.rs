@@ -108,6 +108,7 @@ pub const ROUTES: &[Route] = &[
         &[],
         "Erase a subject: its keys in every country, its records, what is known of it",
     ),
+    built("POST", "/v1/subjects/{id}/rotate-key", OPERATE, &[], "Give a subject's keys a new generation in every country"),
     built("GET", "/v1/erasures", READ, &["before", "limit"], "Erasures, the newest first"),
     built("GET", "/v1/erasures/{id}", READ, &[], "Where an erasure stands"),
     taking(IMPORT, IMPORT_TIME, built("POST", "/v1/subjects:import", POLICY, &[], "Set many subjects, one JSON object a line")),

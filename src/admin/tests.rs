@@ -22,7 +22,10 @@ use tower::ServiceExt;
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::RecordsQuery;
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+use crate::rotation;
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+
+type Answer<T> = Result<T, GatewayError>;
 
 /// A gateway without records that remembers subjects and what was recorded.
 #[derive(Default)]
@@ -203,20 +206,17 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(None)
     }
-    async fn rotate_key(
-        &self,
-        _: &RequestId,
-        _: &TokenIdentity,
-        _: &KeyId,
-        _: bool,
-    ) -> Result<crate::rotation::Job, GatewayError> {
+    async fn rotate_key(&self, _: &RequestId, _: &TokenIdentity, _: rotation::Rotation) -> Result<rotation::Job, GatewayError> {
         Err(GatewayError::Unavailable("no key turns here"))
     }
-    fn rotations(&self) -> Vec<crate::rotation::Job> {
+    async fn rotate_subject_key(&self, _: &RequestId, _: &TokenIdentity, _: &SubjectId) -> Answer<Vec<SubjectKeyView>> {
+        Err(GatewayError::Unavailable("no key turns here"))
+    }
+    fn rotations(&self) -> Vec<rotation::Job> {
         self.evaluate();
         Vec::new()
     }
-    fn rotation(&self, _: u64) -> Option<crate::rotation::Job> {
+    fn rotation(&self, _: u64) -> Option<rotation::Job> {
         self.evaluate();
         None
     }

@@ -264,6 +264,8 @@ pub struct KeyView {
     pub id: KeyId,
     /// Its country.
     pub country: Country,
+    /// What kind of provider holds it.
+    pub provider: &'static str,
     /// Whether it can be used.
     pub up: bool,
     /// Why not.
@@ -283,6 +285,21 @@ pub struct KeyVersionView {
     /// When it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// Whole days since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_days: Option<i64>,
+    /// How many subject keys it wraps, as of the last count; unknown when the index could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wraps: Option<u64>,
+}
+
+/// A new generation of a subject's key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SubjectKeyView {
+    /// The country's key that wraps it.
+    pub key: KeyId,
+    /// What tells it from the owner's others.
+    pub generation: u64,
 }
 
 /// An erasure of a subject. It does not say of whom.

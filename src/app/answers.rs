@@ -9,26 +9,26 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    open, policies, queries, sites,
+    keys, open, policies, queries, sites,
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyVersionView,
-    KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyView,
+    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
+    SubjectKeyView, SubjectView, SummaryView,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
 use crate::index::{Counter, Finding, RecordsQuery, Stock, Version};
-use crate::kms::{KeyStanding, KeyState};
+use crate::kms::KeyStanding;
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
 use crate::residency::{PrincipalFacts, Signals};
 use crate::rotation::{self};
 use crate::scrub::{self};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
 
 /// Findings that are shown at the most.
 const FINDINGS: usize = 10_000;
@@ -322,10 +322,18 @@ impl Gateway for AppGateway {
         &self,
         request: &RequestId,
         who: &TokenIdentity,
-        key: &KeyId,
-        destroy_old: bool,
+        order: rotation::Rotation,
     ) -> Result<rotation::Job, GatewayError> {
-        forgetting::rotate(&self.objects, &self.rotations, (request, &actor(who)), key, destroy_old).await
+        forgetting::rotate(&self.objects, &self.rotations, (request, &actor(who)), order).await
+    }
+
+    async fn rotate_subject_key(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        subject: &SubjectId,
+    ) -> Result<Vec<SubjectKeyView>, GatewayError> {
+        forgetting::rotate_subject(&self.objects, (request, &actor(who)), subject).await
     }
 
     fn rotations(&self) -> Vec<rotation::Job> {
@@ -355,29 +363,7 @@ impl Gateway for AppGateway {
     }
 
     async fn keys(&self) -> Result<Vec<KeyView>, GatewayError> {
-        let mut keys = Vec::new();
-        for (id, country) in self.objects.hierarchy.countries() {
-            let provider = self.objects.hierarchy.provider(id).map_err(internal)?;
-            let described = provider.describe().await;
-            let trouble = match (self.objects.hierarchy.standing(id).map_err(internal)?, &described) {
-                (KeyStanding::Down(error), _) => Some(error.to_string()),
-                (KeyStanding::Up, Err(error)) => Some(error.to_string()),
-                (KeyStanding::Up, Ok(_)) => None,
-            };
-            let versions = described.unwrap_or_default().into_iter().rev().map(|version| KeyVersionView {
-                id: version.version.to_string(),
-                state: match version.state {
-                    KeyState::Primary => "primary",
-                    KeyState::DecryptOnly => "decrypt-only",
-                    KeyState::Destroying => "destroying",
-                    KeyState::Destroyed => "destroyed",
-                }
-                .to_owned(),
-                created: version.created.map(|time| time.to_rfc3339()),
-            });
-            keys.push(KeyView { id: id.clone(), country, up: trouble.is_none(), trouble, versions: versions.collect() });
-        }
-        Ok(keys)
+        keys::all(&self.objects, &self.key_use).await
     }
 
     async fn readiness(&self) -> Readiness {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::admin::{ErasureView, GatewayError};
+use crate::admin::{ErasureView, GatewayError, SubjectKeyView};
 use crate::audit::{Actor, Asked, CountryKeyVersion, Event, Kind};
 use crate::erasure::Erasures;
 use crate::objects::{Erasing, Objects};
 use crate::rotation::{Job, Rotation, Rotations};
-use crate::types::{KeyId, RequestId, SubjectId};
+use crate::types::{RequestId, SubjectId};
 
 /// How long the answer to an erasure waits for the rows to be gone: mostly nothing of the subject is listed any more by then.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,9 +31,9 @@ pub(super) async fn rotate(
     objects: &Objects,
     rotations: &Rotations,
     (request, actor): (&RequestId, &Actor),
-    key: &KeyId,
-    destroy_old: bool,
+    task: Rotation,
 ) -> Result<Job, GatewayError> {
+    let key = &task.key;
     if !objects.hierarchy.countries().any(|(id, _)| id == key) {
         return Err(GatewayError::NotFound("there is no such key"));
     }
@@ -45,6 +45,25 @@ pub(super) async fn rotate(
         ..Event::new(Kind::AdminAction, actor.clone())
     };
     objects.record(event).await?;
-    let task = Rotation { key: key.clone(), destroy_old };
     rotations.order(task).map_err(|_| GatewayError::Unavailable("too many renewals wait for their turn"))
+}
+
+/// In the ledger before it is done, without the subject's name.
+pub(super) async fn rotate_subject(
+    objects: &Objects,
+    (request, actor): (&RequestId, &Actor),
+    subject: &SubjectId,
+) -> Result<Vec<SubjectKeyView>, GatewayError> {
+    let event = Event {
+        request: Some(request.clone()),
+        query: Some(Box::new(Asked { route: "POST /v1/subjects/{id}/rotate-key", ..Asked::default() })),
+        subject: Some(objects.pseudonyms.subject(subject)),
+        ..Event::new(Kind::AdminAction, actor.clone())
+    };
+    objects.record(event).await?;
+    let made = objects.rotate_subject_keys(subject).await?;
+    if made.is_empty() {
+        return Err(GatewayError::NotFound("nothing is stored of this subject"));
+    }
+    Ok(made.into_iter().map(|(key, generation)| SubjectKeyView { key, generation: generation.0 }).collect())
 }

@@ -33,6 +33,7 @@ pub(super) struct AppGateway {
     pub(super) importing: Importing,
     pub(super) rotations: Arc<Rotations>,
     pub(super) erasures: Arc<Erasures>,
+    pub(super) key_use: Arc<super::keys::KeyUse>,
     /// One reload at a time, so that the set in force is the one recorded last.
     reloading: Arc<Mutex<()>>,
 }
@@ -70,6 +71,7 @@ impl AppGateway {
             importing,
             rotations,
             erasures,
+            key_use: Arc::default(),
             reloading,
         }
     }

@@ -103,6 +103,7 @@ impl Installation {
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },
             accept_imported: false,
             keyring: Keyring::in_folder(data_dir),
+            subject_keys: crate::objects::SubjectKeyLife::default(),
             keys: vec![key("pk", pk)?, key("sg", sg)?],
             sites: vec![site("pk-khi", pk, "pk")?, site("sg-sin", sg, "sg")?],
             sources: Vec::new(),

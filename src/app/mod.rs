@@ -13,6 +13,7 @@ mod gateway;
 mod imports;
 pub mod install;
 mod key_uses;
+mod keys;
 mod known_sites;
 mod open;
 pub mod policies;

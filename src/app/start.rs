@@ -208,6 +208,7 @@ impl App {
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
         });
+        objects.set_subject_key_life(config.subject_keys);
         let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
         let session_key = keyring.session_key();

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod offline;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 
+pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
 pub(super) use upkeep::{ImportArgs, RelocateArgs, VerifyArgs};
 
 /// A data-residency storage gateway: S3 in front, every record sealed and stored in the country its policy requires.
@@ -60,14 +62,8 @@ pub enum Command {
     Ledger(LedgerCommand),
     /// Takedowns, holds and disclosures.
     Order(RemoteArgs),
-    /// Open sealed blobs without a gateway, with exported keys.
-    Unseal {
-        /// The manifest blob.
-        manifest: PathBuf,
-        /// The folder with the other blobs.
-        #[arg(long)]
-        blobs: PathBuf,
-    },
+    /// Open sealed blobs with a keyring or exported keys alone: no gateway, no index, no network.
+    Unseal(UnsealArgs),
 }
 
 /// How to reach a running gateway.
@@ -194,6 +190,14 @@ pub enum SubjectCommand {
     },
     /// Erase a subject for good: its keys in every country, its records in all versions, what is known of it.
     Erase(EraseArgs),
+    /// Give a subject's keys a new generation in every country: for new records. What is stored keeps the one before.
+    RotateKey {
+        /// The subject.
+        id: String,
+        /// How to reach the gateway.
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
 }
 
 /// `where`
@@ -292,6 +296,11 @@ pub enum KeysCommand {
     List(RemoteArgs),
     /// Begin a new version of a country's key and wrap all subject keys with it. No data is written again.
     Rotate(RotateArgs),
+    /// Write the keys of one subject, bucket or record to a file, to open its blobs elsewhere. Off-line, with the keyring.
+    Export(ExportKeysArgs),
+    /// Show and change whose identities open a keyring. Off-line, with one of them.
+    #[command(subcommand)]
+    Recipients(RecipientsCommand),
 }
 
 /// `subject erase`
@@ -321,6 +330,9 @@ pub struct RotateArgs {
     /// Destroy the versions before when nothing is wrapped by them any more: old copies of the country's sites stay shut then.
     #[arg(long)]
     pub destroy_old: bool,
+    /// Give every subject key under it a new generation too: for new records. What is stored keeps the one before.
+    #[arg(long)]
+    pub subject_keys: bool,
     /// How to reach the gateway.
     #[command(flatten)]
     pub remote: RemoteArgs,

@@ -19,16 +19,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) fn list(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let answer = Client::new(remote)?.get("/v1/keys")?;
     out.value(&answer)?;
-    let mut table = Table::new(["KEY", "COUNTRY", "UP", "VERSION", "STATE", "CREATED"]);
+    let mut table = Table::new(["KEY", "COUNTRY", "PROVIDER", "UP", "VERSION", "STATE", "CREATED", "DAYS", "SUBJECT KEYS"]);
     for key in answer["keys"].as_array().into_iter().flatten() {
         for version in key["versions"].as_array().into_iter().flatten() {
             table.row([
                 text(&key["id"]),
                 text(&key["country"]),
+                text(&key["provider"]),
                 text(&key["up"]),
                 text(&version["id"]),
                 text(&version["state"]),
                 text(&version["created"]),
+                text(&version["age_days"]),
+                text(&version["wraps"]),
             ]);
         }
     }
@@ -42,7 +45,7 @@ pub(super) fn list(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Fail
 /// Orders the renewal of a country's key and waits for its end. Whoever goes away does not stop it.
 pub(super) fn rotate(args: &RotateArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let client = Client::new(&args.remote)?;
-    let body = json!({ "destroy_old": args.destroy_old });
+    let body = json!({ "destroy_old": args.destroy_old, "subject_keys": args.subject_keys });
     let mut job = client.json(Method::POST, &format!("/v1/keys/{}/rotate", encode(&args.id)), Some(&body))?;
     let path = format!("/v1/rotations/{}", text(&job["id"]));
     let mut pause = Duration::from_millis(100);
@@ -61,6 +64,14 @@ pub(super) fn rotate(args: &RotateArgs, out: &mut Output<'_>) -> Result<(), Fail
     }
 }
 
+/// Gives a subject's keys a new generation.
+pub(super) fn rotate_subject(id: &str, remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    let answer = Client::new(remote)?.json(Method::POST, &format!("/v1/subjects/{}/rotate-key", encode(id)), None)?;
+    out.value(&answer)?;
+    let keys = answer["keys"].as_array().map_or(0, Vec::len);
+    out.line(format!("{keys} keys have a new generation; records from now on are under it, those of before stay under theirs"))
+}
+
 fn said(job: &Value) -> String {
     let progress = &job["progress"];
     let (version, rewrapped) = (text(&progress["version"]), text(&progress["rewrapped"]));
@@ -70,5 +81,6 @@ fn said(job: &Value) -> String {
         _ => String::new(),
     };
     let gone = versions("destroyed") + &versions("destroying");
-    format!("key {}: version {version} is {new}; {rewrapped} subject keys wrapped again{gone}", text(&job["key"]))
+    let renewed = progress["subject_keys"].as_u64().map_or_else(String::new, |count| format!("; {count} subject keys renewed"));
+    format!("key {}: version {version} is {new}; {rewrapped} subject keys wrapped again{renewed}{gone}", text(&job["key"]))
 }

@@ -7,6 +7,7 @@ mod csv;
 pub mod demo;
 mod erase;
 mod export;
+mod export_keys;
 mod import;
 mod keys;
 mod ledger;
@@ -16,12 +17,14 @@ mod plan;
 mod policy;
 mod progress;
 mod rebuild;
+mod recipients;
 mod relocate;
 mod serve;
 mod session;
 mod site;
 mod subject;
 mod table;
+mod unseal;
 mod verify;
 
 use std::{
@@ -73,11 +76,14 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),
         Command::Subject(SubjectCommand::Erase(args)) => erase::run(args, out),
+        Command::Subject(SubjectCommand::RotateKey { id, remote }) => keys::rotate_subject(id, remote, out),
         Command::Where(args) => locate::run(args, out),
         Command::Site(SiteCommand::Check { now, remote }) => site::check(*now, remote, out),
         Command::Site(SiteCommand::Init { site, remote }) => site::init(site, remote, out),
         Command::Keys(KeysCommand::List(remote)) => keys::list(remote, out),
         Command::Keys(KeysCommand::Rotate(args)) => keys::rotate(args, out),
+        Command::Keys(KeysCommand::Export(args)) => export_keys::run(args, out),
+        Command::Keys(KeysCommand::Recipients(command)) => recipients::run(command, out),
         Command::Session(SessionCommand::Create(args)) => session::create(args, out),
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
@@ -89,7 +95,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Index(IndexCommand::Export { output, remote }) => export::run(output, remote, out),
         Command::Index(IndexCommand::Import { file, into }) => rebuild::run(into, Some(file), out),
         Command::Order(_) => Err(Failure::NotBuilt("order")),
-        Command::Unseal { .. } => Err(Failure::NotBuilt("unseal")),
+        Command::Unseal(args) => unseal::run(args, out),
     }
 }
 

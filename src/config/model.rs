@@ -11,6 +11,7 @@ use crate::bucket::BucketSettings;
 use crate::kms::Pkcs11Settings;
 use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
+use crate::objects::SubjectKeyLife;
 use crate::policy::Glob;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -53,6 +54,8 @@ pub struct Config {
     pub accept_imported: bool,
     /// The local keyring.
     pub keyring: Keyring,
+    /// When subject keys get another generation by themselves.
+    pub subject_keys: SubjectKeyLife,
     /// Country keys.
     pub keys: Vec<Key>,
     /// Storage locations; their order is the order of failover inside a country.

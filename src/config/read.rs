@@ -6,6 +6,7 @@ mod listeners;
 mod principals;
 mod site_checks;
 mod sources;
+mod subject_keys;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -183,6 +184,7 @@ impl Reader<'_> {
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
         let keyring =
             section(&root, "keyring", |table| self.keyring(table, &data_dir)).unwrap_or_else(|| Keyring::in_folder(&data_dir));
+        let subject_keys = section(&root, "keys", subject_keys::read).unwrap_or_default();
 
         let mut places = Places::default();
         let keys = each(&root, "key", &mut places.keys, |table| self.key(table));
@@ -209,6 +211,7 @@ impl Reader<'_> {
             engine,
             accept_imported: false,
             keyring,
+            subject_keys,
             keys,
             sites,
             sources,

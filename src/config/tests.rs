@@ -44,6 +44,18 @@ fn the_example_is_read_as_it_says() {
 }
 
 #[test]
+fn subject_keys_live_as_long_as_it_says_and_wrap_no_more_than_is_safe() {
+    let keys = |text: &str| read(&GOOD.replace("[gateway]", &format!("[keys]\n{text}\n[gateway]")));
+    let life = read(GOOD).unwrap().subject_keys;
+    assert_eq!((life.max_age, life.max_wraps), (None, 1 << 30));
+    let life = keys("subject-key-max-age = \"365d\"\nsubject-key-max-wraps = 1000").unwrap().subject_keys;
+    assert_eq!((life.max_age.unwrap().as_secs(), life.max_wraps), (365 * 86_400, 1000));
+    for wrong in ["subject-key-max-wraps = 0", "subject-key-max-wraps = 4294967296", "subject-key-max-age = \"0s\"", "max = 1"] {
+        assert!(keys(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_with_their_lines() {
     let text = r#"version = 2
 colour = "red"

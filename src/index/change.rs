@@ -93,6 +93,10 @@ pub enum Change {
         /// blobs are garbage then.
         replaces: Option<Box<WrappedSubjectKey>>,
     },
+    /// Puts a new subject key in the place of the one in use, which must be of this generation and goes on to open what it wrapped.
+    RotateSubjectKey(Box<WrappedSubjectKey>, Generation),
+    /// Keeps a subject key as one of before, beside the one in use: of an owner that has another one.
+    RetiredSubjectKey(Box<WrappedSubjectKey>),
     /// Sets what is known of a subject; `None` removes the entry.
     Subject {
         /// The subject.

@@ -4,7 +4,7 @@
 //! key. A prefix is written without the end, so it is a prefix of the rows under it and of no others.
 
 use super::BucketId;
-use crate::types::{InstrumentId, KeyId, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
+use crate::types::{Generation, InstrumentId, KeyId, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
 use crate::{kms::KeyOwner, types::AttemptId};
 
 /// One letter for each kind of row.
@@ -195,6 +195,22 @@ pub(super) fn subject_keys_of(key: &KeyId) -> Vec<u8> {
 
 pub(super) fn subject_key(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {
     with(kind::SUBJECT_KEY, &[key.as_str().as_bytes(), &[0], &owner.canonical_bytes()])
+}
+
+/// An owner's subject keys of before the one in use lie behind it.
+pub(super) fn retired_keys(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {
+    [subject_key(key, owner).as_slice(), &[0]].concat()
+}
+
+/// One of them.
+pub(super) fn retired_key(key: &KeyId, owner: &KeyOwner, generation: Generation) -> Vec<u8> {
+    [retired_keys(key, owner).as_slice(), &generation.0.to_be_bytes()].concat()
+}
+
+/// Behind all of an owner's subject keys: those of another owner never begin with what [`retired_keys`] begin with, since pseudonyms
+/// are of one length and no site's name has a NUL.
+pub(super) fn after_owner(key: &KeyId, owner: &KeyOwner) -> Vec<u8> {
+    [subject_key(key, owner).as_slice(), &[1]].concat()
 }
 
 pub(super) fn site(site: &SiteId) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
+use std::sync::Arc;
+
 use super::{
     BucketId, Index, IndexError, Record, Unsettled, Version,
     catalogue::Inner,
@@ -9,7 +11,7 @@ use super::{
     list::Step,
 };
 use crate::kms::{KeyOwner, WrappedSubjectKey};
-use crate::types::{BucketName, Country, InstrumentId, KeyId, ObjectKey, SiteId, SubjectId, Timestamp};
+use crate::types::{BucketName, Country, Generation, InstrumentId, KeyId, ObjectKey, SiteId, SubjectId, Timestamp};
 
 /// What to look for: all that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -95,20 +97,46 @@ impl Index {
         .await
     }
 
-    /// Up to `limit` wrapped subject keys behind `after`, in the order of their country keys and owners.
+    /// That of an owner's subject keys which has this generation: the one in use, or one of before.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub fn subject_key_of(
+        &self,
+        key: &KeyId,
+        owner: &KeyOwner,
+        generation: Generation,
+    ) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
+        let retired = || self.inner.row::<Arc<WrappedSubjectKey>>(&keys::retired_key(key, owner, generation));
+        // Once more, since one can be retired between the two looks.
+        for _ in 0..2 {
+            let now = self.subject_key(key, owner)?;
+            if now.as_ref().is_some_and(|now| now.generation == generation) {
+                return Ok(now);
+            }
+            if let Some(found) = retired()? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// About `limit` wrapped subject keys behind `after`, in the order of their country keys and owners; those of one owner are never
+    /// torn apart, so there may be more.
     pub async fn subject_keys(
         &self,
         after: Option<(KeyId, KeyOwner)>,
         limit: usize,
     ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
-        let start = after.map(|(key, owner)| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        let start = after.map(|(key, owner)| keys::after_owner(&key, &owner));
         self.blocking(move |inner| {
-            let mut found = Vec::new();
+            let mut found: Vec<WrappedSubjectKey> = Vec::new();
             inner.walk(&[kind::SUBJECT_KEY], start, |row, sealed| {
-                if found.len() == limit {
+                let next: WrappedSubjectKey = inner.sealing.open(row, sealed, |body| decode('k', body))?;
+                if found.len() >= limit && found.last().is_some_and(|last| last.owner != next.owner || last.key != next.key) {
                     return Ok(Step::Stop);
                 }
-                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                found.push(next);
                 Ok(Step::Next)
             })?;
             Ok(found)
@@ -116,21 +144,22 @@ impl Index {
         .await
     }
 
-    /// Up to `limit` subject keys that one country key wraps, from behind that of `after` on.
+    /// The same of those that one country key wraps.
     pub async fn subject_keys_of(
         &self,
         key: KeyId,
         after: Option<KeyOwner>,
         limit: usize,
     ) -> Result<Vec<WrappedSubjectKey>, IndexError> {
-        let start = after.map(|owner| [keys::subject_key(&key, &owner).as_slice(), &[0]].concat());
+        let start = after.map(|owner| keys::after_owner(&key, &owner));
         self.blocking(move |inner| {
-            let mut found = Vec::new();
+            let mut found: Vec<WrappedSubjectKey> = Vec::new();
             inner.walk(&keys::subject_keys_of(&key), start, |row, sealed| {
-                if found.len() == limit {
+                let next: WrappedSubjectKey = inner.sealing.open(row, sealed, |body| decode('k', body))?;
+                if found.len() >= limit && found.last().is_some_and(|last| last.owner != next.owner || last.key != next.key) {
                     return Ok(Step::Stop);
                 }
-                found.push(inner.sealing.open(row, sealed, |body| decode('k', body))?);
+                found.push(next);
                 Ok(Step::Next)
             })?;
             Ok(found)
@@ -229,7 +258,7 @@ impl Inner {
 
     pub(super) fn bucket_ids_name(
         &self,
-        buckets: &std::collections::BTreeMap<BucketName, std::sync::Arc<super::Bucket>>,
+        buckets: &std::collections::BTreeMap<BucketName, Arc<super::Bucket>>,
         id: BucketId,
     ) -> Option<BucketName> {
         buckets.values().find(|bucket| bucket.id == id).map(|bucket| bucket.name.clone())

@@ -86,6 +86,8 @@ fn wrapped(generation: u64) -> WrappedSubjectKey {
         generation: Generation(generation),
         wrapped: WrappedKey::new("a.b.c.d.e"),
         sites: BTreeSet::new(),
+        created: None,
+        wraps: 0,
     }
 }
 

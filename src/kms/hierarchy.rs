@@ -93,7 +93,8 @@ impl Hierarchy {
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
-        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites: BTreeSet::new() };
+        let (sites, created, wraps) = (BTreeSet::new(), None, 0);
+        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites, created, wraps };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
         self.open.remember(CacheKey::of(&facts), &opened, provider.version_of(&facts.wrapped)?, began);
         Ok((opened, facts))

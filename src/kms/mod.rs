@@ -7,6 +7,7 @@
 mod aws;
 mod context;
 mod error;
+mod exported;
 mod guard;
 mod hierarchy;
 mod jwe;
@@ -26,10 +27,11 @@ pub(crate) mod conformance;
 pub use aws::{AwsKms, AwsKmsSettings, country_of_region};
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use exported::{DataKey, ExportedKeys};
 pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;
 pub use key_use::{KeyObserver, KeyOperation, KeyOutcome, KeyUse};
-pub use keyring::{CreatedKeyring, Keyring};
+pub use keyring::{CreatedKeyring, Keyring, KeyringRecipients};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{Pkcs11Provider, Pkcs11Settings, Pkcs11Token};
 pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};

@@ -85,6 +85,9 @@ impl KeyIdentity {
 /// Making a provider talks to nobody: one that cannot be reached must not keep other countries from being served.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + 'static {
+    /// What kind of provider it is, as the configuration names it.
+    fn kind(&self) -> &'static str;
+
     /// Wraps `key` with the primary version, bound to `context`.
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError>;
 

@@ -10,7 +10,8 @@
 //! `objects::copy-written` (a queued copy), `objects::move-begun`, `objects::move-written` (before it is read back), `objects::before-switch`,
 //! `objects::journal-written` (before it is acknowledged), `objects::journal-retold` (before what was told earlier is removed),
 //! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-rotated` (before a subject key is wrapped
-//! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::erasure-accepted`
+//! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::subject-key-rotated` (a new
+//! generation is stored and not committed), `objects::erasure-accepted`
 //! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
 //!
 //! Those of other modules: `index::before-apply`, `index::after-apply`, `index::after-sync` (see [`crate::index`]); `backend::marker-written`
@@ -40,6 +41,7 @@ mod facts;
 #[cfg(test)]
 mod fixture;
 mod garbage;
+mod generations;
 mod get;
 mod hashing;
 mod import;
@@ -92,6 +94,7 @@ pub use error::ObjectError;
 pub use examine::{Depth, Examined, Fault, Faulty};
 pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
+pub use generations::SubjectKeyLife;
 pub use import::{Before, ImportRequest};
 pub use limits::*;
 pub use list::ListRequest;
@@ -136,6 +139,8 @@ struct Inner {
     parts: ObjectsParts,
     subject_keys: record_keys::CreationLocks,
     refusals: recording::Refusals,
+    /// When subject keys get another generation by themselves.
+    key_life: ArcSwap<SubjectKeyLife>,
     /// Held while a country's key is renewed.
     renewing: tokio::sync::Mutex<()>,
     /// Held while the journal is told everything again.
@@ -156,6 +161,7 @@ impl Objects {
         Self(Arc::new(Inner {
             parts,
             subject_keys: Default::default(),
+            key_life: Default::default(),
             refusals: Default::default(),
             renewing: Default::default(),
             compacting: Default::default(),

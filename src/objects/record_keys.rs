@@ -128,8 +128,7 @@ impl Objects {
 
     /// The key that opens one copy of a record.
     pub(super) async fn record_key(&self, row: &CopyRow, record: RecordId) -> Result<RecordKey, ObjectError> {
-        let wrapped = self.index.subject_key(&row.key, &row.owner)?.filter(|wrapped| wrapped.generation == row.sk_generation);
-        let Some(wrapped) = wrapped else {
+        let Some(wrapped) = self.index.subject_key_of(&row.key, &row.owner, row.sk_generation)? else {
             // Of an erased record the key goes first and the row later.
             let erased = self.index.is_erased(&row.key, row.sk_generation);
             return Err(if erased { ObjectError::NoSuchKey } else { ObjectError::KeysUnavailable { country: row.country } });
@@ -158,8 +157,7 @@ impl Objects {
         let mut opened = self.hierarchy.open_subject_key(wrapped).await;
         // Since it was looked up it may have been wrapped again, and the version destroyed that wrapped it then.
         if matches!(opened, Err(KmsError::Destroyed { .. }))
-            && let Some(now) = self.index.subject_key(&wrapped.key, &wrapped.owner)?
-            && now.generation == wrapped.generation
+            && let Some(now) = self.index.subject_key_of(&wrapped.key, &wrapped.owner, wrapped.generation)?
         {
             opened = self.hierarchy.open_subject_key(&now).await;
         }
@@ -183,17 +181,19 @@ impl Objects {
     ) -> Result<(Arc<SubjectKey>, Arc<WrappedSubjectKey>), ObjectError> {
         let known = || self.index.subject_key(target.key(), owner);
         let is_there = |wrapped: &Arc<WrappedSubjectKey>| wrapped.sites.contains(target.site());
-        if let Some(wrapped) = known()?.filter(is_there) {
+        if let Some(wrapped) = known()?.filter(|wrapped| is_there(wrapped) && !self.is_due(wrapped)) {
             return Ok((self.open(&wrapped).await?, wrapped));
         }
         let lock = self.0.subject_keys.of(target.key(), owner);
         let _one_at_a_time = lock.lock().await;
         let wrapped = match known()? {
+            Some(wrapped) if self.is_due(&wrapped) => self.rotate_due(request, site, target, wrapped).await?,
             Some(wrapped) if is_there(&wrapped) => wrapped,
             Some(wrapped) => self.keep_subject_key(request, site, target, Arc::unwrap_or_clone(wrapped), Kind::KeyStored).await?,
             None => {
                 let created = self.hierarchy.create_subject_key(target.key(), owner.clone()).await;
                 let (_, wrapped) = created.map_err(|error| ObjectError::from_kms(target.country(), &error))?;
+                let wrapped = WrappedSubjectKey { created: Some(self.clock.now()), ..wrapped };
                 self.keep_subject_key(request, site, target, wrapped, Kind::KeyCreated).await?
             }
         };
@@ -201,7 +201,7 @@ impl Objects {
     }
 
     /// Stores a subject key at a site, then enters that into the index. When the index has another by then, that one is kept there.
-    async fn keep_subject_key(
+    pub(super) async fn keep_subject_key(
         &self,
         request: Option<&RequestId>,
         site: &Arc<Site>,

@@ -67,8 +67,8 @@ impl Objects {
     pub async fn restore_key(&self, site: &Site, key: &WrappedSubjectKey) -> Result<bool, ObjectError> {
         let lock = self.0.subject_keys.of(&key.key, &key.owner);
         let _one_at_a_time = lock.lock().await;
-        let row = self.index.subject_key(&key.key, &key.owner)?;
-        let Some(row) = row.filter(|row| row.generation == key.generation && row.sites.contains(&site.spec().id)) else {
+        let row = self.index.subject_key_of(&key.key, &key.owner, key.generation)?;
+        let Some(row) = row.filter(|row| row.sites.contains(&site.spec().id)) else {
             return Ok(false);
         };
         let target = SealTarget::of_site(site.spec());
@@ -93,7 +93,7 @@ impl Objects {
     pub async fn discard_key(&self, site: &Arc<Site>, name: &BlobName, key: &WrappedSubjectKey) -> Result<bool, ObjectError> {
         let lock = self.0.subject_keys.of(&key.key, &key.owner);
         let _one_at_a_time = lock.lock().await;
-        let row = self.index.subject_key(&key.key, &key.owner)?;
+        let row = self.index.subject_key_of(&key.key, &key.owner, key.generation)?;
         if row.is_some_and(|row| row.sites.contains(&site.spec().id) && BlobName::of_subject_key(&row) == *name) {
             return Ok(false);
         }

@@ -11,16 +11,16 @@ use crate::index::{Change, CommitError};
 use crate::kms::{KeyOwner, WrappedSubjectKey};
 use crate::objects::{ObjectError, Objects};
 use crate::seal::{self, BlobName, SealTarget};
-use crate::types::KeyId;
 
 impl Objects {
     /// Wraps a subject key with the primary version of its country's key, unless version `from` or a later one has. The new wrapping is
     /// durable at every site that holds the old one before the index has it, and the old one's blobs are garbage then. `false` when
     /// there was nothing to do.
-    pub(super) async fn rewrap(&self, key: &KeyId, owner: &KeyOwner, from: u32) -> Result<bool, ObjectError> {
-        let lock = self.0.subject_keys.of(key, owner);
+    pub(super) async fn rewrap(&self, found: &WrappedSubjectKey, from: u32) -> Result<bool, ObjectError> {
+        let lock = self.0.subject_keys.of(&found.key, &found.owner);
         let _one_at_a_time = lock.lock().await;
-        let Some(old) = self.index.subject_key(key, owner)? else { return Ok(false) };
+        // Also one of before the key in use: it opens what it wrapped.
+        let Some(old) = self.index.subject_key_of(&found.key, &found.owner, found.generation)? else { return Ok(false) };
         let failed = |error: &crate::kms::KmsError| ObjectError::from_kms(old.country, error);
         if self.hierarchy.version_of(&old).map_err(|error| failed(&error))? >= from {
             return Ok(false);
@@ -45,6 +45,7 @@ impl Objects {
         let Some(old) = self.index.subject_key(&spec.key, &owner)? else { return Ok(()) };
         let created = self.hierarchy.create_subject_key(&spec.key, owner).await;
         let (_, new) = created.map_err(|error| ObjectError::from_kms(spec.country, &error))?;
+        let new = WrappedSubjectKey { created: Some(self.clock.now()), ..new };
         self.replace_subject_key(&old, new, Kind::KeyCreated).await.map_err(|error| {
             let missing = || ObjectError::Internal("the key of a site is gone".to_owned());
             error.unwrap_or_else(missing)

@@ -6,6 +6,7 @@
 //! A version is destroyed only when nothing needs it: creations of keys that began before the new version have ended, a whole walk has
 //! found no wrapping of an older version, and the country's sites know the new ones from the journal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -53,6 +54,9 @@ pub struct Renewed {
     pub destroyed: Vec<u32>,
     /// Those whose destruction is ordered: their holder waits before it destroys them, and they open nothing meanwhile.
     pub destroying: Vec<u32>,
+    /// Owners whose subject keys were renewed too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_keys: Option<u64>,
 }
 
 /// How far the destruction of some versions has come; the least of each.
@@ -78,7 +82,7 @@ impl Destruction {
 
 /// Counts while a renewal goes on.
 #[derive(Debug, Default)]
-pub struct Renewing(Mutex<Renewed>);
+pub struct Renewing(pub(super) Mutex<Renewed>);
 
 impl Renewing {
     /// As of now.
@@ -190,11 +194,11 @@ impl Objects {
         let mut after = None;
         loop {
             let page = self.index.subject_keys_of(key.clone(), after.take(), PAGE).await?;
-            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.owner.clone());
+            after = page.last().filter(|_| page.len() >= PAGE).map(|last| last.owner.clone());
             let older = page.into_iter().filter(|wrapped| self.hierarchy.version_of(wrapped).map_or(true, |of| of < primary));
             stream::iter(older)
                 .for_each_concurrent(TOGETHER, |wrapped| async move {
-                    match self.rewrap(key, &wrapped.owner, primary).await {
+                    match self.rewrap(&wrapped, primary).await {
                         Ok(done) => counting.0.lock().rewrapped += u64::from(done),
                         Err(error) => {
                             tracing::warn!(%key, %error, "a subject key cannot be wrapped again");
@@ -216,9 +220,29 @@ impl Objects {
             let page = self.index.subject_keys_of(key.clone(), after.take(), PAGE).await?;
             let versions = page.iter().map(|wrapped| self.hierarchy.version_of(wrapped).unwrap_or(0));
             oldest = versions.chain(oldest).min();
-            after = page.last().filter(|_| page.len() == PAGE).map(|last| last.owner.clone());
+            after = page.last().filter(|_| page.len() >= PAGE).map(|last| last.owner.clone());
             if after.is_none() {
                 return Ok(oldest);
+            }
+        }
+    }
+
+    /// How many subject keys each version of each country's key wraps: a walk over all of them. One whose version cannot be told counts as
+    /// wrapped by 0, which is none.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn subject_keys_by_version(&self) -> Result<BTreeMap<(KeyId, u32), u64>, ObjectError> {
+        let (mut counts, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = self.index.subject_keys(after.take(), PAGE).await?;
+            for wrapped in &page {
+                let version = self.hierarchy.version_of(wrapped).unwrap_or(0);
+                *counts.entry((wrapped.key.clone(), version)).or_default() += 1;
+            }
+            after = page.last().filter(|_| page.len() >= PAGE).map(|last| (last.key.clone(), last.owner.clone()));
+            if after.is_none() {
+                return Ok(counts);
             }
         }
     }
@@ -234,7 +258,7 @@ impl Objects {
         tokio::time::timeout(JOURNAL, told).await.map_err(|_| ObjectError::SiteUnavailable { country })
     }
 
-    fn country_of(&self, key: &KeyId) -> Result<Country, ObjectError> {
+    pub(super) fn country_of(&self, key: &KeyId) -> Result<Country, ObjectError> {
         let mut countries = self.hierarchy.countries();
         let found = countries.find_map(|(id, country)| (id == key).then_some(country));
         found.ok_or_else(|| ObjectError::Internal(format!("there is no key `{key}` in the configuration")))

@@ -6,6 +6,7 @@ mod committing;
 mod copies;
 mod customer_keys;
 mod erasing;
+mod generations;
 mod moving;
 mod queued;
 pub(crate) mod renewing;

@@ -182,8 +182,8 @@ async fn understand(
         BlobKind::Extent => {}
     }
     let head = parse_head(head).map_err(|error| text(&error))?;
-    let key = index.subject_key(head.key(), head.owner()).map_err(|error| text(&error))?;
-    let Some(key) = key.filter(|key| key.generation == head.generation()) else {
+    let key = index.subject_key_of(head.key(), head.owner(), head.generation()).map_err(|error| text(&error))?;
+    let Some(key) = key else {
         if index.is_erased(head.key(), head.generation()) {
             return Ok(Unnamed::Other);
         }
@@ -212,16 +212,20 @@ async fn adopt_key(
     key: crate::kms::WrappedSubjectKey,
     site: SiteId,
 ) -> Result<bool, RecoveryError> {
-    let known = index.subject_key(&key.key, &key.owner)?.map(Arc::unwrap_or_clone);
+    let known = index.subject_key_of(&key.key, &key.owner, key.generation)?.map(Arc::unwrap_or_clone);
     if let Some(known) = &known
-        && (known.generation != key.generation
-            || !matches!(hierarchy.open_subject_key(known).await, Err(KmsError::Destroyed { .. })))
+        && !matches!(hierarchy.open_subject_key(known).await, Err(KmsError::Destroyed { .. }))
     {
         return Ok(false);
     }
     let event = Event { countries: vec![key.country], sites: vec![site.clone()], ..Event::new(Kind::KeyStored, Actor::System) };
     let key = crate::kms::WrappedSubjectKey { sites: [site].into(), ..key };
-    match index.commit(Change::SubjectKey { key: Box::new(key), replaces: known.map(Box::new) }, event).await {
+    // Made in the moment that the journal did not reach, in the place of the one it knows: records of that moment are under it.
+    let change = match known {
+        None if index.subject_key(&key.key, &key.owner)?.is_some() => Change::RetiredSubjectKey(Box::new(key)),
+        known => Change::SubjectKey { key: Box::new(key), replaces: known.map(Box::new) },
+    };
+    match index.commit(change, event).await {
         Ok(_) => Ok(true),
         Err(CommitError::KeyExists(_)) => Ok(false),
         Err(error) => Err(error.into()),

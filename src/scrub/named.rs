@@ -193,7 +193,7 @@ impl Scrub<'_> {
                 self.key(key, site).await?;
             }
         }
-        Ok(page.last().filter(|_| page.len() == PAGE).map(|last| (last.key.clone(), last.owner.clone())))
+        Ok(page.last().filter(|_| page.len() >= PAGE).map(|last| (last.key.clone(), last.owner.clone())))
     }
 
     async fn key(&self, key: &WrappedSubjectKey, id: &SiteId) -> Result<(), ObjectError> {
@@ -211,7 +211,7 @@ impl Scrub<'_> {
         self.counting.blobs(1);
         // Whoever changes the key stores it first and enters it into the index then.
         let Some(fault) = fault.filter(|_| !self.objects.is_keeping(&key.key, &key.owner)) else { return Ok(()) };
-        let now = self.objects.index.subject_key(&key.key, &key.owner)?;
+        let now = self.objects.index.subject_key_of(&key.key, &key.owner, key.generation)?;
         if now.is_none_or(|now| now.wrapped != key.wrapped || !now.sites.contains(id)) {
             return Ok(());
         }

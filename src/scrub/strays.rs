@@ -189,8 +189,8 @@ impl Scrub<'_> {
 
     /// The manifest in a head that opens, if it has one; `None` when it does not open.
     async fn open(&self, head: &Head) -> Result<Option<Option<Manifest>>, ObjectError> {
-        let wrapped = self.objects.index.subject_key(head.key(), head.owner())?;
-        let Some(wrapped) = wrapped.filter(|wrapped| wrapped.generation == head.generation()) else { return Ok(None) };
+        let wrapped = self.objects.index.subject_key_of(head.key(), head.owner(), head.generation())?;
+        let Some(wrapped) = wrapped else { return Ok(None) };
         let Ok(key) = self.objects.hierarchy.open_subject_key(&wrapped).await else { return Ok(None) };
         let opened = RecordKey::open(&key, head.id().record, head.wrapped_dek()).and_then(|key| head.open_manifest(&key));
         Ok(opened.ok().map(|text| text.and_then(|text| Manifest::decode(&text).ok())))

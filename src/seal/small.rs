@@ -67,7 +67,7 @@ pub fn subject_key_blob(target: &SealTarget, key: &WrappedSubjectKey) -> Result<
         return Err(SealError::Mismatch("country"));
     }
     // The same blob for every site.
-    let key = &WrappedSubjectKey { sites: BTreeSet::new(), ..key.clone() };
+    let key = &WrappedSubjectKey { sites: BTreeSet::new(), wraps: 0, ..key.clone() };
     let text = serde_json::to_vec(key).map_err(|_| SealError::Crypto)?;
     let length = PREFIX_LEN + text.len();
     let mut blob = Vec::with_capacity(length);

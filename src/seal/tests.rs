@@ -227,6 +227,8 @@ fn small_blobs_round_trip_and_tell_their_kind() {
         generation: Generation(1),
         wrapped: WrappedKey::new("wrapped"),
         sites: Default::default(),
+        created: None,
+        wraps: 0,
     };
     let blob = subject_key_blob(&world.target, &key).unwrap();
     assert_eq!(blob_kind(&whole(&blob)).unwrap(), BlobKind::SubjectKey);

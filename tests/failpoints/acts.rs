@@ -38,6 +38,8 @@ pub(crate) enum Act {
     Erase,
     /// The country's key is renewed, and the version before destroyed.
     Rotate,
+    /// A subject's key gets a new generation.
+    NewGeneration,
     /// The first start of an installation: its sites get their markers.
     FirstStart,
     /// A later one.
@@ -49,7 +51,7 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::PutNew,
         Self::Overwrite,
         Self::PutLarge,
@@ -65,6 +67,7 @@ impl Act {
         Self::Collect,
         Self::Erase,
         Self::Rotate,
+        Self::NewGeneration,
         Self::FirstStart,
         Self::Restart,
         Self::Rebuild,
@@ -81,7 +84,17 @@ impl Act {
 
     /// Whether the act is acknowledged before what fails.
     pub(crate) const fn is_of_the_background(self) -> bool {
-        matches!(self, Self::Queue | Self::Move | Self::Collect | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart)
+        matches!(
+            self,
+            Self::Queue
+                | Self::Move
+                | Self::Collect
+                | Self::Erase
+                | Self::Rotate
+                | Self::NewGeneration
+                | Self::FirstStart
+                | Self::Restart
+        )
     }
 
     /// Does it; the error is the answer's code.
@@ -104,7 +117,14 @@ impl Act {
                 let abort = client.abort_multipart_upload().bucket(BUCKET).key(UPLOAD);
                 abort.upload_id(upload(client).await.unwrap()).send().await.map(drop).map_err(code)
             }
-            Self::Move | Self::Erase | Self::Rotate | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => Ok(()),
+            Self::Move
+            | Self::Erase
+            | Self::Rotate
+            | Self::NewGeneration
+            | Self::FirstStart
+            | Self::Restart
+            | Self::Rebuild
+            | Self::Import => Ok(()),
         }
     }
 
@@ -170,7 +190,7 @@ impl Act {
                 }
                 false
             }
-            Self::Rotate | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => true,
+            Self::Rotate | Self::NewGeneration | Self::FirstStart | Self::Restart | Self::Rebuild | Self::Import => true,
         }
     }
 }

@@ -40,7 +40,7 @@ async fn fails(act: Act, point: &str, how: How, happens: Happens) {
     assert!(how != Error || left.intended.is_empty(), "{case}: {left:?}");
     // A person's first write makes a key that only its commit names; until then it opens nothing.
     // So does a key that is wrapped again.
-    let by_their_commit = ["objects::subject-key-stored", "objects::key-rewrapped"];
+    let by_their_commit = ["objects::subject-key-stored", "objects::key-rewrapped", "objects::subject-key-rotated"];
     assert!(by_their_commit.contains(&point) || left.keys.is_empty(), "{case}: {left:?}");
 
     let gateway = data.start(Duration::from_secs(3600)).await;
@@ -217,6 +217,8 @@ failing! {
     a_renewal_with_a_new_version: Rotate at "objects::key-rotated" is [Crash Always, Error Always];
     a_renewal_with_one_key_wrapped_again: Rotate at "objects::key-rewrapped" is [Crash Always, Error Always];
     a_renewal_before_a_version_is_destroyed: Rotate at "objects::key-destroyed" is [Crash Always, Error Always];
+
+    a_subject_key_with_a_new_generation_that_is_not_committed: NewGeneration at "objects::subject-key-rotated" is [Crash Always, Error Always];
 
     a_first_start_whose_marker_is_not_recorded: FirstStart at "backend::marker-written" is [Crash Always, Error Always];
     a_restart_whose_marker_is_not_recorded: Restart at "backend::marker-written" is [Crash Always, Error Always];

@@ -194,6 +194,7 @@ impl Gateway {
             Act::Move => self.resides("abroad", "PK").await,
             Act::Erase => drop(self.admin("POST", "/v1/subjects/erased/erase", r#"{"now":true}"#).await),
             Act::Rotate => drop(self.admin("POST", "/v1/keys/pk/rotate", r#"{"destroy_old":true}"#).await),
+            Act::NewGeneration => drop(self.admin("POST", "/v1/subjects/kept/rotate-key", "").await),
             _ => {}
         }
     }

@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     group::{Group, sealed},
-    plan::{Draft, Planned, key_blobs},
+    plan::{Draft, Planned},
+    subject_keys::key_blobs,
 };
 use crate::{
     index::{
@@ -16,7 +17,7 @@ use crate::{
         GarbageReason, IndexError, SubjectRow, Upload, UploadState, Version, Waste, WriteCondition,
         keys::{self, kind, successor},
     },
-    kms::{KeyOwner, WrappedSubjectKey},
+    kms::KeyOwner,
     types::{Attributes, Country, Generation, KeyId, ObjectKey, Ticket, UploadId, VersionId},
 };
 
@@ -34,12 +35,13 @@ impl Group<'_> {
         let mut erased = Vec::new();
         let owner = KeyOwner::Subject(pseudonym);
         for key in self.country_keys()? {
-            let row = keys::subject_key(&key, &owner);
-            let Some(wrapped) = self.row::<WrappedSubjectKey>(&row)? else { continue };
-            countries.insert(wrapped.country);
-            erased.push(ErasedKey { key: key.clone(), generation: wrapped.generation });
-            self.queue(&mut draft, key_blobs(&wrapped), GarbageReason::Erased)?;
-            draft.delete(row);
+            // Those of before too: each opens records of its time.
+            for (row, wrapped) in self.keys_of_owner(&key, &owner)? {
+                countries.insert(wrapped.country);
+                erased.push(ErasedKey { key: key.clone(), generation: wrapped.generation });
+                self.queue(&mut draft, key_blobs(&wrapped), GarbageReason::Erased)?;
+                draft.delete(row);
+            }
             draft.gone_keys.push((key, owner.clone()));
         }
         // The row stays, without the name: a decision of before must not fit a generation of after.

@@ -7,6 +7,7 @@ mod group;
 mod plan;
 mod records;
 mod relocate;
+mod subject_keys;
 mod uploads;
 
 use std::{

@@ -14,13 +14,11 @@ use crate::{
     backend::Standing,
     bucket::{BucketSettings, Setting},
     index::{
-        Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
-        Layout, SiteRow, Stale, SubjectRow, Unsettled, Waste,
+        Bucket, BucketId, Change, CommitError, Committed, Counter, Garbage, GarbageKey, GarbageReason, IndexError, Layout,
+        SiteRow, Stale, SubjectRow, Unsettled, Waste,
         keys::{self, Secondary, kind},
     },
-    kms::WrappedSubjectKey,
     residency::Basis,
-    seal::BlobName,
     types::{
         AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
         Timestamp,
@@ -82,6 +80,8 @@ impl Group<'_> {
             Change::CompleteUpload { put, upload, parts, parts_digest } => self.complete(&put, upload, &parts, parts_digest),
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
+            Change::RotateSubjectKey(key, replaces) => self.rotate_subject_key(*key, replaces),
+            Change::RetiredSubjectKey(key) => self.retired_subject_key(&key),
             Change::Subject { id, attributes } => self.subject(id, attributes),
             Change::Policy { revision } => {
                 let mut draft = Draft { policy: Some(revision), ..Draft::default() };
@@ -153,25 +153,6 @@ impl Group<'_> {
         }
         let mut draft = Draft { deleted: Some((name, id)), ..Draft::default() };
         draft.delete(keys::bucket(id));
-        Ok(draft)
-    }
-
-    fn subject_key(&self, mut key: WrappedSubjectKey, replaces: Option<WrappedSubjectKey>) -> Planned {
-        let row = keys::subject_key(&key.key, &key.owner);
-        let mut draft = Draft::default();
-        match (self.row::<WrappedSubjectKey>(&row)?, replaces) {
-            (Some(old), Some(replaced)) if old == replaced && old.wrapped != key.wrapped => {
-                self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
-            }
-            // A key that is gone does not come back by being wrapped again.
-            (None, Some(_)) => return Err(CommitError::Stale(Stale::Key)),
-            (Some(old), Some(_)) => return Err(CommitError::KeyExists(Box::new(old))),
-            (Some(old), None) if old.generation == key.generation && old.wrapped == key.wrapped => key.sites.extend(old.sites),
-            (Some(old), None) if old.generation >= key.generation => return Err(CommitError::KeyExists(Box::new(old))),
-            (_, None) => {}
-        }
-        draft.put(row, sealed(&key)?);
-        draft.key = Some((key.key, key.owner, key.generation));
         Ok(draft)
     }
 
@@ -289,30 +270,4 @@ impl Group<'_> {
         let generation = row.map_or(Generation::default(), |row| row.generation);
         if generation == basis.subject_generation { Ok(()) } else { Err(CommitError::Stale(Stale::Subject)) }
     }
-
-    pub(super) fn check_keys(&mut self, copies: &[CopyRow]) -> Result<(), CommitError> {
-        for copy in copies {
-            let id = (copy.key.clone(), copy.owner.clone());
-            let known = match self.state.key_generations.get(&id) {
-                Some(generation) => Some(*generation),
-                None => {
-                    let row: Option<WrappedSubjectKey> = self.row(&keys::subject_key(&id.0, &id.1))?;
-                    row.map(|row| {
-                        self.remember_key(id.0, id.1, row.generation);
-                        row.generation
-                    })
-                }
-            };
-            if known != Some(copy.sk_generation) {
-                return Err(CommitError::Stale(Stale::Key));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The blobs of a wrapped subject key, as something that nothing needs any more.
-pub(super) fn key_blobs(key: &WrappedSubjectKey) -> Waste {
-    let name = BlobName::of_subject_key(key);
-    Waste::Keys { blobs: key.sites.iter().map(|site| (site.clone(), name)).collect() }
 }

@@ -45,7 +45,12 @@ impl Group<'_> {
         detail.acl.as_ref().map_or(Ok(()), |acl| self.check_acl(put.bucket, acl))?;
         check_receipts(&put.record, &put.receipts)?;
         self.check_keys(&detail.copies)?;
-        self.place_record(put)
+        let mut draft = self.place_record(put)?;
+        // Those of an upload were counted when it was created.
+        if !matches!(detail.layout, Layout::Parts { .. }) {
+            self.count_wraps(&mut draft, &detail.copies)?;
+        }
+        Ok(draft)
     }
 
     /// Puts a record among the versions of its key.

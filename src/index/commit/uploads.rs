@@ -23,6 +23,7 @@ impl Group<'_> {
         self.check_keys(&upload.copies)?;
         let mut draft = Draft::default();
         draft.put(keys::upload(upload.bucket, upload.key.as_str(), &upload.id), sealed(upload)?);
+        self.count_wraps(&mut draft, &upload.copies)?;
         Ok(draft)
     }
 

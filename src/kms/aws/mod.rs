@@ -280,6 +280,10 @@ impl AwsKms {
 
 #[async_trait]
 impl KeyProvider for AwsKms {
+    fn kind(&self) -> &'static str {
+        "aws-kms"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.identity.check(context)?;
         let primary = self.chain().await?.primary.clone();

@@ -227,6 +227,10 @@ impl Guard {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl KeyProvider for Guard {
+    fn kind(&self) -> &'static str {
+        self.provider.kind()
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         let made = |wrapped: &WrappedKey| self.version_of(wrapped).ok();
         self.call(self.of(KeyOperation::Wrap, context), made, self.provider.wrap(context, key)).await

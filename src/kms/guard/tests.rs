@@ -62,6 +62,10 @@ impl Moody {
 
 #[async_trait]
 impl KeyProvider for Moody {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.work().await?;
         let mut kept = self.kept.lock();

@@ -36,6 +36,10 @@ impl Vault {
 
 #[async_trait]
 impl KeyProvider for Vault {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.check()?;
         let mut kept = self.kept.lock();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use age::{secrecy::ExposeSecret, x25519};
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::keys::KeySet;
@@ -21,6 +22,8 @@ const MAX_FILE: u64 = 16 * 1024 * 1024;
 pub(super) struct KeyringFile {
     path: PathBuf,
     recipients: Vec<x25519::Recipient>,
+    /// SHA-256 of the file as it was last read or written here: a file that somebody else has changed since is not written over.
+    last: Mutex<[u8; 32]>,
 }
 
 /// The three files that creation makes.
@@ -46,9 +49,11 @@ impl KeyringFile {
         }
         write_identity(&operator_identity, &operator)?;
         write_identity(&recovery_identity, &recovery)?;
-        let file = Self { path: path.to_owned(), recipients: vec![operator.to_public(), recovery.to_public()] };
+        let recipients = vec![operator.to_public(), recovery.to_public()];
+        let file = Self { path: path.to_owned(), recipients, last: Mutex::default() };
         // A hard link, unlike a rename, does not replace what another process made meanwhile.
-        let temporary = file.write_temporary(keys)?;
+        let (temporary, hash) = file.write_temporary(keys, &file.recipients)?;
+        *file.last.lock() = hash;
         let linked = fs::hard_link(&temporary, path);
         let _ = fs::remove_file(&temporary);
         linked.map_err(|source| io_error(path, source))?;
@@ -60,7 +65,7 @@ impl KeyringFile {
     pub(super) fn open(path: &Path, identity_file: &Path) -> Result<(Self, KeySet), KmsError> {
         let identity = read_identity(identity_file)?;
         let sealed = read_private(path)?;
-        let file = Self { path: path.to_owned(), recipients: Vec::new() };
+        let file = Self { path: path.to_owned(), recipients: Vec::new(), last: Mutex::new(digest::sha256(&sealed)) };
         let json = decrypt(&sealed, &identity).map_err(|reason| {
             file.format_error(format!("the identity in `{}` does not open it: {reason}", identity_file.display()))
         })?;
@@ -75,28 +80,66 @@ impl KeyringFile {
 
     /// Replaces the file atomically: a crash leaves the old keys or the new ones, whole.
     pub(super) fn write(&self, keys: &KeySet) -> Result<(), KmsError> {
-        let temporary = self.write_temporary(keys)?;
-        if let Err(source) = fs::rename(&temporary, &self.path) {
-            let _ = fs::remove_file(&temporary);
-            return Err(io_error(&self.path, source));
+        self.replace(keys, &self.recipients, |_| Ok(()))
+    }
+
+    /// The same for other recipients, once what is to be the file opens with the identity in `identity_file` and holds the same.
+    pub(super) fn write_for(&self, keys: &KeySet, recipients: &[String], identity_file: &Path) -> Result<(), KmsError> {
+        let identity = read_identity(identity_file)?;
+        let parsed = recipients.iter().map(|recipient| recipient.parse()).collect::<Result<Vec<_>, _>>();
+        let parsed = parsed.map_err(|reason| self.format_error(format!("a recipient is not usable: {reason}")))?;
+        let due = keys.to_json(recipients).map_err(|error| self.format_error(error.to_string()))?;
+        self.replace(keys, &parsed, |temporary| {
+            let json = decrypt(&read_private(temporary)?, &identity).map_err(|reason| self.format_error(reason))?;
+            if json == due { Ok(()) } else { Err(self.format_error("what was written does not read back".to_owned())) }
+        })
+    }
+
+    /// Who can open the file.
+    pub(super) fn recipients(&self) -> Vec<String> {
+        self.recipients.iter().map(ToString::to_string).collect()
+    }
+
+    fn replace(
+        &self,
+        keys: &KeySet,
+        recipients: &[x25519::Recipient],
+        check: impl FnOnce(&Path) -> Result<(), KmsError>,
+    ) -> Result<(), KmsError> {
+        let mut last = self.last.lock();
+        let folder = File::open(folder_of(&self.path)).map_err(|source| io_error(&self.path, source))?;
+        // Until the folder is closed. Where there are no locks, the look alone has to do.
+        let _ = rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive);
+        if digest::sha256(&read_private(&self.path)?) != *last {
+            return Err(self.format_error(
+                "it was changed by another program since it was opened: open it anew (restart the gateway)".to_owned(),
+            ));
         }
-        sync_folder(&self.path)
+        let (temporary, hash) = self.write_temporary(keys, recipients)?;
+        let replaced =
+            check(&temporary).and_then(|()| fs::rename(&temporary, &self.path).map_err(|source| io_error(&self.path, source)));
+        if let Err(error) = replaced {
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
+        }
+        *last = hash;
+        folder.sync_all().map_err(|source| io_error(&self.path, source))
     }
 
     pub(super) fn format_error(&self, reason: String) -> KmsError {
         KmsError::Format { path: self.path.clone(), reason }
     }
 
-    /// Writes the encrypted keys, durably, beside the file.
-    fn write_temporary(&self, keys: &KeySet) -> Result<PathBuf, KmsError> {
-        let recipients: Vec<String> = self.recipients.iter().map(ToString::to_string).collect();
-        let json = keys.to_json(&recipients).map_err(|error| self.format_error(error.to_string()))?;
-        let sealed = encrypt(&json, &self.recipients).map_err(|reason| self.format_error(reason))?;
+    /// Writes the encrypted keys, durably, beside the file; answers with where, and the hash of what was written.
+    fn write_temporary(&self, keys: &KeySet, recipients: &[x25519::Recipient]) -> Result<(PathBuf, [u8; 32]), KmsError> {
+        let texts: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+        let json = keys.to_json(&texts).map_err(|error| self.format_error(error.to_string()))?;
+        let sealed = encrypt(&json, recipients).map_err(|reason| self.format_error(reason))?;
         let suffix = hex::encode(digest::random::<8>());
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = self.path.with_file_name(format!(".{name}.{suffix}"));
         write_new(&temporary, &sealed)?;
-        Ok(temporary)
+        Ok((temporary, digest::sha256(&sealed)))
     }
 }
 
@@ -144,8 +187,29 @@ fn read_identity(path: &Path) -> Result<x25519::Identity, KmsError> {
     line.parse().map_err(|_| wrong("it holds no age X25519 identity (`AGE-SECRET-KEY-1…`)"))
 }
 
+/// Makes an identity in a file that must not exist; answers with its recipient.
+pub(super) fn generate_identity(path: &Path) -> Result<String, KmsError> {
+    let identity = x25519::Identity::generate();
+    write_identity(path, &identity)?;
+    sync_folder(path)?;
+    Ok(identity.to_public().to_string())
+}
+
+/// The recipient of the identity in a file.
+pub(super) fn recipient_of(identity_file: &Path) -> Result<String, KmsError> {
+    Ok(read_identity(identity_file)?.to_public().to_string())
+}
+
+/// A recipient as this program writes it.
+pub(super) fn parse_recipient(text: &str) -> Result<String, String> {
+    let parsed: Result<x25519::Recipient, _> = text.trim().parse();
+    parsed
+        .map(|recipient| recipient.to_string())
+        .map_err(|reason| format!("`{}` is no age recipient (`age1…`): {reason}", text.trim()))
+}
+
 /// Reads a file that only its owner may read.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+pub(in crate::kms) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KmsError> {
     let at = |source| io_error(path, source);
     let file = File::open(path).map_err(at)?;
     let metadata = file.metadata().map_err(at)?;
@@ -159,7 +223,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KmsError> {
 }
 
 /// Writes a file that must not exist yet, mode 0600, down to the disk.
-fn write_new(path: &Path, content: &[u8]) -> Result<(), KmsError> {
+pub(in crate::kms) fn write_new(path: &Path, content: &[u8]) -> Result<(), KmsError> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(content)?;
@@ -168,12 +232,13 @@ fn write_new(path: &Path, content: &[u8]) -> Result<(), KmsError> {
     write().map_err(|source| io_error(path, source))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Makes a rename or a new name in a file's folder durable.
 fn sync_folder(path: &Path) -> Result<(), KmsError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io_error(folder, source))
 }
 

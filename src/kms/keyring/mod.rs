@@ -6,6 +6,7 @@
 mod file;
 mod keys;
 mod provider;
+mod recipients;
 
 use std::{
     fmt,
@@ -15,8 +16,12 @@ use std::{
 
 use parking_lot::RwLock;
 
+pub use self::recipients::KeyringRecipients;
+
+pub(super) use self::file::{read_private, write_new};
+
 use self::{file::KeyringFile, keys::KeySet};
-use super::{KeyProvider, KmsError, SecretKey};
+use super::{KeyProvider, KmsError, SecretKey, SubjectKey, WrapContext, WrappedSubjectKey, jwe};
 use crate::{
     clock::Clock,
     digest,
@@ -99,6 +104,26 @@ impl Keyring {
             Some(held) => Err(self.0.file.format_error(format!("it holds key `{key}` for {held}, not for {country}"))),
             None => Err(KmsError::UnknownKey(key.clone())),
         }
+    }
+
+    /// Opens a subject key without a hierarchy around it: for tools that work off-line, on a keyring that nobody serves from.
+    ///
+    /// # Errors
+    /// As [`KeyProvider::unwrap`].
+    pub fn open_subject_key(&self, facts: &WrappedSubjectKey) -> Result<SubjectKey, KmsError> {
+        let keys = self.0.keys.read();
+        if keys.country(&facts.key) != Some(facts.country) {
+            return Err(KmsError::UnknownKey(facts.key.clone()));
+        }
+        let version = jwe::version_in(&jwe::key_id(&facts.wrapped)?, &facts.key).ok_or(KmsError::Corrupt)?;
+        let context = WrapContext {
+            installation: keys.installation(),
+            country: facts.country,
+            owner: facts.owner.clone(),
+            generation: facts.generation,
+        };
+        let secret = jwe::open(&keys.version(&facts.key, version)?, &context, &facts.wrapped)?;
+        Ok(SubjectKey::new(facts, secret))
     }
 
     /// The keys held and their countries.

@@ -37,6 +37,10 @@ impl KeyringProvider {
 
 #[async_trait]
 impl KeyProvider for KeyringProvider {
+    fn kind(&self) -> &'static str {
+        "keyring"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.identity.check(context)?;
         let (version, kek) = self.keyring.0.keys.read().primary(&self.identity.id)?;

@@ -253,6 +253,10 @@ impl Inner {
 
 #[async_trait]
 impl KeyProvider for Pkcs11Provider {
+    fn kind(&self) -> &'static str {
+        "pkcs11"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.inner.identity().check(context)?;
         let (context, key) = (context.clone(), key.clone());

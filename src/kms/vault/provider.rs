@@ -216,6 +216,10 @@ impl VaultProvider {
 
 #[async_trait]
 impl KeyProvider for VaultProvider {
+    fn kind(&self) -> &'static str {
+        "vault"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.identity.check(context)?;
         self.fit().await?;

@@ -11,7 +11,7 @@ pub(crate) fn pk() -> KeyId {
     KeyId::new("pk").unwrap()
 }
 
-const AND_DESTROY: Renewal = Renewal { through: None, destroy: true };
+pub(crate) const AND_DESTROY: Renewal = Renewal { through: None, destroy: true };
 
 /// The wrapped subject keys at a site.
 pub(crate) fn wrappings(backend: &MemoryBackend) -> Vec<(BlobName, WrappedSubjectKey)> {
@@ -20,7 +20,7 @@ pub(crate) fn wrappings(backend: &MemoryBackend) -> Vec<(BlobName, WrappedSubjec
 }
 
 impl World {
-    async fn renew(&self, renewal: Renewal) -> Renewed {
+    pub(crate) async fn renew(&self, renewal: Renewal) -> Renewed {
         let counting = Renewing::default();
         self.objects.renew_country_key(&pk(), renewal, &counting).await.unwrap();
         counting.progress()
@@ -31,7 +31,11 @@ impl World {
         versions.into_iter().map(|version| version.state).collect()
     }
 
-    fn owner(&self, subject: &str) -> KeyOwner {
+    pub(crate) fn key_of(&self, subject: &str) -> WrappedSubjectKey {
+        (*self.objects.index.subject_key(&pk(), &self.owner(subject)).unwrap().unwrap()).clone()
+    }
+
+    pub(crate) fn owner(&self, subject: &str) -> KeyOwner {
         KeyOwner::Subject(self.objects.pseudonyms.subject(&crate::types::SubjectId::new(subject).unwrap()))
     }
 }
@@ -119,10 +123,10 @@ async fn a_wrapping_that_is_not_committed_does_not_stay() {
     let before = wrappings(world.backend("pk-khi"));
     world.objects.hierarchy.provider(&pk()).unwrap().rotate().await.unwrap();
     world.fail_puts("pk-lhe", 1);
-    assert!(world.objects.rewrap(&pk(), &world.owner("ali"), 2).await.is_err());
+    assert!(world.objects.rewrap(&world.key_of("ali"), 2).await.is_err());
     assert_eq!(wrappings(world.backend("pk-khi")), before);
-    assert!(world.objects.rewrap(&pk(), &world.owner("ali"), 2).await.unwrap());
-    assert!(!world.objects.rewrap(&pk(), &world.owner("ali"), 2).await.unwrap(), "once");
+    assert!(world.objects.rewrap(&world.key_of("ali"), 2).await.unwrap());
+    assert!(!world.objects.rewrap(&world.key_of("ali"), 2).await.unwrap(), "once");
     let row = world.objects.index.subject_key(&pk(), &world.owner("ali")).unwrap().unwrap();
     assert_eq!(row.sites, [site("pk-khi"), site("pk-lhe")].into(), "at every site that held the one before");
 }

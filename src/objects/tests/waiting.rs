@@ -45,6 +45,10 @@ impl Waiting {
 
 #[async_trait]
 impl KeyProvider for Waiting {
+    fn kind(&self) -> &'static str {
+        "test"
+    }
+
     async fn wrap(&self, context: &WrapContext, key: &SecretKey) -> Result<WrappedKey, KmsError> {
         self.inner.wrap(context, key).await
     }
