@@ -88,6 +88,9 @@ pub struct Event {
     /// were left out know since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<Box<FromExport>>,
+    /// The exceptions of instruments without which a record would not be where it was put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<LeantOn>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -131,6 +134,20 @@ pub struct Asked {
     /// Whether it is a later page of an earlier question.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
+}
+
+/// An exception of an instrument that lets a copy be where the instrument would not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeantOn {
+    /// The instrument.
+    pub instrument: InstrumentId,
+    /// What the exception rests on, as policy files name it.
+    pub basis: &'static str,
+    /// Where the proof is, in the words of the policy file.
+    pub reference: String,
+    /// The countries that only it lets in.
+    pub countries: Vec<Country>,
 }
 
 /// What a check found at a site.
@@ -353,6 +370,7 @@ impl Event {
             erasure: None,
             country_key: None,
             export: None,
+            exceptions: Vec::new(),
             record_refusal: false,
         }
     }

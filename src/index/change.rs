@@ -13,7 +13,7 @@ use crate::{
     residency::{Basis, Origin, PlacementRecord},
     types::{
         AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, RecordId, SiteId,
-        SubjectId, Ticket, UploadId, VersionId,
+        SubjectId, Ticket, Timestamp, UploadId, VersionId,
     },
 };
 
@@ -169,6 +169,9 @@ pub enum Change {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// Removes a version that is older than the policy in force lets it be: the one that is named with its record. Nothing older becomes
+    /// current in its place: that gets a delete marker.
+    Outlived(Box<DeleteChange>),
     /// Only the ledger entry.
     Note,
 }
@@ -375,7 +378,7 @@ impl Change {
     /// differently from a rebuild.
     pub(super) const fn waits_for_the_journal(&self) -> bool {
         match self {
-            Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
+            Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) | Self::Outlived(_) => true,
             Self::Expire(change) => matches!(change.what, Expires::Version { .. }),
             Self::Erase(_) => true,
             Self::Update(change) => {
@@ -445,6 +448,12 @@ pub enum CommitError {
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
+    /// The policy in force keeps the version.
+    #[error("the policy in force keeps the version until {until}")]
+    Kept {
+        /// The first moment at which it may be removed.
+        until: Timestamp,
+    },
     /// The bucket cannot be configured so.
     #[error(transparent)]
     Setting(SettingError),
@@ -484,6 +493,7 @@ impl CommitError {
             Self::NoSuchKey => "no-such-key",
             Self::NoSuchErasure => "no-such-erasure",
             Self::Locked => "locked",
+            Self::Kept { .. } => "kept",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",
             Self::SiteConflict => "site-conflict",

@@ -27,6 +27,7 @@ mod expire;
 mod exports;
 mod histories;
 mod journal;
+mod keeping;
 mod model;
 mod moves;
 mod search;
@@ -86,6 +87,7 @@ fn wrapped(generation: u64) -> WrappedSubjectKey {
         generation: Generation(generation),
         wrapped: WrappedKey::new("a.b.c.d.e"),
         sites: BTreeSet::new(),
+        abroad: Default::default(),
     }
 }
 

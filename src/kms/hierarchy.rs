@@ -91,7 +91,15 @@ impl Hierarchy {
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
-        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites: BTreeSet::new() };
+        let facts = WrappedSubjectKey {
+            owner,
+            key: key.clone(),
+            country: *country,
+            generation,
+            wrapped,
+            sites: BTreeSet::new(),
+            abroad: BTreeMap::new(),
+        };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
         self.remember(&facts, &opened, began);
         Ok((opened, facts))
@@ -123,7 +131,7 @@ impl Hierarchy {
         }
         let context = self.context(facts.country, &facts.owner, facts.generation);
         let wrapped = key.provider.rewrap(&context, &facts.wrapped).await?;
-        Ok(WrappedSubjectKey { wrapped, sites: BTreeSet::new(), ..facts.clone() })
+        Ok(WrappedSubjectKey { wrapped, ..facts.nowhere() })
     }
 
     /// The version of its country's key that wrapped a subject key.

@@ -45,6 +45,7 @@ mod hashing;
 mod import;
 mod ingest;
 mod journal;
+mod keeping;
 mod limits;
 mod list;
 mod lock;
@@ -93,6 +94,7 @@ pub use examine::{Depth, Examined, Fault, Faulty};
 pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use import::{Before, ImportRequest};
+pub use keeping::Ceilings;
 pub use limits::*;
 pub use list::ListRequest;
 pub use manifest::Manifest;
@@ -153,6 +155,7 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
+        parts.index.keep_by(Arc::new(keeping::PolicyKeeper::new(&parts.residency, &parts.policies)));
         Self(Arc::new(Inner {
             parts,
             subject_keys: Default::default(),

@@ -76,6 +76,7 @@ impl Group<'_> {
             Change::Put(put) => self.put_record(&put),
             Change::Delete(delete) => self.delete_record(&delete),
             Change::Expire(expire) => self.expire(*expire),
+            Change::Outlived(delete) => self.outlived(&delete),
             Change::Update(update) => self.update(*update),
             Change::CreateUpload { upload, basis } => self.create_upload(&upload, basis),
             Change::PutPart(part) => self.put_part(&part),
@@ -166,7 +167,10 @@ impl Group<'_> {
             // A key that is gone does not come back by being wrapped again.
             (None, Some(_)) => return Err(CommitError::Stale(Stale::Key)),
             (Some(old), Some(_)) => return Err(CommitError::KeyExists(Box::new(old))),
-            (Some(old), None) if old.generation == key.generation && old.wrapped == key.wrapped => key.sites.extend(old.sites),
+            (Some(old), None) if old.generation == key.generation && old.wrapped == key.wrapped => {
+                key.sites.extend(old.sites);
+                key.abroad.extend(old.abroad);
+            }
             (Some(old), None) if old.generation >= key.generation => return Err(CommitError::KeyExists(Box::new(old))),
             (_, None) => {}
         }
