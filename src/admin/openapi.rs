@@ -171,8 +171,7 @@ fn schemas() -> Value {
     let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
     let placed = object(&[("countries", &strings), ("records", &tally)]);
     let left = object(&[("key", &string), ("why", &string), ("reason", &string)]);
-    let exception =
-        object(&[("instrument", &string), ("basis", &string), ("reference", &string), ("countries", &strings)]);
+    let exception = object(&[("instrument", &string), ("basis", &string), ("reference", &string), ("countries", &strings)]);
     let bad_line = object(&[("line", &number), ("message", &string)]);
     json!({
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),

@@ -378,7 +378,11 @@ impl Change {
     /// differently from a rebuild.
     pub(super) const fn waits_for_the_journal(&self) -> bool {
         match self {
-            Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) | Self::Outlived(_) => true,
+            Self::CreateBucket { .. }
+            | Self::SetBucket { .. }
+            | Self::DeleteBucket { .. }
+            | Self::Delete(_)
+            | Self::Outlived(_) => true,
             Self::Expire(change) => matches!(change.what, Expires::Version { .. }),
             Self::Erase(_) => true,
             Self::Update(change) => {

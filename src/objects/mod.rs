@@ -11,7 +11,8 @@
 //! `objects::journal-written` (before it is acknowledged), `objects::journal-retold` (before what was told earlier is removed),
 //! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-rotated` (before a subject key is wrapped
 //! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::erasure-accepted`
-//! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
+//! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`, `objects::before-outlived` (a version that is
+//! too old for the policies).
 //!
 //! Those of other modules: `index::before-apply`, `index::after-apply`, `index::after-sync` (see [`crate::index`]); `backend::marker-written`
 //! (before it is remembered), `backend::removed` (a blob); `scrub::before-removal` (of a stray); of a rebuild or an import, which they can only end,

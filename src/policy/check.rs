@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet,
-    Requirement,
+    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet, Requirement,
     meet::{Base, meet},
 };
 use crate::{

@@ -112,7 +112,8 @@ pub async fn adopt(
         let is_needed = |copy: &Found| {
             copy.site.spec().id == site.spec().id && (copy.head.key(), copy.head.owner()) == (&key.key, &key.owner)
         };
-        if (key.country == site.spec().country || found.values().flatten().any(is_needed)) && keep_key(index, &key, &site).await? {
+        if (key.country == site.spec().country || found.values().flatten().any(is_needed)) && keep_key(index, &key, &site).await?
+        {
             taken += 1;
         }
     }
@@ -218,12 +219,7 @@ fn is_newer(found: &Found, journals: &Journals) -> bool {
 
 /// Takes in a subject key: of an owner that has none, or wrapped again after the journal's end, when nothing opens the wrapping that the
 /// journal knows.
-async fn adopt_key(
-    index: &Index,
-    hierarchy: &Hierarchy,
-    key: &WrappedSubjectKey,
-    site: &Site,
-) -> Result<bool, RecoveryError> {
+async fn adopt_key(index: &Index, hierarchy: &Hierarchy, key: &WrappedSubjectKey, site: &Site) -> Result<bool, RecoveryError> {
     let known = index.subject_key(&key.key, &key.owner)?.map(Arc::unwrap_or_clone);
     if let Some(known) = &known
         && (known.generation != key.generation

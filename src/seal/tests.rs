@@ -173,7 +173,9 @@ fn a_head_says_what_it_should_and_opens_its_manifest() {
 fn a_record_key_opens_for_its_record_alone() {
     let world = world();
     assert!(RecordKey::open(&world.subject_key, world.key.record(), world.key.country(), world.key.wrapped()).is_ok());
-    assert!(RecordKey::open(&world.subject_key, RecordId::from_bytes([9; 16]), world.key.country(), world.key.wrapped()).is_err());
+    assert!(
+        RecordKey::open(&world.subject_key, RecordId::from_bytes([9; 16]), world.key.country(), world.key.wrapped()).is_err()
+    );
 }
 
 #[test]
@@ -256,8 +258,7 @@ fn a_copy_under_the_key_of_another_country_is_sealed_for_its_own() {
     let head = parse_head(&whole(&blob)).unwrap();
     assert_eq!((head.country(), head.key()), (sg, &key_id));
     let open = |country: &str| {
-        let key =
-            RecordKey::open(&abroad.subject_key, head.id().record, country.parse().unwrap(), head.wrapped_dek()).unwrap();
+        let key = RecordKey::open(&abroad.subject_key, head.id().record, country.parse().unwrap(), head.wrapped_dek()).unwrap();
         head.open_manifest(&key)
     };
     assert_eq!(open("SG").unwrap().unwrap(), b"manifest");

@@ -134,7 +134,12 @@ impl Group<'_> {
 
     /// The delete markers of a key that has no record but that of `ticket`: they would go on telling its name, and hide nothing. One more
     /// than go at once, at the most.
-    pub(super) fn lone_markers(&self, bucket: BucketId, key: &ObjectKey, ticket: Ticket) -> Result<Vec<(Vec<u8>, bool)>, IndexError> {
+    pub(super) fn lone_markers(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        ticket: Ticket,
+    ) -> Result<Vec<(Vec<u8>, bool)>, IndexError> {
         let mut markers = Vec::new();
         if self.record(&keys::record(bucket, key.as_str()))?.is_some_and(|current| current.summary.ticket != ticket) {
             return Ok(markers);

@@ -14,8 +14,8 @@ use crate::{
     backend::Receipt,
     bucket::{BucketSettings, Versioning},
     index::{
-        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Kept,
-        Layout, PutChange, Record, RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Kept, Layout,
+        PutChange, Record, RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
         codec::{encode_marker, encode_record},
         counters::counters_of,
         journal::of_copies,
@@ -355,7 +355,12 @@ impl Group<'_> {
     }
 
     /// A version by its id; without one the newest.
-    pub(super) fn version_of(&self, bucket: BucketId, key: &ObjectKey, version: Option<VersionId>) -> Result<Option<Version>, IndexError> {
+    pub(super) fn version_of(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Option<Version>, IndexError> {
         let current = self.record(&keys::record(bucket, key.as_str()))?.map(|record| Version::Record(Box::new(record)));
         let Some(version) = version else {
             let prefix = keys::versions(bucket, key.as_str());

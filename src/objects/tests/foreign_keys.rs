@@ -27,7 +27,10 @@ impl World {
 
     fn heads(&self, site: &str) -> Vec<crate::seal::Head> {
         let blobs = self.backend(site).blobs().into_iter();
-        blobs.filter(|(_, blob)| blob_kind(blob).unwrap() == BlobKind::Extent).map(|(_, blob)| parse_head(&blob).unwrap()).collect()
+        blobs
+            .filter(|(_, blob)| blob_kind(blob).unwrap() == BlobKind::Extent)
+            .map(|(_, blob)| parse_head(&blob).unwrap())
+            .collect()
     }
 
     async fn rekey(&self, at: &str, require: &str) -> Relocated {
@@ -83,7 +86,10 @@ async fn each_of_two_copies_under_one_key_opens_without_the_other() {
     let world = World::new(BOTH).await;
     let record = world.put("amna/1", b"both").await;
     let copies = &record.detail.copies;
-    assert_eq!(copies.iter().map(|copy| (copy.site.as_str(), &copy.key)).collect::<Vec<_>>(), [("pk-khi", &pk()), ("sg-sin", &pk())]);
+    assert_eq!(
+        copies.iter().map(|copy| (copy.site.as_str(), &copy.key)).collect::<Vec<_>>(),
+        [("pk-khi", &pk()), ("sg-sin", &pk())]
+    );
     assert_ne!(copies[0].dek.as_bytes(), copies[1].dek.as_bytes());
     for away in ["pk-khi", "sg-sin"] {
         world.set_up(away, false).await;
@@ -124,7 +130,11 @@ async fn a_renewal_reaches_the_wrappings_abroad_before_it_destroys() {
     let renewing = world.objects.renew_country_key(&key, renewal, &counting);
     let renewed = tokio::time::timeout(Duration::from_millis(50), renewing).await;
     assert!(renewed.is_err(), "it goes on trying");
-    assert_eq!(world.states(&pk()).await, [KeyState::DecryptOnly, KeyState::Primary], "a site abroad still needs the old version");
+    assert_eq!(
+        world.states(&pk()).await,
+        [KeyState::DecryptOnly, KeyState::Primary],
+        "a site abroad still needs the old version"
+    );
     world.set_up("sg-sin", true).await;
     let counting = Renewing::default();
     world.objects.renew_country_key(&key, renewal, &counting).await.unwrap();
@@ -135,7 +145,10 @@ async fn a_renewal_reaches_the_wrappings_abroad_before_it_destroys() {
         assert!(wrappings(world.backend("sg-sin")).iter().any(|(name, _)| *name == BlobName::of_subject_key(&wrapped)));
     }
     let world = world.restart().await;
-    assert_eq!((world.read("amna/1").await.unwrap(), world.read("bilal/1").await.unwrap()), (b"both".to_vec(), b"abroad".to_vec()));
+    assert_eq!(
+        (world.read("amna/1").await.unwrap(), world.read("bilal/1").await.unwrap()),
+        (b"both".to_vec(), b"abroad".to_vec())
+    );
 }
 
 #[tokio::test]
@@ -150,7 +163,10 @@ async fn an_erasure_reaches_what_lies_abroad() {
     world.objects.sweep_erased(&erasure).await.unwrap();
     world.objects.collect_erased().await.unwrap();
     let left = wrappings(world.backend("sg-sin"));
-    assert_eq!(left.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [BlobName::of_subject_key(&world.wrapped("bilal").unwrap())]);
+    assert_eq!(
+        left.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        [BlobName::of_subject_key(&world.wrapped("bilal").unwrap())]
+    );
     assert!(matches!(world.read("amna/1").await, Err(ObjectError::NoSuchKey)));
     assert_eq!(world.read("bilal/1").await.unwrap(), b"his");
 }

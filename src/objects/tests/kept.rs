@@ -8,7 +8,7 @@ const FREE: &str = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n";
 const DAY: i64 = 24 * 3600 * 1000;
 
 impl World {
-    async fn remove(&self, at: &str, version: Option<VersionId>) -> Result<Deleted, ObjectError> {
+    async fn try_remove(&self, at: &str, version: Option<VersionId>) -> Result<Deleted, ObjectError> {
         let item = DeleteItem { key: key(at), version, condition: WriteCondition::None };
         let delete = DeleteRequest { bucket: bucket(), item, bypass_governance: true };
         self.objects.delete(&self.asks(), delete).await
@@ -33,10 +33,12 @@ async fn without_versions_nothing_is_deleted_or_overwritten_before_its_time() {
     let etag = world.part("ali/1", upload, b"a part").await.etag.to_string();
     let blobs = world.backend("pk-khi").blobs().len();
     for _ in 0..2 {
-        let refused = [world.remove("ali/1", None).await.map(drop), world.remove("ali/1", Some(VersionId::Null)).await.map(drop)];
+        let refused =
+            [world.try_remove("ali/1", None).await.map(drop), world.try_remove("ali/1", Some(VersionId::Null)).await.map(drop)];
         assert!(refused.iter().all(is_kept), "{refused:?}");
         let item = |at: &str| DeleteItem { key: key(at), version: None, condition: WriteCondition::None };
-        let many = world.objects.delete_many(&world.asks(), &bucket(), vec![item("ali/1"), item("ali/none")], true).await.unwrap();
+        let many =
+            world.objects.delete_many(&world.asks(), &bucket(), vec![item("ali/1"), item("ali/none")], true).await.unwrap();
         assert!(is_kept(&many[0]) && many[1].is_ok(), "{many:?}");
         let refused = world.try_put("ali/1", b"other").await;
         assert!(is_kept(&refused), "{refused:?}");
@@ -46,13 +48,14 @@ async fn without_versions_nothing_is_deleted_or_overwritten_before_its_time() {
     let refused = world.complete("ali/1", upload, &etag).await;
     assert!(is_kept(&refused), "{refused:?}");
     assert_eq!(world.read("ali/1").await.unwrap(), b"kept");
-    let recorded = world.all_entries().into_iter().filter(|entry| entry.contains("\"refused\":{\"code\":\"AccessDenied\"}")).count();
+    let recorded =
+        world.all_entries().into_iter().filter(|entry| entry.contains("\"refused\":{\"code\":\"AccessDenied\"}")).count();
     assert_eq!(recorded, 9);
 
     world.clock.advance(1);
     world.complete("ali/1", upload, &etag).await.unwrap();
     assert_eq!(world.read("ali/1").await.unwrap(), b"a part");
-    assert!(is_kept(&world.remove("ali/1", None).await), "that one is younger");
+    assert!(is_kept(&world.try_remove("ali/1", None).await), "that one is younger");
     assert_eq!(world.objects.index.summary(), world.objects.index.recount().await.unwrap());
 }
 
@@ -62,17 +65,17 @@ async fn with_versions_delete_markers_are_fine_and_versions_stay() {
     world.versioning(crate::bucket::Versioning::Enabled).await;
     let first = world.put("ali/1", b"first").await.summary.version;
     world.put("ali/1", b"second").await;
-    let Deleted::Marked(marker) = world.remove("ali/1", None).await.unwrap() else { panic!() };
-    assert!(is_kept(&world.remove("ali/1", Some(first)).await));
-    world.remove("ali/1", Some(marker)).await.unwrap();
+    let Deleted::Marked(marker) = world.try_remove("ali/1", None).await.unwrap() else { panic!() };
+    assert!(is_kept(&world.try_remove("ali/1", Some(first)).await));
+    world.try_remove("ali/1", Some(marker)).await.unwrap();
     assert_eq!(world.read("ali/1").await.unwrap(), b"second");
     world.clock.advance(DAY);
-    world.remove("ali/1", Some(first)).await.unwrap();
+    world.try_remove("ali/1", Some(first)).await.unwrap();
 
     world.versioning(crate::bucket::Versioning::Suspended).await;
     world.put("ali/2", b"null").await;
     assert!(is_kept(&world.try_put("ali/2", b"over it").await));
-    assert!(is_kept(&world.remove("ali/2", None).await), "its marker would take the place of the null version");
+    assert!(is_kept(&world.try_remove("ali/2", None).await), "its marker would take the place of the null version");
     world.clock.advance(DAY);
     world.put("ali/2", b"over it").await;
 }
@@ -87,7 +90,7 @@ async fn a_policy_that_comes_while_a_delete_waits_is_not_overlooked() {
     // The index has it, and the gateway decides by the one before.
     world.activate(Arc::clone(&set)).await;
     let both = async {
-        let (deleted, overwritten) = tokio::join!(world.remove("ali/1", None), world.try_put("ali/2", b"other"));
+        let (deleted, overwritten) = tokio::join!(world.try_remove("ali/1", None), world.try_put("ali/2", b"other"));
         assert!(is_kept(&deleted) && is_kept(&overwritten), "{deleted:?} {overwritten:?}");
     };
     let switch = async {
@@ -131,8 +134,11 @@ async fn a_gateway_that_never_gets_the_policy_in_force_removes_nothing() {
     let world = World::new(FREE).await;
     world.put("ali/1", b"kept").await;
     world.activate(policies(A_DAY)).await;
-    assert_eq!(world.objects.index.is_held(&crate::types::SubjectId::new("ali").unwrap(), world.clock.now()).await.unwrap(), None);
-    let refused = world.remove("ali/1", None).await;
+    assert_eq!(
+        world.objects.index.is_held(&crate::types::SubjectId::new("ali").unwrap(), world.clock.now()).await.unwrap(),
+        None
+    );
+    let refused = world.try_remove("ali/1", None).await;
     assert!(matches!(refused, Err(ObjectError::Residency(crate::residency::Refusal::Stale { .. }))), "{refused:?}");
     assert_eq!(world.read("ali/1").await.unwrap(), b"kept");
 }
