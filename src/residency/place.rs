@@ -82,15 +82,7 @@ impl Residency {
     /// A copy's placement is the meet of the destination and of every place its bytes have been. Its subject is that of its sources, and a
     /// destination that names another is a conflict.
     pub fn place(&self, auth: &Authenticated, signals: &Signals<'_>) -> Result<Placement, Refusal> {
-        self.processed_here(self.place_for(self.principal(auth), signals)?)
-    }
-
-    /// Refuses to take content in at a gateway in a country where the policies do not let it be processed.
-    fn processed_here(&self, placement: Placement) -> Result<Placement, Refusal> {
-        match placement.decision().may_process(self.country) {
-            Ok(_) => Ok(placement),
-            Err(denial) => Err(Refusal::Denied { instruments: denial.instruments, reason: denial.message }),
-        }
+        self.place_for(self.principal(auth), signals)
     }
 
     pub(super) fn place_for(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Result<Placement, Refusal> {
@@ -111,7 +103,7 @@ impl Residency {
         bucket: &BucketName,
         key: &ObjectKey,
     ) -> Result<Placement, Refusal> {
-        self.processed_here(self.resume_for(self.principal(auth), earlier, bucket, key)?)
+        self.resume_for(self.principal(auth), earlier, bucket, key)
     }
 
     /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it.
