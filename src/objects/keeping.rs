@@ -82,7 +82,7 @@ impl Objects {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<(), ObjectError> {
-        if !self.policies.load().instruments().iter().any(|instrument| instrument.retention.at_least.is_some()) {
+        if !self.policies.load().keeps() {
             return Ok(());
         }
         let overwritten = match bucket.settings.versioning {

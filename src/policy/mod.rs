@@ -3,6 +3,7 @@
 //! Pure: no I/O and no clock. Files come in as text, the date comes in with the facts, a [`Decision`] or a [`Denial`] goes out. How
 //! several instruments meet in one decision is told in the module `meet`.
 
+mod bound;
 mod cases;
 mod check;
 mod decision;
