@@ -39,7 +39,8 @@ pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).expect("opens");
     let (key, country, owner) = pk();
     let (wrapped, sites) = (WrappedKey::new("a.b.c.d.e"), Default::default());
-    let wrapped = WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites };
+    let wrapped =
+        WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites, abroad: Default::default() };
     index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), replaces: None }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");

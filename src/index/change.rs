@@ -2,13 +2,12 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version,
+    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version, WriteCondition,
 };
 use crate::{
     access::Acl,
     backend::{Receipt, Standing},
     bucket::{BucketSettings, Retention, Setting, SettingError},
-    digest::ETag,
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
@@ -336,22 +335,6 @@ pub struct RelocateChange {
     pub receipts: Vec<Receipt>,
     /// What the placement depended on.
     pub basis: Basis,
-}
-
-/// What must hold of the current record for a write to happen (RFC 9110 section 13.1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum WriteCondition {
-    /// Nothing.
-    #[default]
-    None,
-    /// `If-None-Match: *`: there is none.
-    IfAbsent,
-    /// `If-None-Match`: none of these ETags is the current one.
-    IfNoneMatch(Vec<ETag>),
-    /// `If-Match: *`: there is one.
-    IfPresent,
-    /// `If-Match`: it has one of these ETags.
-    IfMatch(Vec<ETag>),
 }
 
 /// What a commit did.

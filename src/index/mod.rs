@@ -10,6 +10,7 @@ mod catalogue;
 mod change;
 mod codec;
 mod commit;
+mod condition;
 mod counters;
 mod cursor;
 pub mod engine;
@@ -40,8 +41,9 @@ mod walk;
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
     AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
+    RelocateChange, Seen, Stale, UpdateChange,
 };
+pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};

@@ -56,7 +56,7 @@ impl Group<'_> {
             self.inner.ongoing.held(detail.placement.subject.as_ref());
         }
         let mut versions = self.versions(put.bucket, &put.key)?;
-        check_condition(&put.condition, versions.current.as_ref())?;
+        put.condition.check(versions.current.as_ref().map(|current| &current.summary))?;
         let mut draft = Draft::default();
         let attempts = detail.copies.iter().map(|copy| copy.manifest_attempt).chain(match detail.layout {
             Layout::Whole { attempt } | Layout::Extents { attempt } => Some(attempt),
@@ -142,7 +142,7 @@ impl Group<'_> {
     fn delete_key(&self, delete: &DeleteChange) -> Planned {
         let (bucket, key) = (delete.bucket, &delete.key);
         let versions = self.versions(bucket, key)?;
-        check_condition(&delete.condition, versions.current.as_ref())?;
+        delete.condition.check(versions.current.as_ref().map(|current| &current.summary))?;
         let mut draft = Draft::default();
         if let Some(only) = delete.record
             && versions.current.as_ref().is_none_or(|current| current.summary.id != only)
@@ -228,7 +228,7 @@ impl Group<'_> {
             },
         };
         let found = found.filter(|found| delete.record.is_none_or(|only| found.summary().id == only));
-        check_summary(&delete.condition, found.as_ref().map(Version::summary))?;
+        delete.condition.check(found.as_ref().map(Version::summary))?;
         let Some(found) = found else { return Ok(draft) };
         let ticket = found.summary().ticket;
         draft.delete(row.clone());
@@ -486,23 +486,4 @@ pub(super) fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<()
         Some(copy) => Err(CommitError::NotStored { site: copy.site.clone() }),
         None => Ok(()),
     }
-}
-
-fn check_condition(condition: &WriteCondition, current: Option<&Record>) -> Result<(), CommitError> {
-    check_summary(condition, current.map(|record| &record.summary))
-}
-
-fn check_summary(condition: &WriteCondition, found: Option<&Summary>) -> Result<(), CommitError> {
-    let holds = match condition {
-        WriteCondition::None => true,
-        WriteCondition::IfAbsent => found.is_none(),
-        WriteCondition::IfNoneMatch(etags) => found.is_none_or(|summary| !etags.contains(&summary.etag)),
-        WriteCondition::IfPresent => found.is_some(),
-        WriteCondition::IfMatch(etags) => match found {
-            Some(summary) => !summary.delete_marker && etags.contains(&summary.etag),
-            // S3 answers 404 to If-Match on an absent key.
-            None => return Err(CommitError::NoSuchKey),
-        },
-    };
-    if holds { Ok(()) } else { Err(CommitError::PreconditionFailed) }
 }
