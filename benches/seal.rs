@@ -68,7 +68,7 @@ fn benches(criterion: &mut Criterion) {
     let target = SealTarget::for_test("pk-khi", country, &key_id).expect("a site id");
     let owner = KeyOwner::Subject(Pseudonym::from_bytes([1; 16]));
     let subject_key = SubjectKey::for_test(owner, key_id, country);
-    let key = RecordKey::create(&subject_key, RecordId::from_bytes([2; 16])).expect("a record key");
+    let key = RecordKey::create(&subject_key, RecordId::from_bytes([2; 16]), subject_key.country()).expect("a record key");
 
     let mut group = criterion.benchmark_group("seal");
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));

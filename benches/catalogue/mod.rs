@@ -39,7 +39,9 @@ pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).expect("opens");
     let (key, country, owner) = pk();
     let (wrapped, sites) = (WrappedKey::new("a.b.c.d.e"), Default::default());
-    let wrapped = WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites, created: None, wraps: 0 };
+    let abroad = Default::default();
+    let wrapped =
+        WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites, abroad, created: None, wraps: 0 };
     index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), replaces: None }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");
@@ -91,6 +93,8 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         subject_generation: Generation(0),
         decided_at: Timestamp::default(),
         source: DecisionSource::Default,
+        principal_country: None,
+        exceptions: Vec::new(),
     };
     let detail = Detail {
         content: BTreeMap::from([("content-type".to_owned(), "image/jpeg".to_owned())]),

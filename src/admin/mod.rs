@@ -34,7 +34,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, ImportedView, KeyVersionView,
-    KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest, ImportedView,
+    KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
+    SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };

@@ -172,6 +172,7 @@ fn schemas() -> Value {
     let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
     let placed = object(&[("countries", &strings), ("records", &tally)]);
     let left = object(&[("key", &string), ("why", &string), ("reason", &string)]);
+    let exception = object(&[("instrument", &string), ("basis", &string), ("reference", &string), ("countries", &strings)]);
     let bad_line = object(&[("line", &number), ("message", &string)]);
     json!({
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
@@ -180,6 +181,7 @@ fn schemas() -> Value {
             ("modified", &string), ("owner", &string), ("customer_key", &json!({ "type": "boolean" })), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
             ("countries", &strings), ("copies", &json!({ "type": "array", "items": copy })), ("instruments", &strings),
             ("shadow", &strings), ("revision", &string), ("decided", &string),
+            ("exceptions", &json!({ "type": "array", "items": exception })),
         ]),
         "RecordsPage": {
             "type": "object", "required": ["records"],

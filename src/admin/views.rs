@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostics::Diagnostic;
 use crate::index::{Erasure, ErasureStep};
+use crate::policy::ExceptionBasis;
 use crate::types::{
     AccountId, Attributes, BucketName, Country, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, RecordId, SiteId,
     SourceId, SubjectId, VersionId,
@@ -58,6 +59,9 @@ pub struct RecordView {
     pub revision: PolicyRevision,
     /// When it was decided.
     pub decided: String,
+    /// The exceptions of instruments without which it would not be where it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionView>,
     /// The object of a foreign bucket that it was imported from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedView>,
@@ -76,6 +80,19 @@ pub struct ImportedView {
     pub etag: String,
     /// When it was written there.
     pub modified: String,
+}
+
+/// An exception of an instrument that lets a copy be where the instrument would not.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExceptionView {
+    /// The instrument.
+    pub instrument: InstrumentId,
+    /// What it rests on.
+    pub basis: ExceptionBasis,
+    /// Where the proof is.
+    pub reference: String,
+    /// The countries that only it lets in.
+    pub countries: Vec<Country>,
 }
 
 /// One copy.

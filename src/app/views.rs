@@ -1,13 +1,22 @@
 //! The index's rows as the admin API shows them.
 
-use crate::admin::{CopyView, CounterView, ImportedView, RecordView};
+use crate::admin::{CopyView, CounterView, ExceptionView, ImportedView, RecordView};
 use crate::index::{CopyState, Record, Tally};
-use crate::policy::Role;
+use crate::policy::{Role, UsedException};
 use crate::types::{BucketName, ObjectKey};
 
 pub(super) fn add(counter: &mut CounterView, tally: &Tally) {
     counter.objects = counter.objects.saturating_add(tally.objects);
     counter.bytes = counter.bytes.saturating_add(tally.bytes);
+}
+
+fn exception(used: &UsedException) -> ExceptionView {
+    ExceptionView {
+        instrument: used.instrument.clone(),
+        basis: used.basis,
+        reference: used.reference.clone(),
+        countries: used.countries.clone(),
+    }
 }
 
 pub(super) fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
@@ -51,6 +60,7 @@ pub(super) fn view(bucket: &BucketName, key: &ObjectKey, record: &Record) -> Rec
         shadow: placement.shadow.clone(),
         revision: placement.revision,
         decided: placement.decided_at.to_rfc3339(),
+        exceptions: placement.exceptions.iter().map(exception).collect(),
         imported: record.detail.imported.as_ref().map(|imported| ImportedView {
             source: imported.source.clone(),
             bucket: imported.bucket.clone(),

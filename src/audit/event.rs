@@ -91,6 +91,9 @@ pub struct Event {
     /// Calls to a country key's provider, of [`Kind::KeyUsed`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_calls: Vec<ProviderCalls>,
+    /// The exceptions of instruments without which a record would not be where it was put.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<LeantOn>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -134,6 +137,20 @@ pub struct Asked {
     /// Whether it is a later page of an earlier question.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
+}
+
+/// An exception of an instrument that lets a copy be where the instrument would not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeantOn {
+    /// The instrument.
+    pub instrument: InstrumentId,
+    /// What the exception rests on, as policy files name it.
+    pub basis: &'static str,
+    /// Where the proof is, in the words of the policy file.
+    pub reference: String,
+    /// The countries that only it lets in.
+    pub countries: Vec<Country>,
 }
 
 /// What a check found at a site.
@@ -386,6 +403,7 @@ impl Event {
             country_key: None,
             export: None,
             key_calls: Vec::new(),
+            exceptions: Vec::new(),
             record_refusal: false,
         }
     }

@@ -6,7 +6,9 @@ mod merkle;
 mod throttle;
 mod verify;
 
-pub use event::{Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck};
+pub use event::{
+    Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
+};
 pub use merkle::{Frontier, leaf_hash};
 pub use throttle::Throttle;
 pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};

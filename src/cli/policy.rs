@@ -20,7 +20,7 @@ use crate::policy::PolicySet;
 /// Reports every mistake and warning of a policy folder.
 pub(super) fn check(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Failure> {
     let set = read(folder, out)?;
-    let diagnostics = [set.warnings(), &set.unsupported()].concat();
+    let diagnostics = set.warnings().to_vec();
     report(&diagnostics, out)?;
     let mistakes = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     out.value(&json!({

@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::Sender;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
     garbage::{blobs_of, run},
     guards::Ongoing,
     journal::Journal,
+    keeping::Keeper,
     keys::{self, kind, successor},
     ledger,
     list::Step,
@@ -74,6 +75,7 @@ pub(super) struct Inner {
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
     pub(super) tap: Tap,
+    pub(super) keeper: RwLock<Option<Arc<dyn Keeper>>>,
     pub(super) stopped: AtomicBool,
     pub(super) failure: watch::Sender<Option<IndexError>>,
     part_tables: moka::sync::Cache<UploadId, Arc<[PartEntry]>>,
@@ -134,6 +136,7 @@ impl Index {
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             journal: Journal::default(),
             tap: Tap::default(),
+            keeper: RwLock::default(),
             stopped: AtomicBool::new(false),
             failure: watch::Sender::new(None),
             part_tables: tables,
@@ -166,7 +169,7 @@ impl Index {
     async fn warm(&self, change: &Change) {
         let row = match change {
             Change::Put(put) | Change::CompleteUpload { put, .. } => keys::record(put.bucket, put.key.as_str()),
-            Change::Delete(delete) => keys::record(delete.bucket, delete.key.as_str()),
+            Change::Delete(delete) | Change::Outlived(delete) => keys::record(delete.bucket, delete.key.as_str()),
             Change::Expire(expire) => {
                 let (bucket, key) = expire.what.place();
                 keys::record(bucket, key.as_str())

@@ -2,18 +2,17 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version,
+    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version, WriteCondition,
 };
 use crate::{
     access::Acl,
     backend::{Receipt, Standing},
     bucket::{BucketSettings, Retention, Setting, SettingError},
-    digest::ETag,
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
         AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, RecordId, SiteId,
-        SubjectId, Ticket, UploadId, VersionId,
+        SubjectId, Ticket, Timestamp, UploadId, VersionId,
     },
 };
 
@@ -173,6 +172,9 @@ pub enum Change {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// Removes a version that is older than the policy in force lets it be: the one that is named with its record. Nothing older becomes
+    /// current in its place: that gets a delete marker.
+    Outlived(Box<DeleteChange>),
     /// Only the ledger entry.
     Note,
 }
@@ -339,22 +341,6 @@ pub struct RelocateChange {
     pub basis: Basis,
 }
 
-/// What must hold of the current record for a write to happen (RFC 9110 section 13.1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum WriteCondition {
-    /// Nothing.
-    #[default]
-    None,
-    /// `If-None-Match: *`: there is none.
-    IfAbsent,
-    /// `If-None-Match`: none of these ETags is the current one.
-    IfNoneMatch(Vec<ETag>),
-    /// `If-Match: *`: there is one.
-    IfPresent,
-    /// `If-Match`: it has one of these ETags.
-    IfMatch(Vec<ETag>),
-}
-
 /// What a commit did.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
@@ -379,7 +365,11 @@ impl Change {
     /// differently from a rebuild.
     pub(super) const fn waits_for_the_journal(&self) -> bool {
         match self {
-            Self::CreateBucket { .. } | Self::SetBucket { .. } | Self::DeleteBucket { .. } | Self::Delete(_) => true,
+            Self::CreateBucket { .. }
+            | Self::SetBucket { .. }
+            | Self::DeleteBucket { .. }
+            | Self::Delete(_)
+            | Self::Outlived(_) => true,
             Self::Expire(change) => matches!(change.what, Expires::Version { .. }),
             Self::Erase(_) => true,
             Self::Update(change) => {
@@ -449,6 +439,12 @@ pub enum CommitError {
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
+    /// The policy in force keeps the version.
+    #[error("the policy in force keeps the version until {until}")]
+    Kept {
+        /// The first moment at which it may be removed.
+        until: Timestamp,
+    },
     /// The bucket cannot be configured so.
     #[error(transparent)]
     Setting(SettingError),
@@ -488,6 +484,7 @@ impl CommitError {
             Self::NoSuchKey => "no-such-key",
             Self::NoSuchErasure => "no-such-erasure",
             Self::Locked => "locked",
+            Self::Kept { .. } => "kept",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",
             Self::SiteConflict => "site-conflict",

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{
-    BucketId, CopyRow, HoldWatch, Index, IndexError, SubjectRow, Upload,
+    BucketId, CopyRow, HoldWatch, Index, IndexError, Kept, Record, SubjectRow, Upload,
     catalogue::Inner,
     codec::decode,
     commit::Work,
@@ -245,20 +245,22 @@ impl Index {
         .await
     }
 
-    /// Whether a retention in force or a legal hold keeps any version of a subject.
+    /// Whether a retention in force, a legal hold or the policy in force keeps any version of a subject; `None` when the gateway does not
+    /// decide by that policy yet.
     ///
     /// # Errors
     /// Those of reading rows.
-    pub async fn is_held(&self, subject: &SubjectId, now: Timestamp) -> Result<bool, IndexError> {
+    pub async fn is_held(&self, subject: &SubjectId, now: Timestamp) -> Result<Option<bool>, IndexError> {
         let pseudonym = self.inner.keys.pseudonyms.subject(subject);
         self.blocking(move |inner| {
             let base = Secondary::Subject(&pseudonym).prefix();
-            let mut held = false;
+            let mut held = Some(false);
             inner.walk(&base, None, |row, _| {
-                if let Some((_, _, record)) = inner.follow(row.get(base.len()..).unwrap_or_default())? {
-                    held |= record.detail.lock.forbids_removal(now, false);
+                if let Some((bucket, key, record)) = inner.follow(row.get(base.len()..).unwrap_or_default())? {
+                    let locked = record.detail.lock.forbids_removal(now, false);
+                    held = if locked { Some(true) } else { inner.is_kept(bucket, &key, &record, now)? };
                 }
-                Ok(if held { Step::Stop } else { Step::Next })
+                Ok(if held == Some(false) { Step::Next } else { Step::Stop })
             })?;
             Ok(held)
         })
@@ -306,6 +308,16 @@ impl Inner {
         })?;
         page.next = last.filter(|_| looked == rows).or_else(|| prefixes.get(at + 1).cloned());
         Ok(page)
+    }
+
+    /// Whether the policy in force keeps a version.
+    fn is_kept(&self, bucket: BucketId, key: &str, record: &Record, now: Timestamp) -> Result<Option<bool>, IndexError> {
+        let policy = *self.policy.lock();
+        let key = ObjectKey::new(key).map_err(|_| IndexError::Corrupt { kind: 'x' })?;
+        let buckets = self.buckets.load();
+        let Some(bucket) = buckets.values().find(|one| one.id == bucket) else { return Ok(Some(false)) };
+        let term = self.term(policy, Kept { bucket: &bucket.name, key: &key, record });
+        Ok(term.map(|term| term.kept_until(now).is_some()))
     }
 
     fn doomed_record(&self, tail: &[u8]) -> Result<Option<Doomed>, IndexError> {

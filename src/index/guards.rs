@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::{BucketId, Index, IndexError, Intent, commit::Work, keys::kind};
 use crate::{
     seal::BlobName,
-    types::{AttemptId, ObjectKey, RecordId, SiteId, SubjectId},
+    types::{AttemptId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId},
 };
 
 /// What is going on at present.
@@ -86,29 +86,32 @@ impl Ongoing {
     }
 }
 
-/// Notices when a version of a subject gets a retention or a legal hold, from its making on.
+/// Notices when a version of a subject gets a retention or a legal hold, or the policies change that can keep it, from its making on.
 #[derive(Debug)]
 pub struct HoldWatch {
     ongoing: Arc<Ongoing>,
     subject: SubjectId,
     /// The holds that had come before.
     before: u64,
+    /// The policy set in force then.
+    policy: Option<PolicyRevision>,
 }
 
 impl HoldWatch {
-    fn new(ongoing: Arc<Ongoing>, subject: &SubjectId) -> Self {
+    fn new(ongoing: Arc<Ongoing>, subject: &SubjectId, policy: Option<PolicyRevision>) -> Self {
         let before = {
             let mut watched = ongoing.watched.lock();
             let watched = watched.entry(subject.clone()).or_default();
             watched.watches += 1;
             watched.holds
         };
-        Self { ongoing, subject: subject.clone(), before }
+        Self { ongoing, subject: subject.clone(), before, policy }
     }
 
-    /// Whether none has come.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.ongoing.watched.lock().get(&self.subject).is_some_and(|watched| watched.holds == self.before)
+    /// Whether none has come, and the policies are the same.
+    pub(super) fn is_quiet(&self, policy: Option<PolicyRevision>) -> bool {
+        self.policy == policy
+            && self.ongoing.watched.lock().get(&self.subject).is_some_and(|watched| watched.holds == self.before)
     }
 }
 
@@ -195,7 +198,7 @@ impl Index {
 
     /// Notices what keeps versions of a subject from now on.
     pub fn watch_holds(&self, subject: &SubjectId) -> HoldWatch {
-        HoldWatch::new(Arc::clone(&self.inner.ongoing), subject)
+        HoldWatch::new(Arc::clone(&self.inner.ongoing), subject, *self.inner.policy.lock())
     }
 
     /// Whether anything of a record is being written.

@@ -10,6 +10,7 @@ mod catalogue;
 mod change;
 mod codec;
 mod commit;
+mod condition;
 mod counters;
 mod cursor;
 pub mod engine;
@@ -21,6 +22,7 @@ mod findings;
 mod garbage;
 mod guards;
 pub mod journal;
+mod keeping;
 mod keys;
 mod ledger;
 mod list;
@@ -39,8 +41,9 @@ mod walk;
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
     AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
+    RelocateChange, Seen, Stale, UpdateChange,
 };
+pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
@@ -52,6 +55,7 @@ pub use export::{EXPORT_VERSION, Export, ExportError, Exported, ImportedIndex};
 pub use findings::{Class, Finding};
 pub use garbage::{Blob, Garbage, GarbageKey, GarbageReason, StoredAt, Waste, moved_attempt};
 pub use guards::{Busy, HoldWatch, IntentGuard, Pin, Reservation};
+pub use keeping::{Keeper, Kept, Term};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;

@@ -27,6 +27,7 @@ mod expire;
 mod exports;
 mod histories;
 mod journal;
+mod keeping;
 mod model;
 mod moves;
 mod search;
@@ -88,6 +89,7 @@ fn wrapped(generation: u64) -> WrappedSubjectKey {
         sites: BTreeSet::new(),
         created: None,
         wraps: 0,
+        abroad: Default::default(),
     }
 }
 
@@ -131,6 +133,8 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         subject_generation: Generation(0),
         decided_at: Timestamp::default(),
         source: DecisionSource::Instruments,
+        principal_country: None,
+        exceptions: Vec::new(),
     };
     let detail = Detail {
         content: BTreeMap::new(),
@@ -379,6 +383,8 @@ async fn an_upload_keeps_where_its_parts_come_from_and_completes_only_under_a_de
         attributes: Attributes::new(),
         bucket: BucketName::new("clinic").unwrap(),
         principal: PrincipalId::new("feed").unwrap(),
+        key: Some(key("k")),
+        principal_country: None,
     };
     let origins = [origin.clone(), origin];
     let part = put_part(&index, &bucket, &upload, 1, 5, &origins).await;

@@ -93,8 +93,17 @@ impl Hierarchy {
         let context = self.context(*country, &owner, generation);
         let secret = SecretKey::random();
         let wrapped = provider.wrap(&context, &secret).await?;
-        let (sites, created, wraps) = (BTreeSet::new(), None, 0);
-        let facts = WrappedSubjectKey { owner, key: key.clone(), country: *country, generation, wrapped, sites, created, wraps };
+        let facts = WrappedSubjectKey {
+            owner,
+            key: key.clone(),
+            country: *country,
+            generation,
+            wrapped,
+            sites: BTreeSet::new(),
+            abroad: BTreeMap::new(),
+            created: None,
+            wraps: 0,
+        };
         let opened = Arc::new(SubjectKey::new(&facts, secret));
         self.open.remember(CacheKey::of(&facts), &opened, provider.version_of(&facts.wrapped)?, began);
         Ok((opened, facts))
@@ -133,7 +142,7 @@ impl Hierarchy {
         }
         let context = self.context(facts.country, &facts.owner, facts.generation);
         let wrapped = key.provider.rewrap(&context, &facts.wrapped).await?;
-        Ok(WrappedSubjectKey { wrapped, sites: BTreeSet::new(), ..facts.clone() })
+        Ok(WrappedSubjectKey { wrapped, ..facts.nowhere() })
     }
 
     /// The version of its country's key that wrapped a subject key.

@@ -1,6 +1,9 @@
 //! Subject keys and the data keys they wrap.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use ring::aead::{Aad, Nonce};
 use serde::{Deserialize, Serialize};
@@ -28,6 +31,9 @@ pub struct WrappedSubjectKey {
     /// The sites where it is durable as a blob, which is the same at each of them: only the index knows this.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub sites: BTreeSet<SiteId>,
+    /// Those of `sites` that are in another country than the key's, where the policy lets it seal copies.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub abroad: BTreeMap<SiteId, Country>,
     /// When it was made; unknown of keys from before that was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
@@ -36,15 +42,35 @@ pub struct WrappedSubjectKey {
     pub wraps: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl WrappedSubjectKey {
     /// One wrapping in so many, drawn by lot, is counted, as this many: no write pays for a row of its own, and at a thousand million the
     /// count is right to about one in a hundred.
     pub const COUNTED: u64 = 1 << 16;
-}
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
+    /// The same key before any site holds it.
+    #[must_use]
+    pub fn nowhere(&self) -> Self {
+        Self { sites: BTreeSet::new(), abroad: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// Notes that a site holds it.
+    pub fn kept_at(&mut self, site: &SiteId, country: Country) {
+        self.sites.insert(site.clone());
+        if country != self.country {
+            self.abroad.insert(site.clone(), country);
+        }
+    }
+
+    /// The countries of the sites that hold it; its own where no site is known.
+    pub fn countries(&self) -> BTreeSet<Country> {
+        let at_home = self.sites.is_empty() || self.sites.len() > self.abroad.len();
+        self.abroad.values().copied().chain(at_home.then_some(self.country)).collect()
+    }
 }
 
 /// An open subject key, with the facts of its wrapped form.
@@ -206,6 +232,7 @@ mod tests {
             generation: Generation(1),
             wrapped: WrappedKey::new(""),
             sites: BTreeSet::new(),
+            abroad: BTreeMap::new(),
             created: None,
             wraps: 0,
         };
@@ -235,6 +262,7 @@ mod tests {
             generation: Generation(7),
             wrapped: WrappedKey::new("a.b.c.d.e"),
             sites: ["pk-khi".parse().unwrap(), "pk-lhe".parse().unwrap()].into(),
+            abroad: BTreeMap::new(),
             created: Some(Timestamp::from_seconds(1)),
             wraps: WrappedSubjectKey::COUNTED,
         };
@@ -254,6 +282,30 @@ mod tests {
         let before = rmp_serde::to_vec_named(&Before { owner, key, country, generation, wrapped }).unwrap();
         assert_eq!(rmp_serde::from_slice::<WrappedSubjectKey>(&before).unwrap(), facts);
         assert_eq!(rmp_serde::to_vec_named(&facts).unwrap(), before, "written as before while no site is known");
+    }
+
+    #[test]
+    fn a_subject_key_belongs_to_the_countries_that_hold_it() {
+        let country = |country: &str| country.parse::<Country>().unwrap();
+        let mut facts = WrappedSubjectKey {
+            owner: KeyOwner::Subject(Pseudonym::from_bytes([1; 16])),
+            key: "pk".parse().unwrap(),
+            country: country("PK"),
+            generation: Generation(7),
+            wrapped: WrappedKey::new("a.b.c.d.e"),
+            sites: BTreeSet::new(),
+            abroad: BTreeMap::new(),
+            created: None,
+            wraps: 0,
+        };
+        assert_eq!(facts.countries(), [country("PK")].into(), "of before sites were kept");
+        facts.kept_at(&"sg-sin".parse().unwrap(), country("SG"));
+        assert_eq!(facts.countries(), [country("SG")].into(), "no site of its own country has it");
+        facts.kept_at(&"pk-khi".parse().unwrap(), country("PK"));
+        assert_eq!(facts.countries(), [country("PK"), country("SG")].into());
+        let row = rmp_serde::to_vec_named(&facts).unwrap();
+        assert_eq!(rmp_serde::from_slice::<WrappedSubjectKey>(&row).unwrap(), facts);
+        assert_eq!(facts.nowhere().countries(), [country("PK")].into());
     }
 
     #[test]

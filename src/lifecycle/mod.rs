@@ -3,7 +3,10 @@
 //! What is due is decided by [`crate::bucket::Lifecycle`]; here is the walk over the catalogue. Everything that goes takes the way of a
 //! client's delete, under the condition that it is still the very version that was found due: what was written meanwhile stays, and what
 //! object lock keeps is left alone. A walk holds one page in memory and takes at most half of its time.
+//!
+//! Where the policies say how old data may become at the most, all buckets are walked for what is older, whatever their rules.
 
+mod outlived;
 mod standing;
 mod sweep;
 #[cfg(test)]
@@ -54,6 +57,7 @@ pub async fn run(objects: &Objects, pace: Pace) {
                 noncurrent = tally.noncurrent,
                 markers = tally.markers,
                 uploads = tally.uploads,
+                outlived = tally.outlived,
                 kept = tally.kept,
                 "lifecycle rules carried out"
             );

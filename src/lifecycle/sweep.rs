@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 
+use super::outlived;
 use super::standing::{Standing, Walk};
 use crate::bucket::{Candidate, Lifecycle};
 use crate::index::{Beside, Bucket, UploadsQuery, Version, VersionItem, VersionsQuery};
@@ -13,9 +14,9 @@ use crate::telemetry::metric;
 use crate::types::{ObjectKey, Timestamp};
 
 /// Versions or uploads of one page.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 /// Changes that wait for the committer together.
-const TOGETHER: usize = 16;
+pub(super) const TOGETHER: usize = 16;
 
 /// How much went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +29,8 @@ pub struct Tally {
     pub markers: u64,
     /// Uploads.
     pub uploads: u64,
+    /// Versions that are older than the policies let them be.
+    pub outlived: u64,
     /// What was due and stays: locked, or changed meanwhile.
     pub kept: u64,
 }
@@ -48,10 +51,11 @@ pub(super) enum Goes {
     Noncurrent,
     Marker,
     Upload,
+    Outlived,
 }
 
 impl Goes {
-    pub(super) const ALL: [Self; 4] = [Self::Current, Self::Noncurrent, Self::Marker, Self::Upload];
+    pub(super) const ALL: [Self; 5] = [Self::Current, Self::Noncurrent, Self::Marker, Self::Upload, Self::Outlived];
 
     pub(super) const fn label(self) -> &'static str {
         match self {
@@ -59,6 +63,7 @@ impl Goes {
             Self::Noncurrent => "noncurrent",
             Self::Marker => "marker",
             Self::Upload => "upload",
+            Self::Outlived => "outlived",
         }
     }
 }
@@ -70,12 +75,23 @@ impl Tally {
             Goes::Noncurrent => &mut self.noncurrent,
             Goes::Marker => &mut self.markers,
             Goes::Upload => &mut self.uploads,
+            Goes::Outlived => &mut self.outlived,
         };
         *count = count.saturating_add(1);
     }
+
+    /// Counts what went, or what was due and stays.
+    pub(super) fn went(&mut self, goes: Goes, went: bool) {
+        if went {
+            metrics::counter!(metric::LIFECYCLE_EXPIRED, "kind" => goes.label()).increment(1);
+            self.count(goes);
+        } else {
+            self.kept = self.kept.saturating_add(1);
+        }
+    }
 }
 
-/// Walks over all buckets that have rules.
+/// Walks over all buckets that have rules, and over all buckets where the policies let nothing become older than that.
 pub(super) async fn all(objects: &Objects, day: Duration) -> Tally {
     let mut tally = Tally::default();
     let buckets = match objects.index.buckets() {
@@ -88,7 +104,10 @@ pub(super) async fn all(objects: &Objects, day: Duration) -> Tally {
     for name in buckets.iter().map(|bucket| &bucket.name) {
         // The walk before may have taken hours: what counts is what the bucket says now.
         let carried_out = match objects.index.bucket(name) {
-            Ok(Some(bucket)) => one(objects, bucket, day, &mut tally).await,
+            Ok(Some(bucket)) => {
+                let outlived = outlived::one(objects, &bucket, &mut tally).await;
+                one(objects, bucket, day, &mut tally).await.and(outlived)
+            }
             Ok(None) => Ok(()),
             Err(error) => Err(error.into()),
         };
@@ -240,12 +259,7 @@ impl Sweep<'_> {
             })
             .buffer_unordered(TOGETHER);
         while let Some((kind, went)) = done.next().await {
-            if went? {
-                metrics::counter!(metric::LIFECYCLE_EXPIRED, "kind" => kind.label()).increment(1);
-                tally.count(kind);
-            } else {
-                tally.kept = tally.kept.saturating_add(1);
-            }
+            tally.went(kind, went?);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Expiration, Filter, Lifecycle, NoncurrentExpiration, Rule, Scope, Setting, Versioning};
 use crate::index::{Beside, Bucket, Change, Record, RecordUpdate, UpdateChange, VersionsQuery};
-use crate::objects::tests::{PK_ONLY, World, bucket, key};
+use crate::objects::tests::{PK_ONLY, World, bucket, key, policies, policies_with};
 use crate::objects::{CreateUpload, DeleteItem, DeleteRequest, Description, Expiring};
 use crate::types::VersionId;
 
@@ -274,4 +274,80 @@ async fn what_was_tagged_otherwise_meanwhile_stays() {
     index.commit(Change::Update(Box::new(update)), Event::new(Kind::Started, Actor::System)).await.unwrap();
     assert!(world.expire(Expiring::Current(found.id), Some(&due)).await);
     assert!(world.versions().await.is_empty());
+}
+
+const MOST_A_DAY: &str = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n[retention]\nat-most = \"1d\"\n";
+const DAY: i64 = 24 * HOUR;
+
+#[tokio::test]
+async fn what_is_older_than_the_policy_lets_it_be_goes_without_any_rule() {
+    let world = World::new(MOST_A_DAY).await;
+    for at in ["ali/a", "ali/held"] {
+        world.put(at, b"x").await;
+    }
+    world.clock.advance(HOUR);
+    world.put("ali/young", b"x").await;
+    world.hold("ali/held", true).await.unwrap();
+    world.clock.advance(DAY - HOUR - 1);
+    assert_eq!(world.sweep().await, Tally::default());
+    world.clock.advance(1);
+    assert_eq!(world.sweep().await, Tally { outlived: 1, kept: 1, ..Tally::default() });
+    assert_eq!(world.versions().await, ["ali/held+", "ali/young+"]);
+    let entry = world.entries("expired").remove(0);
+    assert!(entry.contains("\"instruments\":[\"pk\"]") && entry.contains("\"subject\""), "{entry}");
+    world.hold("ali/held", false).await.unwrap();
+    assert_eq!(world.sweep().await, Tally { outlived: 1, ..Tally::default() });
+    assert_eq!(world.objects.index.summary(), world.objects.index.recount().await.unwrap());
+}
+
+#[tokio::test]
+async fn of_a_key_whose_versions_all_go_no_marker_stays() {
+    let world = World::new(MOST_A_DAY).await;
+    let versions = world.overwritten(3).await;
+    world.remove("ali/a").await;
+    world.clock.advance(DAY);
+    assert_eq!(world.sweep().await, Tally { outlived: versions.len() as u64, ..Tally::default() });
+    assert!(world.versions().await.is_empty(), "not even the delete marker");
+}
+
+#[tokio::test]
+async fn what_goes_brings_nothing_older_back() {
+    let of_feed = "[when]\nprincipal = [\"feed\"]\n[retention]\nat-most = \"1d\"\n";
+    let world = World::new(PK_ONLY).await;
+    world.versioned().await;
+    let other = world.another("other");
+    world.put_as(&other, "ali/a", b"of another").await;
+    let ours = world.put("ali/a", b"ours").await;
+    world.decide_by(policies_with(PK_ONLY, &[("feeds", of_feed)])).await;
+    world.clock.advance(DAY);
+    assert_eq!(world.sweep().await, Tally { outlived: 1, ..Tally::default() });
+    assert_eq!(world.versions().await, ["ali/a-", "ali/a+"], "the older version stays behind a marker");
+    assert!(world.record("ali/a").is_none());
+    let found = world.objects.index.version(&world.bucket(), &key("ali/a"), ours.summary.version).unwrap();
+    assert!(found.is_none());
+    assert_eq!(world.objects.index.summary(), world.objects.index.recount().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_version_that_the_policy_lets_live_by_now_stays() {
+    let world = World::new(MOST_A_DAY).await;
+    let record = world.put("ali/a", b"x").await;
+    world.clock.advance(DAY);
+    world.decide_by(policies(PK_ONLY)).await;
+    assert!(!world.objects.let_outlived_go(&world.bucket(), &key("ali/a"), &record).await.unwrap());
+    world.decide_by(policies(MOST_A_DAY)).await;
+    world.put("ali/a", b"overwritten meanwhile").await;
+    assert!(!world.objects.let_outlived_go(&world.bucket(), &key("ali/a"), &record).await.unwrap());
+    assert_eq!(world.read("ali/a").await.unwrap(), b"overwritten meanwhile");
+}
+
+#[tokio::test]
+async fn rules_let_nothing_go_that_the_policy_keeps() {
+    let world = World::new("[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n[retention]\nat-least = \"1w\"\n").await;
+    world.rules(vec![Rule { expiration: Some(Expiration::Days(2)), ..rule("ali/") }]).await;
+    world.put("ali/a", b"x").await;
+    world.clock.advance(2 * HOUR);
+    assert_eq!(world.sweep().await, Tally { kept: 1, ..Tally::default() });
+    world.clock.advance(7 * DAY);
+    assert_eq!(world.sweep().await, Tally { current: 1, ..Tally::default() });
 }

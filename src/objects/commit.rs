@@ -128,6 +128,10 @@ impl Objects {
                 }
                 Err(CommitError::Stale(Stale::Erased)) => break erased_meanwhile(),
                 Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
+                Err(kept @ CommitError::Kept { .. }) => {
+                    self.record_refusal(request, kind, &decided.bucket.name, Some(decided.key), "AccessDenied").await?;
+                    return Err(NotCommitted::Commit(kept));
+                }
                 Err(other) => return Err(NotCommitted::Commit(other)),
             };
             tracing::debug!(request = %request.id, ?stale, "deciding again");

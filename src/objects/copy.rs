@@ -96,6 +96,7 @@ impl Objects {
             if self.is_still_there(&source.bucket, &source.key, source.version, &record)? {
                 let unlocked = Unlocked::record(&record, request.keys.copy_source.as_ref())?;
                 source.condition.check_source(&record.summary)?;
+                self.check_may_read(request, &bucket.name, &source.key, &record).await?;
                 let facts = record.detail.placement.as_source(&bucket.name, &source.key);
                 return Ok(Source { record, facts, pin, unlocked });
             }

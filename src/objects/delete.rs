@@ -9,8 +9,9 @@ use crate::audit::Kind;
 use crate::authn::{self, Scope};
 use crate::bucket::Versioning;
 use crate::digest;
-use crate::index::{Bucket, Change, CommitError, Committed, DeleteChange, Seen};
+use crate::index::{Bucket, Change, CommitError, Committed, DeleteChange, Seen, Stale};
 use crate::objects::authorize::On;
+use crate::objects::commit::{WAIT, WAITS};
 use crate::objects::{DeleteItem, DeleteRequest, Deleted, ObjectError, Objects, Request};
 use crate::types::{BucketName, VersionId};
 
@@ -23,7 +24,7 @@ impl Objects {
     /// Deletes a key or a version. Deleting what does not exist succeeds, as S3 does it.
     ///
     /// # Errors
-    /// [`ObjectError::PreconditionFailed`], [`ObjectError::Locked`] and what every use case may answer.
+    /// [`ObjectError::PreconditionFailed`], [`ObjectError::Locked`], [`ObjectError::Kept`] and what every use case may answer.
     pub async fn delete(&self, request: &Request<'_>, delete: DeleteRequest) -> Result<Deleted, ObjectError> {
         let bucket = self.deletable_bucket(request, &delete.bucket, std::slice::from_ref(&delete.item)).await?;
         self.delete_in(request, &bucket, delete.item, delete.bypass_governance).await
@@ -68,15 +69,24 @@ impl Objects {
         item: DeleteItem,
         bypass_governance: bool,
     ) -> Result<Deleted, ObjectError> {
-        let mut judged = 0;
+        let (mut judged, mut waited) = (1, 0);
         let committed = loop {
-            judged += 1;
             let seen = self.judge_delete(request, bucket, &item, bypass_governance).await?;
             let again = !seen.is_empty() && judged < JUDGEMENTS;
             match self.commit_delete(request, bucket, &item, seen, bypass_governance).await {
                 Ok(committed) => break committed,
                 Err(CommitError::NoSuchKey) => break Committed::default(),
-                Err(CommitError::Conflict) if again => {}
+                Err(CommitError::Conflict) if again => judged += 1,
+                // The index learns of a policy set a moment before the gateway decides by it.
+                Err(CommitError::Stale(Stale::Policy)) if waited < WAITS => {
+                    waited += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
+                Err(error @ CommitError::Kept { .. }) => {
+                    let (kind, key) = (Kind::DeleteObject, Some(&item.key));
+                    self.record_refusal(request, kind, &bucket.name, key, "AccessDenied").await?;
+                    return Err(error.into());
+                }
                 Err(other) => return Err(other.into()),
             }
         };

@@ -11,11 +11,12 @@ use futures_util::stream::{self, StreamExt};
 use crate::audit::{Actor, Event, Kind};
 use crate::index::{Change, CommitError, CopyRow, Doomed, EraseChange, EraseRecordChange, Erasure, ErasureStep, Record};
 use crate::kms::KeyOwner;
+use crate::objects::commit::WAIT;
 use crate::objects::{ObjectError, Objects};
 use crate::types::{RequestId, SubjectId};
 
-/// How often it is looked anew whether something is held, when a hold came meanwhile.
-const ATTEMPTS: usize = 5;
+/// How often it is looked anew whether something is held, when a hold came meanwhile or another policy.
+const ATTEMPTS: usize = 20;
 /// Rows looked at in one step.
 const PAGE: usize = 256;
 /// Changes that wait for the committer together.
@@ -26,7 +27,7 @@ const TOGETHER: usize = 16;
 pub enum Erasing {
     /// It stands, whatever happens now.
     Accepted(Erasure),
-    /// A retention in force or a legal hold keeps something of the subject: nothing was erased.
+    /// A retention in force, a legal hold or the policy in force keeps something of the subject: nothing was erased.
     Held,
     /// There is nothing of such a subject.
     Unknown,
@@ -62,9 +63,16 @@ impl Objects {
             let watch = self.index.watch_holds(subject);
             // What was planned before the watch can be seen from now on.
             self.index.fence().await?;
-            if self.index.is_held(subject, self.clock.now()).await? {
-                self.record(event.refused("Held")).await?;
-                return Ok(Erasing::Held);
+            match self.index.is_held(subject, self.clock.now()).await? {
+                Some(false) => {}
+                Some(true) => {
+                    self.record(event.refused("Held")).await?;
+                    return Ok(Erasing::Held);
+                }
+                None => {
+                    tokio::time::sleep(WAIT).await;
+                    continue;
+                }
             }
             let change = Change::Erase(Box::new(EraseChange { subject: subject.clone(), at_once, watch }));
             let committed = self.index.commit(change, event.clone()).await;

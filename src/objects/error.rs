@@ -157,6 +157,12 @@ pub enum ObjectError {
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
+    /// The policy in force keeps the version.
+    #[error("the policy in force keeps the version until {until}")]
+    Kept {
+        /// The first moment at which it may be removed.
+        until: Timestamp,
+    },
     /// A lock was asked for, or about, in a bucket without object lock.
     #[error("the bucket has no object lock configuration")]
     ObjectLockMissing,
@@ -248,6 +254,7 @@ impl From<CommitError> for ObjectError {
             CommitError::InvalidPart(number) => Self::InvalidPart { number },
             CommitError::NoSuchKey => Self::NoSuchKey,
             CommitError::Locked => Self::Locked,
+            CommitError::Kept { until } => Self::Kept { until },
             CommitError::Setting(error) => error.into(),
             CommitError::NotJournalled => Self::Unconfirmed,
             other => Self::Internal(format!("commit: {other}")),

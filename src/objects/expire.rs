@@ -7,7 +7,7 @@ use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Candidate, Lifecycle};
 use crate::digest;
 use crate::index::{
-    Beside, Bucket, Change, CommitError, DeleteChange, ExpireChange, Expires, Record, Seen, Version, WriteCondition,
+    Beside, Bucket, Change, CommitError, DeleteChange, ExpireChange, Expires, Record, Seen, Stale, Version, WriteCondition,
 };
 use crate::objects::{ObjectError, Objects};
 use crate::types::{ObjectKey, RecordId, UploadId, VersionId};
@@ -79,6 +79,8 @@ impl Objects {
             Ok(_) => Ok(true),
             Err(
                 CommitError::Locked
+                | CommitError::Kept { .. }
+                | CommitError::Stale(Stale::Policy)
                 | CommitError::Conflict
                 | CommitError::NoSuchKey
                 | CommitError::NoSuchBucket

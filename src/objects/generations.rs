@@ -141,8 +141,9 @@ impl Objects {
         }
         let mut failure = ObjectError::SiteUnavailable { country: old.country };
         // One is enough: at the others it is stored with the first record that goes there.
-        for site in self.sites.iter().filter(|site| old.sites.contains(&site.spec().id)) {
-            match self.next_generation(None, site, &SealTarget::of_site(site.spec()), &old).await {
+        let holding = self.sites.iter().filter(|site| old.sites.contains(&site.spec().id));
+        for (site, target) in holding.filter_map(|site| Some((site, SealTarget::of_key(site.spec(), &old)?))) {
+            match self.next_generation(None, site, &target, &old).await {
                 Ok(new) => return Ok(Some(new)),
                 Err(ObjectError::NoSuchKey) => return Ok(None),
                 Err(error) => failure = error,
@@ -166,7 +167,7 @@ impl Objects {
         let stored = site.store(&blob).await;
         stored.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
         fail::fail_point!("objects::subject-key-rotated", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        new.sites.insert(target.site().clone());
+        new.kept_at(target.site(), target.country());
         let event = Event {
             request: request.cloned(),
             countries: vec![target.country()],

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::access::{Action, Denial};
+use crate::audit::Kind;
 use crate::bucket::Versioning;
 use crate::digest::Checksum;
 use crate::index::{Bucket, Layout, PartEntry, Record, Version};
@@ -58,7 +59,8 @@ impl Objects {
     /// A record and its bytes. The first segment has been verified when this returns.
     ///
     /// # Errors
-    /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it.
+    /// [`ObjectError::NoSuchKey`] only to callers who may list the bucket; others learn nothing from the answer, as S3 does it. A residency refusal
+    /// where the policy does not let the content be read from where the caller processes.
     pub async fn get(&self, request: &Request<'_>, get: GetRequest) -> Result<(Found, ReadBody), ObjectError> {
         for _ in 0..ATTEMPTS {
             let (found, unlocked) = self.unlock(request, get.clone()).await?;
@@ -67,11 +69,30 @@ impl Objects {
             if !self.is_still_there(&get.bucket, &get.key, get.version, &found.record)? {
                 continue;
             }
+            self.check_may_read(request, &get.bucket, &get.key, &found.record).await?;
             let range = found.range.clone().unwrap_or(0..found.record.summary.size);
             let body = self.open_record(&found.record, range, &unlocked).await?;
             return Ok((found, body));
         }
         Err(ObjectError::Overloaded)
+    }
+
+    /// Refuses to open content for a reader, or at a gateway, in a country that the policy in force does not let process it.
+    pub(super) async fn check_may_read(
+        &self,
+        request: &Request<'_>,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        record: &Record,
+    ) -> Result<(), ObjectError> {
+        let reader = self.residency.reader_country(request.auth);
+        match self.residency.read_permission(&record.detail.placement, bucket, key, reader) {
+            Ok(_) => Ok(()),
+            Err(refusal) => {
+                self.record_refusal(request, Kind::Refused, bucket, Some(key), refusal.code()).await?;
+                Err(refusal.into())
+            }
+        }
     }
 
     /// Whether the key, or that version of it, is `record` now.

@@ -109,7 +109,7 @@ impl Objects {
         let target = SealTarget::of_site(site.spec());
         let key = self.site_key(site, &target).await?;
         let record = new_record_id();
-        let key = RecordKey::create(&key, record)?;
+        let key = RecordKey::create(&key, record, target.country())?;
         let mut sealer = ExtentSealer::new(&target, ExtentId::journal(record, new_attempt_id()), &key, text.len())?;
         sealer.push(text)?;
         let blob = sealer.finish_journal(number)?;

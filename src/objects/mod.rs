@@ -12,7 +12,8 @@
 //! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-rotated` (before a subject key is wrapped
 //! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::subject-key-rotated` (a new
 //! generation is stored and not committed), `objects::erasure-accepted`
-//! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`.
+//! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`, `objects::before-outlived` (a version that is
+//! too old for the policies).
 //!
 //! Those of other modules: `index::before-apply`, `index::after-apply`, `index::after-sync` (see [`crate::index`]); `backend::marker-written`
 //! (before it is remembered), `backend::removed` (a blob); `scrub::before-removal` (of a stray); of a rebuild or an import, which they can only end,
@@ -47,6 +48,7 @@ mod hashing;
 mod import;
 mod ingest;
 mod journal;
+mod keeping;
 mod limits;
 mod list;
 mod lock;
@@ -96,6 +98,7 @@ pub use expire::Expiring;
 pub use garbage::GarbagePolicy;
 pub use generations::SubjectKeyLife;
 pub use import::{Before, ImportRequest};
+pub use keeping::Ceilings;
 pub use limits::*;
 pub use list::ListRequest;
 pub use manifest::Manifest;
@@ -158,6 +161,7 @@ impl std::ops::Deref for Objects {
 impl Objects {
     /// Puts the parts together.
     pub fn new(parts: ObjectsParts) -> Self {
+        parts.index.keep_by(Arc::new(keeping::PolicyKeeper::new(&parts.residency, &parts.policies)));
         Self(Arc::new(Inner {
             parts,
             subject_keys: Default::default(),

@@ -145,6 +145,7 @@ impl Objects {
             _ => Some(self.index.reserve(bucket.id, key).map_err(|_| ObjectError::ConditionalConflict)?),
         };
         self.check_condition(bucket, key, &object.condition)?;
+        self.check_overwrite(request, object.kind, bucket, key).await?;
 
         let record = new_record_id();
         let attempt = new_attempt_id();

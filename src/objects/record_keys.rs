@@ -107,7 +107,7 @@ impl Objects {
     ) -> Result<Target, ObjectError> {
         let (site, seal) = self.place_of(placement, &copy.site, copy.country)?;
         let (subject_key, wrapped) = self.subject_key(request, &site, &seal, owner).await?;
-        let key = RecordKey::create(&subject_key, record)?;
+        let key = RecordKey::create(&subject_key, record, seal.country())?;
         Ok(Target { site, seal, key, owner: owner.clone(), sk_generation: wrapped.generation, role: copy.role })
     }
 
@@ -131,10 +131,11 @@ impl Objects {
         let Some(wrapped) = self.index.subject_key_of(&row.key, &row.owner, row.sk_generation)? else {
             // Of an erased record the key goes first and the row later.
             let erased = self.index.is_erased(&row.key, row.sk_generation);
-            return Err(if erased { ObjectError::NoSuchKey } else { ObjectError::KeysUnavailable { country: row.country } });
+            let country = self.country_of(&row.key)?;
+            return Err(if erased { ObjectError::NoSuchKey } else { ObjectError::KeysUnavailable { country } });
         };
         let subject_key = self.open(&wrapped).await?;
-        Ok(RecordKey::open(&subject_key, record, &row.dek)?)
+        Ok(RecordKey::open(&subject_key, record, row.country, &row.dek)?)
     }
 
     /// Whose key wraps a record's: the subject's, or the bucket's where there is no subject.
@@ -170,8 +171,8 @@ impl Objects {
         Ok(self.subject_key(None, site, target, &owner).await?.0)
     }
 
-    /// The subject's key in the target's country, durable as a blob at the target's site: made where there is none, and stored there too
-    /// where it is at other sites only. Each site of a country can so be opened without the others.
+    /// The subject's key under the country key that the target asks for, durable as a blob at the target's site: made where there is none, and
+    /// stored there too where it is at other sites only. Each site can so be opened without the others, whosever key it is.
     async fn subject_key(
         &self,
         request: Option<&RequestId>,
@@ -192,7 +193,8 @@ impl Objects {
             Some(wrapped) => self.keep_subject_key(request, site, target, Arc::unwrap_or_clone(wrapped), Kind::KeyStored).await?,
             None => {
                 let created = self.hierarchy.create_subject_key(target.key(), owner.clone()).await;
-                let (_, wrapped) = created.map_err(|error| ObjectError::from_kms(target.country(), &error))?;
+                let country = self.country_of(target.key())?;
+                let (_, wrapped) = created.map_err(|error| ObjectError::from_kms(country, &error))?;
                 let wrapped = WrappedSubjectKey { created: Some(self.clock.now()), ..wrapped };
                 self.keep_subject_key(request, site, target, wrapped, Kind::KeyCreated).await?
             }
@@ -213,7 +215,7 @@ impl Objects {
             let blob = seal::subject_key_blob(target, &wrapped)?;
             site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
             fail::fail_point!("objects::subject-key-stored", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-            wrapped.sites.insert(target.site().clone());
+            wrapped.kept_at(target.site(), target.country());
             let event = Event {
                 request: request.cloned(),
                 countries: vec![target.country()],

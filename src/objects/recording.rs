@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::audit::{Actor, Event, Kind, Throttle};
+use crate::audit::{Actor, Event, Kind, LeantOn, Throttle};
 use crate::index::Change;
 use crate::kms::Pseudonyms;
 use crate::objects::{ObjectError, Objects, Request};
+use crate::policy::{ExceptionBasis, UsedException};
 use crate::residency::PlacementRecord;
 use crate::telemetry::metric;
 use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId};
@@ -40,6 +41,7 @@ impl Objects {
             instruments: placement.instruments.clone(),
             shadow: placement.shadow.clone(),
             revision: Some(placement.revision),
+            exceptions: placement.exceptions.iter().map(leant_on).collect(),
             ..event
         }
     }
@@ -112,6 +114,16 @@ impl Objects {
     pub async fn record(&self, event: Event) -> Result<(), ObjectError> {
         self.index.commit(Change::Note, event).await?;
         Ok(())
+    }
+}
+
+fn leant_on(exception: &UsedException) -> LeantOn {
+    let word = ExceptionBasis::WORDS.iter().find_map(|(word, basis)| (*basis == exception.basis).then_some(*word));
+    LeantOn {
+        instrument: exception.instrument.clone(),
+        basis: word.unwrap_or_default(),
+        reference: exception.reference.clone(),
+        countries: exception.countries.clone(),
     }
 }
 

@@ -71,7 +71,7 @@ impl Objects {
         let Some(row) = row.filter(|row| row.sites.contains(&site.spec().id)) else {
             return Ok(false);
         };
-        let target = SealTarget::of_site(site.spec());
+        let Some(target) = SealTarget::of_key(site.spec(), &row) else { return Ok(false) };
         let blob = seal::subject_key_blob(&target, &row)?;
         site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
         Ok(true)

@@ -90,17 +90,20 @@ impl Objects {
             true => site.spec().country == old.country,
             false => old.sites.contains(&site.spec().id),
         };
+        let held = self.sites.iter().filter(holds).filter_map(|site| Some((site, SealTarget::of_key(site.spec(), old)?)));
         let outcome = async {
-            for site in self.sites.iter().filter(holds) {
-                let blob = seal::subject_key_blob(&SealTarget::of_site(site.spec()), &new).map_err(ObjectError::from)?;
+            for (site, target) in held {
+                let blob = seal::subject_key_blob(&target, &new).map_err(ObjectError::from)?;
                 // Before the write, since a failed one may have happened.
                 stored.push((site, *blob.name()));
-                site.store(&blob).await.map_err(|error| ObjectError::from_backend(old.country, &error))?;
+                site.store(&blob).await.map_err(|error| ObjectError::from_backend(target.country(), &error))?;
             }
-            new.sites = stored.iter().map(|(site, _)| site.spec().id.clone()).collect();
+            for (site, _) in &stored {
+                new.kept_at(&site.spec().id, site.spec().country);
+            }
             fail::fail_point!("objects::key-rewrapped", |_| Err(Some(ObjectError::Internal("failpoint".to_owned()))));
             let event = Event {
-                countries: vec![old.country],
+                countries: new.countries().into_iter().collect(),
                 sites: new.sites.iter().cloned().collect(),
                 ..Event::new(kind, Actor::System)
             };

@@ -6,7 +6,7 @@
 //! A version is destroyed only when nothing needs it: creations of keys that began before the new version have ended, a whole walk has
 //! found no wrapping of an older version, and the country's sites know the new ones from the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -125,7 +125,7 @@ impl Objects {
         if self.oldest_wrapping(key).await?.is_some_and(|oldest| oldest < primary) {
             return Err(ObjectError::Internal(format!("subject keys are still wrapped by old versions of key `{key}`")));
         }
-        self.journalled_in(country).await?;
+        self.journalled_in(key, country).await?;
         let mut ordered = Vec::new();
         for KeyVersion { version, .. } in self.versions(key, country).await?.into_iter().filter(|one| is_old(one, primary)) {
             let named = CountryKeyVersion { key: key.clone(), version: Some(version) };
@@ -247,15 +247,33 @@ impl Objects {
         }
     }
 
-    /// Waits until a country's sites have been told of everything that is committed: a rebuild must not find wrappings that nothing opens.
-    async fn journalled_in(&self, country: Country) -> Result<(), ObjectError> {
+    /// Waits until the sites of the key's country, and of every other that holds subject keys under it, have been told of everything that is
+    /// committed: a rebuild must not find wrappings that nothing opens.
+    async fn journalled_in(&self, key: &KeyId, country: Country) -> Result<(), ObjectError> {
         let number = self.index.ticket()?.0;
-        let told = async {
-            while !self.index.journal_of_holds(country, number) {
-                tokio::time::sleep(LOOK).await;
+        let deadline = tokio::time::Instant::now() + JOURNAL;
+        for country in self.holders(key, country).await? {
+            let told = async {
+                while !self.index.journal_of_holds(country, number) {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::time::timeout_at(deadline, told).await.map_err(|_| ObjectError::SiteUnavailable { country })?;
+        }
+        Ok(())
+    }
+
+    /// The countries of the sites that hold subject keys under a country's key.
+    async fn holders(&self, key: &KeyId, country: Country) -> Result<BTreeSet<Country>, ObjectError> {
+        let (mut holders, mut after) = (BTreeSet::from([country]), None);
+        loop {
+            let page = self.index.subject_keys_of(key.clone(), after.take(), PAGE).await?;
+            holders.extend(page.iter().flat_map(|wrapped| wrapped.abroad.values()));
+            after = page.last().filter(|_| page.len() >= PAGE).map(|last| last.owner.clone());
+            if after.is_none() {
+                return Ok(holders);
             }
-        };
-        tokio::time::timeout(JOURNAL, told).await.map_err(|_| ObjectError::SiteUnavailable { country })
+        }
     }
 
     pub(super) fn country_of(&self, key: &KeyId) -> Result<Country, ObjectError> {

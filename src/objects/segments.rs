@@ -62,7 +62,7 @@ pub async fn read_segment(site: &Site, name: &BlobName, keys: &SiteKeys) -> Resu
         return Err(piece(&"it lies under the name of another"));
     }
     let key = keys.get(&(site.spec().id.clone(), head.generation())).ok_or_else(|| piece(&"its key is missing"))?;
-    let key = RecordKey::open(key, id.record, head.wrapped_dek()).map_err(|error| piece(&error))?;
+    let key = RecordKey::open(key, id.record, site.spec().country, head.wrapped_dek()).map_err(|error| piece(&error))?;
     let head_len = u32::try_from(head.len()).map_err(|error| piece(&error))?;
     let plan = ReadPlan::new(head_len, head.plain_len(), 0..head.plain_len());
     plan.check_total(blob.len() as u64).map_err(|error| piece(&error))?;

@@ -6,8 +6,11 @@ mod committing;
 mod copies;
 mod customer_keys;
 mod erasing;
+mod foreign_keys;
 mod generations;
+mod kept;
 mod moving;
+mod processing;
 mod queued;
 pub(crate) mod renewing;
 mod subject_keys;
@@ -167,7 +170,8 @@ impl World {
         sites.verify().await;
         let policies = Arc::new(ArcSwap::new(set));
         let directory = Arc::new(index.clone());
-        let residency = Residency::new(policies.clone(), specs.to_vec(), 1, directory, sites.clone(), clock.clone());
+        let residency = Residency::new(policies.clone(), specs.to_vec(), 1, directory, sites.clone(), clock.clone())
+            .in_country("SG".parse().ok());
         let countries = keyring.countries().into_iter();
         let providers = countries.map(|(id, country)| {
             let provider = waiting::Waiting::over(id.clone(), keyring.provider(&id, country).unwrap(), &kept.waiting);
@@ -260,6 +264,17 @@ impl World {
     pub(crate) async fn put(&self, at: &str, bytes: &[u8]) -> Record {
         self.try_put(at, bytes).await.unwrap();
         self.record(at).unwrap()
+    }
+
+    /// Somebody else, who speaks for the same people.
+    pub(crate) fn another(&self, id: &str) -> Authenticated {
+        let principal = Principal::unrestricted(id, vec![AccessKey::new("AKOTHER", "secret".to_owned().into())]).unwrap();
+        Authenticated::for_test(Principal { attributes: self.auth.principal().attributes.clone(), ..principal })
+    }
+
+    pub(crate) async fn put_as(&self, auth: &Authenticated, at: &str, bytes: &[u8]) {
+        let put = Self::put_request(at, bytes.len() as u64);
+        self.objects.put(&Request { auth, ..self.asks() }, put, body(bytes)).await.unwrap();
     }
 
     pub(crate) async fn put_described(&self, at: &str, description: Description) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet,
+    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet, Requirement,
+    bound::Bound,
     meet::{Base, meet},
 };
 use crate::{
@@ -23,7 +24,7 @@ pub struct Available {
 impl PolicySet {
     /// What the set asks of a configuration that does not provide it. An error means that matching records would always be refused.
     pub fn check(&self, available: &Available) -> Vec<Diagnostic> {
-        let mut found = self.unsupported();
+        let mut found = Vec::new();
         for instrument in self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off) {
             check_instrument(instrument, available, &mut found);
         }
@@ -43,15 +44,6 @@ impl PolicySet {
         found
     }
 
-    /// What the set asks that no configuration can provide yet: a copy under the key of another country than its own. Bound by such an
-    /// instrument, every write would fail when it is sealed.
-    pub fn unsupported(&self) -> Vec<Diagnostic> {
-        let bound = || self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off);
-        let mut anywhere = self.base_countries();
-        anywhere.extend(bound().flat_map(|instrument| &instrument.require.countries));
-        bound().filter_map(|instrument| foreign_keys(instrument, &anywhere)).collect()
-    }
-
     /// The countries that `[default]` and `[no-subject]` name.
     fn base_countries(&self) -> BTreeSet<Country> {
         let gateway = &self.gateway;
@@ -62,27 +54,6 @@ impl PolicySet {
         let buckets = gateway.no_subject.buckets.iter().flat_map(|(_, countries)| countries);
         gateway.default.iter().chain(otherwise).chain(buckets).copied().collect()
     }
-}
-
-/// The mistake of an instrument whose `keys` leave out a country where a copy that they bind can be. `anywhere` are the countries of all
-/// copies, for `keys` that bind every copy.
-fn foreign_keys(instrument: &Instrument, anywhere: &BTreeSet<Country>) -> Option<Diagnostic> {
-    let require = &instrument.require;
-    let own = |country: &&Country| require.keys.contains(country) || require.not_countries.contains(country);
-    let country = match require.copies {
-        _ if require.keys.is_empty() => None,
-        Some(_) => require.countries.iter().find(|country| !own(country)),
-        None => anywhere.iter().find(|country| !own(country)),
-    }?;
-    let message = format!(
-        "`{}` leaves {country} out of `keys`, so a copy in {country} would need the key of another country, which is not supported yet",
-        instrument.id
-    );
-    let hint = match require.copies {
-        Some(_) => format!("add {country} to `keys` or take it out of `countries`"),
-        None => format!("add {country} to `keys`, or say with `copies` and `countries` which copies they bind"),
-    };
-    Some(instrument.origin.diagnostic(severity(instrument), message, Some(hint)))
 }
 
 /// What does not bind can only be warned of.
@@ -111,9 +82,21 @@ fn check_instrument(instrument: &Instrument, available: &Available, found: &mut 
         }
         _ => {}
     }
-    if !require.keys.is_empty() && !require.keys.iter().any(|country| available.countries_with_key.contains(country)) {
+    let has_key = |country: &Country| available.countries_with_key.contains(country);
+    if !require.keys.is_empty() && !require.keys.iter().any(has_key) {
         report(format!("`{}` allows only keys of countries that have none", instrument.id), "add a key of one of them");
+    } else if let Some(country) = foreign_key(require).filter(|country| !has_key(country)) {
+        report(
+            format!("`{}` asks for copies under a key of {country}, which has none", instrument.id),
+            "add a key of that country, or name another first in `keys`",
+        );
     }
+}
+
+/// The country whose key seals a copy that `countries` names and whose own country `keys` leave out.
+fn foreign_key(require: &Requirement) -> Option<Country> {
+    let is_foreign = |country: &Country| !require.keys.contains(country) && !require.not_countries.contains(country);
+    require.keys.first().copied().filter(|_| require.countries.iter().any(is_foreign))
 }
 
 /// Warns of every two instruments that can match the same record and would always deny it.
@@ -127,8 +110,8 @@ pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
     };
     let bound: Vec<&Instrument> = instruments.iter().filter(|i| i.enforcement != Enforcement::Off).collect();
     for (at, one) in bound.iter().enumerate() {
-        for other in bound.iter().skip(at + 1).filter(|other| can_both_match(one, other)) {
-            if let Err(denial) = meet(&[one, other], &[], &base)
+        for other in bound.iter().skip(at + 1).filter(|other| overlap(one, other) && can_both_match(one, other)) {
+            if let Err(denial) = meet(&[Bound::at_widest(one), Bound::at_widest(other)], &[], &base)
                 && denial.kind == DenialKind::Clash
                 && denial.instruments.len() > 1
             {
@@ -141,17 +124,29 @@ pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
     }
 }
 
+/// Whether there are days on which both are in effect.
+fn overlap(one: &Instrument, other: &Instrument) -> bool {
+    let before = |one: &Instrument, other: &Instrument| one.until.zip(other.effective).is_some_and(|(until, from)| until < from);
+    !before(one, other) && !before(other, one)
+}
+
 /// Whether no attribute keeps the two apart. Patterns over buckets and principals are taken to overlap.
 fn can_both_match(one: &Instrument, other: &Instrument) -> bool {
     let attributes = |instrument: &Instrument| -> BTreeMap<String, Condition> {
         let of_attribute = |condition: &Condition| match &condition.field {
             Field::Attribute(name) => Some((name.clone(), condition.clone())),
-            Field::Bucket | Field::Principal => None,
+            _ => None,
         };
         instrument.when.iter().filter_map(of_attribute).collect()
     };
     let others = attributes(other);
     attributes(one).iter().all(|(name, condition)| {
-        others.get(name).is_none_or(|other| condition.any_of.iter().any(|value| other.any_of.contains(value)))
+        let shared = |one: &Condition, other: &Condition| one.any_of.iter().any(|v| other.any_of.contains(v) != other.negated);
+        others.get(name).is_none_or(|other| match (condition.negated, other.negated) {
+            (false, _) => shared(condition, other),
+            (true, false) => shared(other, condition),
+            // Some value is in neither list.
+            (true, true) => true,
+        })
     })
 }

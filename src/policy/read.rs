@@ -1,16 +1,18 @@
 //! From files to a policy set.
 
+mod conditions;
+mod exception;
 mod gateway;
 mod instrument;
 mod values;
 
-pub(super) use instrument::Known;
+pub(super) use conditions::Known;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Gateway, Instrument, PolicyFile, PolicySet, cases, check, selector::Selector};
+use super::{Gateway, Instrument, PolicyFile, PolicySet, cases, check};
 use crate::{
     diagnostics::{Diagnostic, Diagnostics, Document, Severity, Table, nearest},
     digest::sha256,
@@ -25,7 +27,7 @@ const CASES: &str = "cases.toml";
 pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let sink = Diagnostics::new();
     let gateway = gateway(files, &sink);
-    let known = gateway.as_ref().map(|gateway| &gateway.attributes);
+    let known = gateway.as_ref();
     let mut instruments: BTreeMap<InstrumentId, Instrument> = BTreeMap::new();
     let mut cases = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(".toml") && file.path != GATEWAY) {
@@ -50,8 +52,7 @@ pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let instruments: Vec<Instrument> = instruments.into_values().collect();
     check::clashes(&instruments, &sink);
     let revision = revision(&gateway, &instruments);
-    let selector = Selector::of(&instruments);
-    Ok(PolicySet { gateway, selector, instruments, cases, revision, warnings: sink.into_sorted() })
+    Ok(PolicySet::new(gateway, instruments, cases, revision, sink.into_sorted()))
 }
 
 fn gateway(files: &[PolicyFile], sink: &Diagnostics) -> Option<Gateway> {

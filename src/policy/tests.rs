@@ -112,8 +112,9 @@ fn decide(set: &PolicySet, residence: Option<&str>, has_subject: bool, bucket: &
         has_subject,
         attributes: &attributes,
         bucket: &BucketName::new(bucket).unwrap(),
-        key: &ObjectKey::new("k").unwrap(),
+        key: Some(&ObjectKey::new("k").unwrap()),
         principal: &PrincipalId::new("feed").unwrap(),
+        principal_country: None,
         today: time::Date::MAX,
     })
 }
@@ -273,8 +274,9 @@ fn an_explanation_tells_what_failed() {
         has_subject: true,
         attributes: &attributes,
         bucket: &BucketName::new("media").unwrap(),
-        key: &ObjectKey::new("k").unwrap(),
+        key: Some(&ObjectKey::new("k").unwrap()),
         principal: &PrincipalId::new("feed").unwrap(),
+        principal_country: None,
         today: time::Date::MAX,
     });
     let json = serde_json::to_value(&explanation).unwrap();
@@ -294,24 +296,22 @@ fn a_failing_case_says_what_is_different() {
 }
 
 #[test]
-fn a_key_of_another_country_than_the_copys_is_not_supported_yet() {
+fn a_key_that_a_copy_needs_has_to_be_there() {
     let asking = |enforcement, copies, countries: &[&'static str], keys: &[&'static str]| {
         let model =
             Model { enforcement, residence: None, copies, countries: countries.to_vec(), keys: keys.to_vec(), not: vec![] };
-        PolicySet::parse(&files(&[model])).unwrap().unsupported().into_iter().map(|mistake| mistake.severity).collect::<Vec<_>>()
+        let country = |country: &&str| country.parse().unwrap();
+        let available = Available {
+            countries_with_site: ["PK", "SG"].iter().map(country).collect(),
+            countries_with_key: ["PK"].iter().map(country).collect(),
+        };
+        let found = PolicySet::parse(&files(&[model])).unwrap().check(&available);
+        found.into_iter().map(|mistake| mistake.severity).collect::<Vec<_>>()
     };
+    assert_eq!(asking("on", "only", &["SG"], &["PK"]), [], "the key of another country");
+    assert_eq!(asking("on", "also", &["PK", "SG"], &["PK"]), []);
     assert_eq!(asking("on", "only", &["PK"], &["SG"]), [Severity::Error]);
-    assert_eq!(asking("on", "also", &["PK", "SG"], &["PK"]), [Severity::Error]);
+    assert_eq!(asking("on", "only", &["PK", "SG"], &["SG", "PK"]), []);
+    assert_eq!(asking("on", "only", &["PK", "DE"], &["SG", "PK"]), [Severity::Error], "Germany's would be under Singapore's");
     assert_eq!(asking("shadow", "only", &["PK"], &["SG"]), [Severity::Warning]);
-    for (copies, keys) in [("only", vec!["PK"]), ("first", vec!["PK", "SG"]), ("also", vec![])] {
-        assert_eq!(asking("on", copies, &["PK"], &keys), []);
-    }
-    let alone = |keys: &str| {
-        let text =
-            Model { enforcement: "on", residence: None, copies: "only", countries: vec![], keys: vec![], not: vec![] }.text("i");
-        let text = text.replace("copies = \"only\"\ncountries = []\n", &format!("keys = [{keys}]\n"));
-        let file = |path: &str, text: &str| PolicyFile { path: path.to_owned(), text: text.to_owned() };
-        PolicySet::parse(&[file("gateway.toml", GATEWAY), file("i/policy.toml", &text)]).unwrap().unsupported().len()
-    };
-    assert_eq!((alone("\"SG\""), alone("\"SG\", \"PK\"")), (1, 0));
 }

@@ -10,7 +10,7 @@ use super::{Journals, Progress, RecoveryError, sites};
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::{BackendError, BlobInfo, Site, Sites};
 use crate::index::{AdoptChange, Change, CommitError, CopyRow, CopyState, Index, Record};
-use crate::kms::{Hierarchy, KmsError};
+use crate::kms::{Hierarchy, KmsError, WrappedSubjectKey};
 use crate::objects::Manifest;
 use crate::policy::Role;
 use crate::seal::{BlobKind, BlobName, HEAD_LEN, Head, RecordKey, SealError, blob_kind, parse_head, parse_subject_key_blob};
@@ -44,7 +44,7 @@ struct Found {
 /// A blob that no row names.
 enum Unnamed {
     Manifest(Box<Found>),
-    Key(Box<crate::kms::WrappedSubjectKey>, SiteId),
+    Key(Box<WrappedSubjectKey>, Arc<Site>),
     Other,
 }
 
@@ -88,13 +88,16 @@ pub async fn adopt(
     }
     later.sort_by_key(|(_, _, _, kind)| *kind != BlobKind::SubjectKey);
     let mut found: BTreeMap<RecordId, Vec<Found>> = BTreeMap::new();
+    let mut more: Vec<(WrappedSubjectKey, Arc<Site>)> = Vec::new();
     let mut taken = 0;
     for (site, blob, head, _) in later {
         match understand(index, hierarchy, &site, &blob, &head).await {
             Ok(Unnamed::Key(key, at)) => {
-                if adopt_key(index, hierarchy, *key, at).await? {
+                if adopt_key(index, hierarchy, &key, &at).await? {
                     adopted.subject_keys += 1;
                     taken += 1;
+                } else {
+                    more.push((*key, at));
                 }
             }
             Ok(Unnamed::Manifest(manifest)) if is_newer(&manifest, journals) => {
@@ -102,6 +105,16 @@ pub async fn adopt(
             }
             Ok(Unnamed::Manifest(_) | Unnamed::Other) => {}
             Err(error) => adopted.unreadable.push(format!("{}/{}: {error}", site.spec().id, blob.name)),
+        }
+    }
+    for (key, site) in more {
+        // In its own country it does no harm; elsewhere it is only where something has to be opened with it.
+        let is_needed = |copy: &Found| {
+            copy.site.spec().id == site.spec().id && (copy.head.key(), copy.head.owner()) == (&key.key, &key.owner)
+        };
+        if (key.country == site.spec().country || found.values().flatten().any(is_needed)) && keep_key(index, &key, &site).await?
+        {
+            taken += 1;
         }
     }
     let mut found: Vec<Vec<Found>> = found.into_values().collect();
@@ -172,7 +185,7 @@ async fn understand(
             // It opens, so it is the installation's.
             return match hierarchy.open_subject_key(&key).await {
                 Ok(_) if index.is_erased(&key.key, key.generation) => Ok(Unnamed::Other),
-                Ok(_) => Ok(Unnamed::Key(Box::new(key), site.spec().id.clone())),
+                Ok(_) => Ok(Unnamed::Key(Box::new(key), Arc::clone(site))),
                 // An earlier wrapping, or the key of who was erased.
                 Err(KmsError::Destroyed { .. }) => Ok(Unnamed::Other),
                 Err(error) => Err(text(&error)),
@@ -190,7 +203,7 @@ async fn understand(
         return Err("its subject key is none that is known".to_owned());
     };
     let key = hierarchy.open_subject_key(&key).await.map_err(|error| text(&error))?;
-    let key = RecordKey::open(&key, head.id().record, head.wrapped_dek()).map_err(|error| text(&error))?;
+    let key = RecordKey::open(&key, head.id().record, head.country(), head.wrapped_dek()).map_err(|error| text(&error))?;
     let Some(manifest) = head.open_manifest(&key).map_err(|error| text(&error))? else { return Ok(Unnamed::Other) };
     let manifest = Manifest::decode(&manifest)?;
     Ok(Unnamed::Manifest(Box::new(Found { site: Arc::clone(site), head, manifest, stored: blob.modified })))
@@ -206,25 +219,41 @@ fn is_newer(found: &Found, journals: &Journals) -> bool {
 
 /// Takes in a subject key: of an owner that has none, or wrapped again after the journal's end, when nothing opens the wrapping that the
 /// journal knows.
-async fn adopt_key(
-    index: &Index,
-    hierarchy: &Hierarchy,
-    key: crate::kms::WrappedSubjectKey,
-    site: SiteId,
-) -> Result<bool, RecoveryError> {
+async fn adopt_key(index: &Index, hierarchy: &Hierarchy, key: &WrappedSubjectKey, site: &Site) -> Result<bool, RecoveryError> {
     let known = index.subject_key_of(&key.key, &key.owner, key.generation)?.map(Arc::unwrap_or_clone);
     if let Some(known) = &known
         && !matches!(hierarchy.open_subject_key(known).await, Err(KmsError::Destroyed { .. }))
     {
         return Ok(false);
     }
-    let event = Event { countries: vec![key.country], sites: vec![site.clone()], ..Event::new(Kind::KeyStored, Actor::System) };
-    let key = crate::kms::WrappedSubjectKey { sites: [site].into(), ..key };
     // Made in the moment that the journal did not reach, in the place of the one it knows: records of that moment are under it.
-    let change = match known {
-        None if index.subject_key(&key.key, &key.owner)?.is_some() => Change::RetiredSubjectKey(Box::new(key)),
-        known => Change::SubjectKey { key: Box::new(key), replaces: known.map(Box::new) },
-    };
+    let retired = known.is_none() && index.subject_key(&key.key, &key.owner)?.is_some();
+    commit_key(index, key, site, known.map(Box::new), retired).await
+}
+
+/// Notes that a site holds the blob of a subject key, where the index knows the key by the same wrapping.
+async fn keep_key(index: &Index, key: &WrappedSubjectKey, site: &Site) -> Result<bool, RecoveryError> {
+    let known = index.subject_key_of(&key.key, &key.owner, key.generation)?;
+    if known.is_none_or(|known| known.wrapped != key.wrapped) {
+        return Ok(false);
+    }
+    commit_key(index, key, site, None, false).await
+}
+
+async fn commit_key(
+    index: &Index,
+    key: &WrappedSubjectKey,
+    site: &Site,
+    replaces: Option<Box<WrappedSubjectKey>>,
+    retired: bool,
+) -> Result<bool, RecoveryError> {
+    let spec = site.spec();
+    let event =
+        Event { countries: vec![spec.country], sites: vec![spec.id.clone()], ..Event::new(Kind::KeyStored, Actor::System) };
+    let mut kept = key.nowhere();
+    kept.kept_at(&spec.id, spec.country);
+    let key = Box::new(kept);
+    let change = if retired { Change::RetiredSubjectKey(key) } else { Change::SubjectKey { key, replaces } };
     match index.commit(change, event).await {
         Ok(_) => Ok(true),
         Err(CommitError::KeyExists(_)) => Ok(false),

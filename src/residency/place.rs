@@ -12,7 +12,7 @@ use super::{
     placement::Origin,
 };
 use crate::{
-    authn::Authenticated,
+    authn::{Authenticated, Principal},
     clock::Clock,
     policy::{AttributeSource, Gateway, PolicySet, SubjectSource},
     types::{BucketName, Country, KeyId, ObjectKey, SiteId, Timestamp},
@@ -25,6 +25,8 @@ pub struct Residency {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) availability: Arc<dyn Availability>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Where this gateway processes.
+    pub(super) country: Option<Country>,
 }
 
 impl Residency {
@@ -43,7 +45,7 @@ impl Residency {
             keys.entry(site.country).or_insert_with(|| site.key.clone());
         }
         let sites = Sites { all: sites, keys, per_country: sites_per_country.max(1) };
-        Self { policies, sites, directory, availability, clock }
+        Self { policies, sites, directory, availability, clock, country: None }
     }
 
     /// Names the key of each country, for instruments that ask for the key of another country than the copy's. Without this, a
@@ -54,12 +56,33 @@ impl Residency {
         self
     }
 
+    /// Says in which country this gateway processes. Without this nobody knows, and no content is processed that an instrument keeps to a country.
+    #[must_use]
+    pub const fn in_country(mut self, country: Option<Country>) -> Self {
+        self.country = country;
+        self
+    }
+
+    /// Where whoever asks processes: its own country, else the gateway's; nobody knows it of whoever does not sign.
+    pub fn reader_country(&self, auth: &Authenticated) -> Option<Country> {
+        self.principal(auth).country
+    }
+
+    /// What a placement asks of a principal at this gateway.
+    pub fn facts_of<'a>(&self, principal: &'a Principal) -> PrincipalFacts<'a> {
+        PrincipalFacts::at(principal, self.country)
+    }
+
+    fn principal<'a>(&self, auth: &'a Authenticated) -> PrincipalFacts<'a> {
+        self.facts_of(auth.principal())
+    }
+
     /// The placement of a new record, or of a copy when `signals` name sources.
     ///
     /// A copy's placement is the meet of the destination and of every place its bytes have been. Its subject is that of its sources, and a
     /// destination that names another is a conflict.
     pub fn place(&self, auth: &Authenticated, signals: &Signals<'_>) -> Result<Placement, Refusal> {
-        self.place_for(auth.principal().into(), signals)
+        self.place_for(self.principal(auth), signals)
     }
 
     pub(super) fn place_for(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Result<Placement, Refusal> {
@@ -67,7 +90,14 @@ impl Residency {
         let mut collected = Collected::default();
         collected.read(set.gateway(), principal, signals, &*self.directory)?;
         let origins = origins(signals.sources, principal)?;
-        self.placement(&set, collected, principal, signals, (origins, &[]), &*self.availability)
+        let placement = self.placement(&set, collected, principal, signals, (origins, &[]), &*self.availability)?;
+        self.processed_here(&placement)?;
+        Ok(placement)
+    }
+
+    /// Refuses what may not pass through this gateway in the clear: whoever writes shows it the content.
+    fn processed_here(&self, placement: &Placement) -> Result<(), Refusal> {
+        placement.decision().may_process(self.country).map(drop).map_err(Refusal::from)
     }
 
     /// Decides again, under the policy in force, what was decided earlier: for a part of a multipart upload, or for a commit whose
@@ -80,15 +110,18 @@ impl Residency {
         bucket: &BucketName,
         key: &ObjectKey,
     ) -> Result<Placement, Refusal> {
-        self.resume_for(auth.principal().into(), earlier, bucket, key)
+        let placement = self.resume_for(self.principal(auth), earlier, bucket, key)?;
+        self.processed_here(&placement)?;
+        Ok(placement)
     }
 
-    /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it.
+    /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it. Where content may be
+    /// processed is not asked: this moves it to where it has to be.
     ///
     /// # Errors
     /// As [`Residency::resume`].
     pub fn resume_stored(&self, earlier: &PlacementRecord, bucket: &BucketName, key: &ObjectKey) -> Result<Placement, Refusal> {
-        let writer = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        let writer = writer(earlier);
         self.resume_for(writer, earlier, bucket, key)
     }
 
@@ -122,7 +155,7 @@ impl Residency {
         key: &ObjectKey,
         availability: &dyn Availability,
     ) -> Result<Placement, Refusal> {
-        let principal = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        let principal = writer(earlier);
         let collected = self.refreshed(set.gateway(), earlier)?;
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
@@ -141,9 +174,8 @@ impl Residency {
         let collected = self.refreshed(set.gateway(), earlier)?;
         let mut origins = earlier.origins.clone();
         // Whoever goes on with an upload, what bound the one who began it binds still.
-        let began = earlier.as_origin(bucket);
-        if earlier.principal != *principal.id && !origins.contains(&began) {
-            origins.push(began);
+        if (&earlier.principal, earlier.principal_country) != (principal.id, principal.country) {
+            earlier.as_origin(bucket, key).add_to(&mut origins);
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
@@ -154,30 +186,27 @@ impl Residency {
     }
 
     /// Whether bytes of `sources` may become part of a record placed as `placed` (just made by `place` or `resume`): the subject is the
-    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record. Answers with
-    /// every place that the bytes have been: the record has to keep them, for what is decided about it later.
+    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record and lets the
+    /// source be where the record is. Answers with every place that the bytes have been: the record has to keep them, for what is decided about it
+    /// later.
     pub fn satisfies(&self, placed: &PlacementRecord, sources: &[SourceFacts]) -> Result<Vec<Origin>, Refusal> {
         let set = self.policies.load();
         let today = today(self.clock.now());
-        let principal = PrincipalFacts { id: &placed.principal, attributes: &placed.attributes };
+        let principal = writer(placed);
+        let countries: Vec<Country> = placed.copies.iter().map(|copy| copy.country).collect();
         for source in sources {
             if source.subject.is_some() && source.subject != placed.subject {
                 return Err(Refusal::Conflict { reason: "the source belongs to another subject than the upload".to_owned() });
             }
-            let (metadata, tags) = (BTreeMap::new(), []);
-            let signals = Signals {
-                bucket: &source.bucket,
-                key: &source.key,
-                metadata: &metadata,
-                tags: &tags,
-                sources: &[],
-                stated: None,
-            };
             for origin in &origins(std::slice::from_ref(source), principal)? {
-                let facts = origin.facts(&signals, today);
-                let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));
-                if let Some(instrument) = missing {
-                    return Err(Refusal::Conflict { reason: format!("`{}` binds the source but not the upload", instrument.id) });
+                let facts = origin.facts(today);
+                if let Some(instrument) = set.objecting(&facts, &placed.instruments, &countries) {
+                    let reason = if placed.instruments.contains(&instrument.id) {
+                        format!("`{}` lets the upload be where it does not let the source be", instrument.id)
+                    } else {
+                        format!("`{}` binds the source but not the upload", instrument.id)
+                    };
+                    return Err(Refusal::Conflict { reason });
                 }
             }
         }
@@ -197,7 +226,7 @@ impl Residency {
         old_tags: &[(String, String)],
         signals: &Signals<'_>,
     ) -> Result<(), Refusal> {
-        self.retag_for(auth.principal().into(), stored, old_tags, signals)
+        self.retag_for(self.principal(auth), stored, old_tags, signals)
     }
 
     pub(super) fn retag_for(
@@ -215,7 +244,8 @@ impl Residency {
         collected.read(set.gateway(), principal, signals, &*self.directory)?;
         let subject = collected.subject.clone();
         let today = today(self.clock.now());
-        let judged = judge(&set, &collected, principal, signals, &stored.origins, today)?;
+        // The record stays that of who wrote it, where they wrote it from.
+        let judged = judge(&set, &collected, writer(stored), signals, &stored.origins, today)?;
         if subject != stored.subject || judged.attributes != stored.attributes {
             return Err(Refusal::Conflict {
                 reason: "the tags would change whose data this is, or what is known of them".to_owned(),
@@ -256,6 +286,8 @@ impl Residency {
             subject_generation: collected.generation,
             decided_at: now,
             source: decision.source,
+            principal_country: principal.country,
+            exceptions: decision.exceptions.clone(),
         };
         Ok(Placement::new(record, decision))
     }
@@ -305,6 +337,11 @@ fn read_tags<'t>(gateway: &Gateway, tags: &'t [(String, String)]) -> Vec<(&'t st
         .collect();
     read.sort_unstable();
     read
+}
+
+/// Who wrote a record, as it keeps it.
+fn writer(stored: &PlacementRecord) -> PrincipalFacts<'_> {
+    PrincipalFacts { id: &stored.principal, attributes: &stored.attributes, country: stored.principal_country }
 }
 
 /// Every site answers.

@@ -289,7 +289,7 @@ impl From<ObjectError> for S3Error {
                     .header(header::LAST_MODIFIED, &modified.to_http_date());
                 delete_marker(error, &marker)
             }
-            E::Locked => Self::with(Code::AccessDenied, sentence(&error)),
+            E::Locked | E::Kept { .. } => Self::with(Code::AccessDenied, sentence(&error)),
             E::ObjectLockMissing => Self::with(Code::InvalidRequest, "Bucket is missing Object Lock Configuration."),
             E::Acl(acl) => acl.into(),
             E::Setting(setting) => setting.into(),

@@ -192,7 +192,8 @@ impl Scrub<'_> {
         let wrapped = self.objects.index.subject_key_of(head.key(), head.owner(), head.generation())?;
         let Some(wrapped) = wrapped else { return Ok(None) };
         let Ok(key) = self.objects.hierarchy.open_subject_key(&wrapped).await else { return Ok(None) };
-        let opened = RecordKey::open(&key, head.id().record, head.wrapped_dek()).and_then(|key| head.open_manifest(&key));
+        let opened =
+            RecordKey::open(&key, head.id().record, head.country(), head.wrapped_dek()).and_then(|key| head.open_manifest(&key));
         Ok(opened.ok().map(|text| text.and_then(|text| Manifest::decode(&text).ok())))
     }
 

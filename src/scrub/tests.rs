@@ -399,3 +399,26 @@ async fn the_background_goes_on_where_it_was() {
     let site = SiteId::new("pk-khi").unwrap();
     assert!(world.objects.sites.get(&site).is_some());
 }
+
+/// Wrapped keys that lie in another country than their own belong there: they are looked at, and put back.
+#[tokio::test]
+async fn the_keys_of_copies_abroad_are_looked_after_where_they_lie() {
+    let world = World::new("[require]\ncopies = \"only\"\ncountries = [\"SG\"]\nkeys = [\"PK\"]\n").await;
+    world.stock().await;
+    world.collect().await;
+    let progress = world.scrubbed(&repairing()).await;
+    assert_eq!((classes(&progress), progress.blobs), (vec![], 1 + 3 + 2 + 2), "none of them is a stray");
+    let abroad = world.backend("sg-sin");
+    let is_key = |blob: &Bytes| blob_kind(blob).is_ok_and(|kind| kind == BlobKind::SubjectKey);
+    let keys: Vec<_> = abroad.blobs().into_iter().filter(|(_, blob)| is_key(blob)).collect();
+    assert_eq!(keys.len(), 2);
+    for (name, _) in &keys {
+        abroad.delete(name).await.unwrap();
+    }
+    let found = world.scrubbed(&Order::default()).await;
+    assert_eq!(classes(&found), [("missing", 2)]);
+    let repaired = world.scrubbed(&repairing()).await;
+    assert_eq!((classes(&repaired), repaired.repaired), (vec![], 2));
+    assert!(keys.iter().all(|(name, bytes)| blob(abroad, name) == bytes), "the same blobs are there again");
+    assert!(world.blobs_at("pk-khi").is_empty() && world.blobs_at("pk-lhe").is_empty());
+}

@@ -1,4 +1,4 @@
-//! The data key of one record in one country.
+//! The data key of one record's copies in one country.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,8 @@ use crate::{
     types::{Country, Generation, KeyId, RecordId},
 };
 
-/// A record's data key in one country, with what a blob's head says about it. Cheap to clone; wiped when the last clone goes.
+/// A record's data key for its copies in one country, with what a blob's head says about it. That country is where the copies lie; the subject
+/// key that wraps it is another country's where the policy asks for that. Cheap to clone; wiped when the last clone goes.
 #[derive(Clone)]
 pub struct RecordKey(Arc<Inner>);
 
@@ -19,7 +20,7 @@ struct Inner {
     dek: Dek,
 }
 
-/// The public facts of a record key, as they stand in every head.
+/// The public facts of a record key, as they stand in every head. `country` is where the copies lie, whosever key it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFacts {
     pub(super) country: Country,
@@ -31,16 +32,16 @@ pub(super) struct KeyFacts {
 }
 
 impl RecordKey {
-    /// A fresh key for `record`, wrapped by `subject_key`, whose country it serves.
-    pub fn create(subject_key: &SubjectKey, record: RecordId) -> Result<Self, SealError> {
+    /// A fresh key for the copies of `record` in `country`, wrapped by `subject_key`.
+    pub fn create(subject_key: &SubjectKey, record: RecordId, country: Country) -> Result<Self, SealError> {
         let (dek, wrapped) = subject_key.wrap_dek(&wrap_data(subject_key, record))?;
-        Ok(Self::new(subject_key, record, dek, wrapped))
+        Ok(Self::new(subject_key, record, country, dek, wrapped))
     }
 
     /// Opens the key that [`RecordKey::create`] wrapped for the same record under the same subject key.
-    pub fn open(subject_key: &SubjectKey, record: RecordId, wrapped: &WrappedDek) -> Result<Self, SealError> {
+    pub fn open(subject_key: &SubjectKey, record: RecordId, country: Country, wrapped: &WrappedDek) -> Result<Self, SealError> {
         let dek = subject_key.unwrap_dek(&wrap_data(subject_key, record), wrapped)?;
-        Ok(Self::new(subject_key, record, dek, *wrapped))
+        Ok(Self::new(subject_key, record, country, dek, *wrapped))
     }
 
     /// The wrapped form, for the index.
@@ -78,9 +79,9 @@ impl RecordKey {
         self.0.dek.secret()
     }
 
-    fn new(subject_key: &SubjectKey, record: RecordId, dek: Dek, wrapped: WrappedDek) -> Self {
+    fn new(subject_key: &SubjectKey, record: RecordId, country: Country, dek: Dek, wrapped: WrappedDek) -> Self {
         let facts = KeyFacts {
-            country: subject_key.country(),
+            country,
             key: subject_key.key().clone(),
             owner: subject_key.owner().clone(),
             generation: subject_key.generation(),

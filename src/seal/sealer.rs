@@ -24,7 +24,7 @@ pub struct ExtentSealer {
 }
 
 impl ExtentSealer {
-    /// Begins an extent. `key` must be the record's key in the target's country. `expected_len` sizes the buffer: more bytes than
+    /// Begins an extent. `key` must be the record's key for the target's country. `expected_len` sizes the buffer: more bytes than
     /// that move it (see [`ExtentSealer::reserve`]), up to [`EXTENT_SIZE`] may follow.
     pub fn new(target: &SealTarget, id: ExtentId, key: &RecordKey, expected_len: usize) -> Result<Self, SealError> {
         if target.country() != key.country() {

@@ -1,7 +1,5 @@
 //! The small blobs that a site also holds: wrapped subject keys and the site's marker.
 
-use std::collections::BTreeSet;
-
 use ring::aead::{Aad, Nonce};
 use serde::{Deserialize, Serialize};
 
@@ -63,11 +61,11 @@ pub fn open_marker(site_key: &SecretKey, blob: &[u8]) -> Result<MarkerContent, S
 /// A wrapped subject key as a blob: JSON, so that it can be used without this program. Its name tells the wrapping too; a key
 /// that is wrapped again gets another blob, and two keys made at once for one owner do not overwrite each other.
 pub fn subject_key_blob(target: &SealTarget, key: &WrappedSubjectKey) -> Result<SealedBlob, SealError> {
-    if key.country != target.country() {
-        return Err(SealError::Mismatch("country"));
+    if key.key != *target.key() {
+        return Err(SealError::Mismatch("key"));
     }
     // The same blob for every site.
-    let key = &WrappedSubjectKey { sites: BTreeSet::new(), wraps: 0, ..key.clone() };
+    let key = &WrappedSubjectKey { wraps: 0, ..key.nowhere() };
     let text = serde_json::to_vec(key).map_err(|_| SealError::Crypto)?;
     let length = PREFIX_LEN + text.len();
     let mut blob = Vec::with_capacity(length);

@@ -1,5 +1,6 @@
 //! Where a blob may go.
 
+use crate::kms::WrappedSubjectKey;
 use crate::residency::{Placement, SiteSpec};
 use crate::types::{Country, KeyId, SiteId};
 
@@ -24,6 +25,12 @@ impl SealTarget {
         Self { site: site.id.clone(), country: site.country, key: site.key.clone() }
     }
 
+    /// For the blob of a subject key that a site is to have once more: one of its own country, or one that a placement brought there before.
+    pub(crate) fn of_key(site: &SiteSpec, key: &WrappedSubjectKey) -> Option<Self> {
+        let belongs = key.country == site.country || key.sites.contains(&site.id);
+        belongs.then(|| Self { site: site.id.clone(), country: site.country, key: key.key.clone() })
+    }
+
     /// A target that no placement chose.
     #[cfg(any(test, feature = "test-util"))]
     pub fn for_test(site: &str, country: Country, key: &KeyId) -> Result<Self, crate::types::InvalidName> {
@@ -40,7 +47,7 @@ impl SealTarget {
         self.country
     }
 
-    /// The country key that wraps what is stored there.
+    /// The country key that wraps what is stored there, which can be another country's.
     pub const fn key(&self) -> &KeyId {
         &self.key
     }

@@ -30,7 +30,7 @@ fn world_in(country: &str, record: RecordId) -> World {
     let (key_id, country): (KeyId, Country) = ("key".parse().unwrap(), country.parse().unwrap());
     let owner = KeyOwner::Subject(Pseudonym::from_bytes([1; 16]));
     let subject_key = SubjectKey::for_test(owner, key_id.clone(), country);
-    let key = RecordKey::create(&subject_key, record).unwrap();
+    let key = RecordKey::create(&subject_key, record, country).unwrap();
     World { target: SealTarget::for_test("site", country, &key_id).unwrap(), subject_key, key }
 }
 
@@ -158,7 +158,7 @@ fn a_head_says_what_it_should_and_opens_its_manifest() {
     assert_eq!((head.owner(), head.generation()), (world.subject_key.owner(), Generation(1)));
     assert_eq!(head_len(&bytes[..PREFIX_LEN]).unwrap(), head.len());
 
-    let key = RecordKey::open(&world.subject_key, head.id().record, head.wrapped_dek()).unwrap();
+    let key = RecordKey::open(&world.subject_key, head.id().record, head.country(), head.wrapped_dek()).unwrap();
     assert_eq!(head.open_manifest(&key).unwrap().unwrap(), b"the manifest");
     let exported = Dek::from_secret(world.key.dek().secret().clone());
     assert!(head.authenticate(&head.record_key(exported).unwrap()).is_ok());
@@ -173,8 +173,10 @@ fn a_head_says_what_it_should_and_opens_its_manifest() {
 #[test]
 fn a_record_key_opens_for_its_record_alone() {
     let world = world();
-    assert!(RecordKey::open(&world.subject_key, world.key.record(), world.key.wrapped()).is_ok());
-    assert!(RecordKey::open(&world.subject_key, RecordId::from_bytes([9; 16]), world.key.wrapped()).is_err());
+    assert!(RecordKey::open(&world.subject_key, world.key.record(), world.key.country(), world.key.wrapped()).is_ok());
+    assert!(
+        RecordKey::open(&world.subject_key, RecordId::from_bytes([9; 16]), world.key.country(), world.key.wrapped()).is_err()
+    );
 }
 
 #[test]
@@ -229,6 +231,7 @@ fn small_blobs_round_trip_and_tell_their_kind() {
         sites: Default::default(),
         created: None,
         wraps: 0,
+        abroad: Default::default(),
     };
     let blob = subject_key_blob(&world.target, &key).unwrap();
     assert_eq!(blob_kind(&whole(&blob)).unwrap(), BlobKind::SubjectKey);
@@ -239,7 +242,32 @@ fn small_blobs_round_trip_and_tell_their_kind() {
     assert_ne!(*blob.name(), BlobName::of_subject_key(&again));
     assert!(parse_subject_key_blob(&bytes).is_err());
     assert!(parse_head(&bytes).is_err());
-    assert!(subject_key_blob(&world_in("SG", world.key.record()).target, &key).is_err());
+    let other = WrappedSubjectKey { key: "other".parse().unwrap(), ..key };
+    assert!(subject_key_blob(&world.target, &other).is_err(), "nothing but the key that the target asks for");
+}
+
+/// A copy in Singapore under a key of Pakistan: what is bound to the copy's country is Singapore's, and nobody takes one for the other.
+#[test]
+fn a_copy_under_the_key_of_another_country_is_sealed_for_its_own() {
+    let home = world();
+    let (sg, key_id): (Country, KeyId) = ("SG".parse().unwrap(), home.target.key().clone());
+    let target = SealTarget::for_test("site", sg, &key_id).unwrap();
+    let key = RecordKey::create(&home.subject_key, home.key.record(), sg).unwrap();
+    assert!(ExtentSealer::new(&target, home.id(), &home.key, 0).is_err(), "a key for the copies of another country");
+    assert!(ExtentSealer::new(&home.target, home.id(), &key, 0).is_err());
+    let abroad = World { target, key, subject_key: home.subject_key };
+    let blob = abroad.seal(abroad.id(), b"bytes", Some(b"manifest"));
+    assert_eq!(*blob.name(), BlobName::of(sg, &abroad.id()));
+    let head = parse_head(&whole(&blob)).unwrap();
+    assert_eq!((head.country(), head.key()), (sg, &key_id));
+    let open = |country: &str| {
+        let key = RecordKey::open(&abroad.subject_key, head.id().record, country.parse().unwrap(), head.wrapped_dek()).unwrap();
+        head.open_manifest(&key)
+    };
+    assert_eq!(open("SG").unwrap().unwrap(), b"manifest");
+    assert!(matches!(open("PK"), Err(SealError::Tampered(_))));
+    let plan = ReadPlan::new(blob.head_len(), 5, 0..5);
+    assert_eq!(abroad.open(abroad.id(), &plan, &whole(&blob), 100).unwrap(), b"bytes");
 }
 
 proptest! {

@@ -87,8 +87,9 @@ impl Keys {
         let missing = |place: String| UnsealError::NoKey { owner: owner.clone(), key: key.clone(), country, generation, place };
         let altered = |error: &dyn std::fmt::Display| UnsealError::Manifest { path: blobs.to_owned(), reason: error.to_string() };
         let record = head.id().record;
-        let open =
-            |subject_key: &SubjectKey| RecordKey::open(subject_key, record, head.wrapped_dek()).map_err(|error| altered(&error));
+        let open = |subject_key: &SubjectKey| {
+            RecordKey::open(subject_key, record, country, head.wrapped_dek()).map_err(|error| altered(&error))
+        };
         match &self.from {
             Source::Exported(keys) => {
                 let of_record = |one: &&DataKey| one.record == record && one.country == country;
@@ -96,7 +97,8 @@ impl Keys {
                     return head.record_key(data_key.dek.clone()).map_err(|error| altered(&error));
                 }
                 let fits = |one: &&SubjectKey| {
-                    one.owner() == owner && one.key() == key && one.country() == country && one.generation() == generation
+                    // Of the key's country, which need not be the copy's.
+                    one.owner() == owner && one.key() == key && one.generation() == generation
                 };
                 let found = keys.subject_keys.iter().find(fits);
                 open(found.ok_or_else(|| missing("among the exported keys".to_owned()))?)

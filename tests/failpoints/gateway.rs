@@ -22,15 +22,19 @@ enum Happens {
     Either,
 }
 
-use Copies::{Also, First};
+use Copies::{Abroad, Also, First};
 use Happens::{Always, Either, Never};
 use How::{Crash, Error, Fatal};
 
 /// Fails `act` at `point`, looks at what is left, starts again, and does what did not happen.
 async fn fails(act: Act, point: &str, how: How, happens: Happens) {
+    fails_with(if act == Act::Queue { First } else { Also }, act, point, how, happens).await;
+}
+
+async fn fails_with(copies: Copies, act: Act, point: &str, how: How, happens: Happens) {
     let _shared = POINTS.read().await;
-    let case = format!("{act:?} at {point}, {how:?}");
-    let data = Data::new(if act == Act::Queue { First } else { Also });
+    let case = format!("{act:?} with {copies:?} at {point}, {how:?}");
+    let data = Data::new(copies);
     data.fail(act, point, how).await;
 
     let left = Inventory::of(&data).await;
@@ -222,4 +226,20 @@ failing! {
 
     a_first_start_whose_marker_is_not_recorded: FirstStart at "backend::marker-written" is [Crash Always, Error Always];
     a_restart_whose_marker_is_not_recorded: Restart at "backend::marker-written" is [Crash Always, Error Always];
+}
+
+macro_rules! failing_abroad {
+    ($($test:ident: $act:ident at $point:literal is [$($how:ident $happens:ident),+];)+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            tokio::join!($(fails_with(Abroad, Act::$act, $point, $how, $happens)),+);
+        })+
+    };
+}
+
+failing_abroad! {
+    a_key_that_is_stored_abroad_and_not_committed: PutNew at "objects::subject-key-stored" is [Crash Never, Error Never];
+    a_record_under_a_key_of_another_country: PutLarge at "objects::before-commit" is [Crash Never, Error Never];
+    a_renewal_of_a_key_that_seals_abroad: Rotate at "objects::key-rewrapped" is [Crash Always, Error Always];
+    an_erasure_of_what_lies_abroad: Erase at "objects::key-destroyed" is [Crash Always, Error Always];
 }

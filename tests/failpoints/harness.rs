@@ -57,6 +57,8 @@ pub(crate) enum Copies {
     Also,
     /// A copy in Pakistan before the answer; the one in Singapore is queued.
     First,
+    /// Both before the answer, and both under Pakistan's key.
+    Abroad,
 }
 
 /// The folder of one installation.
@@ -84,9 +86,14 @@ impl Data {
         let wanted = match copies {
             Copies::Also => "copies = \"also\"",
             Copies::First => "copies = \"first\"",
+            Copies::Abroad => "copies = \"also\"",
         };
-        assert!(text.contains("copies = \"only\""));
-        fs::write(policies.join("pk-cpoh-2020/policy.toml"), text.replace("copies = \"only\"", wanted)).unwrap();
+        assert!(text.contains("copies = \"only\"") && text.contains("\ncountries = [\"PK\"]"));
+        let mut text = text.replace("copies = \"only\"", wanted);
+        if copies == Copies::Abroad {
+            text = text.replace("\ncountries = [\"PK\"]", "\ncountries = [\"PK\", \"SG\"]");
+        }
+        fs::write(policies.join("pk-cpoh-2020/policy.toml"), text).unwrap();
         Self { folder, _owned: Some(owned) }
     }
 

@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// Delete markers that go in one change with the last record of their key.
-const MARKERS: usize = 200;
+pub(super) const MARKERS: usize = 200;
 
 impl Group<'_> {
     pub(super) fn erase(&self, erase: &EraseChange) -> Planned {
-        if !erase.watch.is_quiet() {
+        if !erase.watch.is_quiet(self.state.policy) {
             return Err(CommitError::Conflict);
         }
         let pseudonym = self.inner.keys.pseudonyms.subject(&erase.subject);
@@ -37,7 +37,7 @@ impl Group<'_> {
         for key in self.country_keys()? {
             // Those of before too: each opens records of its time.
             for (row, wrapped) in self.keys_of_owner(&key, &owner)? {
-                countries.insert(wrapped.country);
+                countries.extend(wrapped.countries());
                 erased.push(ErasedKey { key: key.clone(), generation: wrapped.generation });
                 self.queue(&mut draft, key_blobs(&wrapped), GarbageReason::Erased)?;
                 draft.delete(row);
@@ -136,7 +136,12 @@ impl Group<'_> {
 
     /// The delete markers of a key that has no record but that of `ticket`: they would go on telling its name, and hide nothing. One more
     /// than go at once, at the most.
-    fn lone_markers(&self, bucket: BucketId, key: &ObjectKey, ticket: Ticket) -> Result<Vec<(Vec<u8>, bool)>, IndexError> {
+    pub(super) fn lone_markers(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        ticket: Ticket,
+    ) -> Result<Vec<(Vec<u8>, bool)>, IndexError> {
         let mut markers = Vec::new();
         if self.record(&keys::record(bucket, key.as_str()))?.is_some_and(|current| current.summary.ticket != ticket) {
             return Ok(markers);

@@ -1,8 +1,15 @@
-//! What goes by itself: nothing that its bucket's rules do not let go of at this moment.
+//! What goes by itself: nothing that its bucket's rules, or the policy, do not let go of at this moment.
 
-use super::{group::Group, plan::Planned};
+use super::{
+    erase::MARKERS,
+    group::Group,
+    plan::{Draft, Planned},
+};
 use crate::{
-    index::{Beside, BucketId, CommitError, DeleteChange, ExpireChange, Expires, IndexError, Version, keys},
+    index::{
+        Beside, BucketId, CommitError, DeleteChange, ExpireChange, Expires, GarbageReason, IndexError, Summary, Version,
+        journal::of_copies, keys,
+    },
     types::{ObjectKey, Ticket},
 };
 
@@ -26,6 +33,40 @@ impl Group<'_> {
                 Ok(draft)
             }
         }
+    }
+
+    /// Takes a version away that is older than the policy lets it be. Whether it is, is asked here: the policy or what it says of the version may
+    /// have changed since it was found.
+    pub(super) fn outlived(&self, delete: &DeleteChange) -> Planned {
+        let (bucket, key) = (delete.bucket, &delete.key);
+        self.check_bucket(bucket)?;
+        let (Some(version), Some(id)) = (delete.version, delete.record) else { return Err(CommitError::Conflict) };
+        let found = self.version_of(bucket, key, Some(version))?.and_then(Version::into_record);
+        let record = found.filter(|record| record.summary.id == id).ok_or(CommitError::NoSuchKey)?;
+        if !self.term(bucket, key, &record)?.is_over(self.now) {
+            return Err(CommitError::Conflict);
+        }
+        let current_row = keys::record(bucket, key.as_str());
+        let prefix = keys::versions(bucket, key.as_str());
+        if self.record(&current_row)?.is_some_and(|current| current.summary.id == id)
+            && let Some((_, Version::Record(older))) = self.first_version(&prefix, &prefix)?
+        {
+            let mut draft = Draft::default();
+            draft.delete(current_row);
+            self.remove_version(&mut draft, bucket, key, Version::Record(Box::new(record)), GarbageReason::Deleted, false)?;
+            let marker = Summary::marker(delete.marker, delete.ticket, self.now, delete.owner.clone());
+            self.mark(&mut draft, bucket, key, marker, of_copies(&older.detail.copies))?;
+            return Ok(draft);
+        }
+        let markers = self.lone_markers(bucket, key, record.summary.ticket)?;
+        let mut draft = self.delete_version(delete, version, GarbageReason::Deleted)?;
+        for (row, is_null) in markers.into_iter().take(MARKERS) {
+            draft.delete(row);
+            if is_null {
+                draft.delete(keys::null_version(bucket, key.as_str()));
+            }
+        }
+        Ok(draft)
     }
 
     fn stands(&self, delete: &DeleteChange, beside: &Beside) -> Result<bool, IndexError> {

@@ -74,6 +74,7 @@ impl Group<'_> {
             Change::Put(put) => self.put_record(&put),
             Change::Delete(delete) => self.delete_record(&delete),
             Change::Expire(expire) => self.expire(*expire),
+            Change::Outlived(delete) => self.outlived(&delete),
             Change::Update(update) => self.update(*update),
             Change::CreateUpload { upload, basis } => self.create_upload(&upload, basis),
             Change::PutPart(part) => self.put_part(&part),

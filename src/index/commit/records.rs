@@ -14,8 +14,8 @@ use crate::{
     backend::Receipt,
     bucket::{BucketSettings, Versioning},
     index::{
-        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Layout,
-        PutChange, Record, RecordUpdate, Summary, UpdateChange, Version, Waste, WriteCondition,
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Kept, Layout,
+        PutChange, Record, RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
         codec::{encode_marker, encode_record},
         counters::counters_of,
         journal::of_copies,
@@ -24,7 +24,7 @@ use crate::{
     },
     policy::Role,
     seal::BlobName,
-    types::{ObjectKey, RecordId, Ticket, VersionId},
+    types::{Country, ObjectKey, RecordId, Ticket, VersionId},
 };
 
 /// The rows of one key as a change finds them.
@@ -56,11 +56,12 @@ impl Group<'_> {
     /// Puts a record among the versions of its key.
     pub(super) fn place_record(&self, put: &PutChange) -> Planned {
         let detail = &put.record.detail;
-        if !detail.lock.is_empty() {
+        let term = self.term(put.bucket, &put.key, &put.record)?;
+        if !detail.lock.is_empty() || term.at_least.is_some() {
             self.inner.ongoing.held(detail.placement.subject.as_ref());
         }
         let mut versions = self.versions(put.bucket, &put.key)?;
-        check_condition(&put.condition, versions.current.as_ref())?;
+        put.condition.check(versions.current.as_ref().map(|current| &current.summary))?;
         let mut draft = Draft::default();
         let attempts = detail.copies.iter().map(|copy| copy.manifest_attempt).chain(match detail.layout {
             Layout::Whole { attempt } | Layout::Extents { attempt } => Some(attempt),
@@ -74,6 +75,10 @@ impl Group<'_> {
             return Err(CommitError::Conflict);
         }
         if summary.version == VersionId::Null && !self.replace_null(&mut draft, put, &mut versions)? {
+            // It would be gone at once, and has to stay.
+            if let Some(until) = term.kept_until(self.now) {
+                return Err(CommitError::Kept { until });
+            }
             draft.committed.superseded = true;
             self.discard(&mut draft, &put.record, GarbageReason::Superseded)?;
             return Ok(draft);
@@ -142,7 +147,7 @@ impl Group<'_> {
     fn delete_key(&self, delete: &DeleteChange) -> Planned {
         let (bucket, key) = (delete.bucket, &delete.key);
         let versions = self.versions(bucket, key)?;
-        check_condition(&delete.condition, versions.current.as_ref())?;
+        delete.condition.check(versions.current.as_ref().map(|current| &current.summary))?;
         let mut draft = Draft::default();
         if let Some(only) = delete.record
             && versions.current.as_ref().is_none_or(|current| current.summary.id != only)
@@ -190,11 +195,24 @@ impl Group<'_> {
             self.shelve(&mut draft, bucket, key, &current.summary, body)?;
         }
         let marker = Summary::marker(version, delete.ticket, self.now, delete.owner.clone());
+        self.mark(&mut draft, bucket, key, marker, countries)?;
+        Ok(draft)
+    }
+
+    /// Writes a delete marker, told of in the countries of what it hides.
+    pub(super) fn mark(
+        &self,
+        draft: &mut Draft,
+        bucket: BucketId,
+        key: &ObjectKey,
+        marker: Summary,
+        countries: BTreeSet<Country>,
+    ) -> Result<(), IndexError> {
         let body = Body::Sealed(encode_marker(&marker)?);
         draft.audiences.push((keys::history(bucket, key.as_str(), marker.ticket), countries));
-        self.shelve(&mut draft, bucket, key, &marker, body)?;
+        self.shelve(draft, bucket, key, &marker, body)?;
         draft.committed.marker = Some(marker);
-        Ok(draft)
+        Ok(())
     }
 
     pub(super) fn delete_version(&self, delete: &DeleteChange, version: VersionId, why: GarbageReason) -> Planned {
@@ -215,7 +233,7 @@ impl Group<'_> {
             },
         };
         let found = found.filter(|found| delete.record.is_none_or(|only| found.summary().id == only));
-        check_summary(&delete.condition, found.as_ref().map(Version::summary))?;
+        delete.condition.check(found.as_ref().map(Version::summary))?;
         let Some(found) = found else { return Ok(draft) };
         let ticket = found.summary().ticket;
         draft.delete(row.clone());
@@ -335,8 +353,19 @@ impl Group<'_> {
         Ok(Versions { current, newest, null })
     }
 
+    /// How long the policy in force wants a version kept. The gateway decides by it a moment after the index has it.
+    pub(super) fn term(&self, bucket: BucketId, key: &ObjectKey, record: &Record) -> Result<Term, CommitError> {
+        let Some(bucket) = self.state.bucket_ids.get(&bucket) else { return Ok(Term::default()) };
+        self.inner.term(self.state.policy, Kept { bucket, key, record }).ok_or(CommitError::Stale(Stale::Policy))
+    }
+
     /// A version by its id; without one the newest.
-    fn version_of(&self, bucket: BucketId, key: &ObjectKey, version: Option<VersionId>) -> Result<Option<Version>, IndexError> {
+    pub(super) fn version_of(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<Option<Version>, IndexError> {
         let current = self.record(&keys::record(bucket, key.as_str()))?.map(|record| Version::Record(Box::new(record)));
         let Some(version) = version else {
             let prefix = keys::versions(bucket, key.as_str());
@@ -394,7 +423,7 @@ impl Group<'_> {
     }
 
     /// Takes a version away for good; its own row is the caller's.
-    fn remove_version(
+    pub(super) fn remove_version(
         &self,
         draft: &mut Draft,
         bucket: BucketId,
@@ -407,6 +436,11 @@ impl Group<'_> {
             // An erasure was held against what keeps versions before it was accepted.
             if why != GarbageReason::Erased && record.detail.lock.forbids_removal(self.now, bypass_governance) {
                 return Err(CommitError::Locked);
+            }
+            if why != GarbageReason::Erased
+                && let Some(until) = self.term(bucket, key, record)?.kept_until(self.now)
+            {
+                return Err(CommitError::Kept { until });
             }
             for row in self.secondary(bucket, key, record) {
                 draft.delete(row);
@@ -457,23 +491,4 @@ pub(super) fn check_receipts(record: &Record, receipts: &[Receipt]) -> Result<()
         Some(copy) => Err(CommitError::NotStored { site: copy.site.clone() }),
         None => Ok(()),
     }
-}
-
-fn check_condition(condition: &WriteCondition, current: Option<&Record>) -> Result<(), CommitError> {
-    check_summary(condition, current.map(|record| &record.summary))
-}
-
-fn check_summary(condition: &WriteCondition, found: Option<&Summary>) -> Result<(), CommitError> {
-    let holds = match condition {
-        WriteCondition::None => true,
-        WriteCondition::IfAbsent => found.is_none(),
-        WriteCondition::IfNoneMatch(etags) => found.is_none_or(|summary| !etags.contains(&summary.etag)),
-        WriteCondition::IfPresent => found.is_some(),
-        WriteCondition::IfMatch(etags) => match found {
-            Some(summary) => !summary.delete_marker && etags.contains(&summary.etag),
-            // S3 answers 404 to If-Match on an absent key.
-            None => return Err(CommitError::NoSuchKey),
-        },
-    };
-    if holds { Ok(()) } else { Err(CommitError::PreconditionFailed) }
 }

@@ -31,7 +31,10 @@ impl Group<'_> {
                     self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
                 }
                 Some(_) => return Err(CommitError::KeyExists(Box::new(old))),
-                None if old.wrapped == key.wrapped => key.sites.extend(old.sites),
+                None if old.wrapped == key.wrapped => {
+                    key.sites.extend(old.sites);
+                    key.abroad.extend(old.abroad);
+                }
                 None => return Err(CommitError::KeyExists(Box::new(old))),
             }
             draft.put(retired, sealed(&key)?);
@@ -47,6 +50,7 @@ impl Group<'_> {
             (Some(old), Some(_)) => return Err(CommitError::KeyExists(Box::new(old))),
             (Some(old), None) if old.generation == key.generation && old.wrapped == key.wrapped => {
                 key.sites.extend(old.sites);
+                key.abroad.extend(old.abroad);
                 key.wraps = key.wraps.max(old.wraps);
             }
             (Some(old), None) if old.generation >= key.generation => return Err(CommitError::KeyExists(Box::new(old))),

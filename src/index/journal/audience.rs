@@ -52,7 +52,7 @@ impl Audiences {
             kind::UPLOAD | kind::CLOSED_UPLOAD => of_copies(&decode::<Upload>('u', body)?.copies),
             kind::PART | kind::PART_TABLE => known(),
             kind::GARBAGE => return of_garbage(&decode::<Garbage>('g', body)?.what, home),
-            kind::SUBJECT_KEY => [decode::<WrappedSubjectKey>('k', body)?.country].into(),
+            kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
             kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
             kind::UNSETTLED => {
                 let _: Unsettled = decode('e', body)?;

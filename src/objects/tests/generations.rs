@@ -49,7 +49,7 @@ async fn new_records_are_under_the_new_key_and_old_ones_open_under_theirs() {
     // The key of one generation does not open what is under another.
     let key = world.objects.hierarchy.open_subject_key(&listed[0]).await.unwrap();
     let record = world.record("ali/1").unwrap();
-    assert!(RecordKey::open(&key, record.summary.id, &record.detail.copies[0].dek).is_err());
+    assert!(RecordKey::open(&key, record.summary.id, record.detail.copies[0].country, &record.detail.copies[0].dek).is_err());
     let nobody = world.objects.rotate_subject_keys(&SubjectId::new("nobody").unwrap()).await.unwrap();
     assert!(nobody.is_empty() && world.count("key-created") == 3);
 }

@@ -28,7 +28,7 @@ async fn side(right: &Hierarchy, country: Country, number: u8) -> Side {
     let key_id: KeyId = country.as_str().to_lowercase().parse().unwrap();
     let owner = KeyOwner::Subject(Pseudonym::from_bytes([1; 16]));
     let (subject_key, facts) = right.create_subject_key(&key_id, owner).await.unwrap();
-    let key = RecordKey::create(&subject_key, RecordId::from_bytes([number; 16])).unwrap();
+    let key = RecordKey::create(&subject_key, RecordId::from_bytes([number; 16]), country).unwrap();
     let id = ExtentId { record: key.record(), part: 0, attempt: AttemptId::from_bytes([number; 16]), extent: 0 };
     let target = SealTarget::for_test("site", country, &key_id).unwrap();
     let mut sealer = ExtentSealer::new(&target, id, &key, 5).unwrap();
@@ -38,7 +38,7 @@ async fn side(right: &Hierarchy, country: Country, number: u8) -> Side {
 
 /// What a blob gives under a subject key and a wrapped data key.
 fn open(subject_key: &SubjectKey, dek: &Side, blob: &Side, country: Country) -> Result<Vec<u8>, SealError> {
-    let key = RecordKey::open(subject_key, blob.id.record, dek.key.wrapped())?;
+    let key = RecordKey::open(subject_key, blob.id.record, country, dek.key.wrapped())?;
     let bytes = whole(&blob.blob);
     let plan = full_plan(&blob.blob);
     let head = parse_head(&bytes)?;
