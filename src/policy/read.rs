@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Gateway, Instrument, PolicyFile, PolicySet, cases, check, selector::Selector};
+use super::{Gateway, Instrument, PolicyFile, PolicySet, cases, selector::Selector};
 use crate::{
     diagnostics::{Diagnostic, Diagnostics, Document, Severity, Table, nearest},
     digest::sha256,
@@ -50,7 +50,6 @@ pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
         return Err(sink.into_sorted());
     };
     let instruments: Vec<Instrument> = instruments.into_values().collect();
-    check::clashes(&instruments, &sink);
     let revision = revision(&gateway, &instruments);
     let selector = Selector::of(&instruments);
     Ok(PolicySet { gateway, selector, instruments, cases, revision, warnings: sink.into_sorted() })

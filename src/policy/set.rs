@@ -63,6 +63,13 @@ impl PolicySet {
         &self.warnings
     }
 
+    /// The set with these warnings beside its own.
+    #[must_use]
+    pub fn warned(mut self, warnings: Vec<Diagnostic>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
     /// The meet of all instruments that match.
     pub fn decide(&self, facts: &Facts<'_>) -> Result<Decision, Denial> {
         self.decide_copy(facts, &[])
@@ -80,6 +87,11 @@ impl PolicySet {
         binding.extend(shadow);
         binding.sort_by(|a, b| a.id.cmp(&b.id));
         meet(&binding, &[], &self.base(destination)?)
+    }
+
+    /// The decision if `instruments`, which match, were all there are, and all of them did bind.
+    pub(super) fn decide_among(&self, facts: &Facts<'_>, instruments: &[&Instrument]) -> Result<Decision, Denial> {
+        meet(instruments, &[], &self.base(facts)?)
     }
 
     /// The instruments that bind and those in shadow.
