@@ -4,6 +4,7 @@
 //! several instruments meet in one decision is told in the module `meet`.
 
 mod analysis;
+mod bound;
 mod cases;
 mod check;
 mod decision;
