@@ -58,7 +58,7 @@ fn outcome(decision: &Decision) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn decisions_are_those_of_the_reference(set in set(6), seed in any::<prop::sample::Index>()) {
@@ -92,7 +92,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// A warning of a clash for some facts, exactly when some request is refused for one; each names instruments that do clash.
     #[test]
@@ -120,6 +120,12 @@ proptest! {
         }
         for core in &cores {
             prop_assert!(clashing.iter().any(|binding| core.is_subset(binding)), "{:?} do not clash: {:#?}", core, told);
+            let mut alone = set.clone();
+            let others = alone.instruments.iter_mut().enumerate().filter(|(at, _)| !core.contains(&id(*at)));
+            others.for_each(|(_, instrument)| instrument.enforcement = "off");
+            let alone_real = parsed(&alone);
+            let clash = |request: &Request| decide(&alone_real, request).is_err_and(|denial| denial.kind == DenialKind::Clash);
+            prop_assert!(requests(&[&set]).iter().any(clash), "{:?} do not clash alone: {:#?}", core, told);
         }
     }
 

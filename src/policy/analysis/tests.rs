@@ -221,3 +221,37 @@ fn hundreds_of_instruments_do_not_hide_a_change() {
     assert_eq!(found.changes.len(), 1, "{:#?}", found.changes);
     assert!(compared((GATEWAY, GATEWAY), &old[1..], &old).changes.len() == 1);
 }
+
+#[test]
+fn each_way_of_allowing_more_is_seen_and_its_contrary_is_not() {
+    let exception = "[[exception]]\nbasis = \"consent\"\nreference = \"r\"\ncountries = [\"SG\"]\nexpires = 2027-01-01\n";
+    // What asks more, and what asks less.
+    let pairs = [
+        ("[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n".to_owned(), "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\n".to_owned()),
+        ("[require]\nnot-countries = [\"CN\", \"US\"]\n".to_owned(), "[require]\nnot-countries = [\"CN\"]\n".to_owned()),
+        (only("PK"), only("PK") + exception),
+        ("[require]\nprocessing = [\"PK\"]\n".to_owned(), format!("[require]\nprocessing = [\"PK\"]\n{exception}")),
+        ("[require]\nprocessing = [\"PK\"]\n".to_owned(), "[require]\nprocessing = [\"PK\", \"SG\"]\n".to_owned()),
+        ("[require]\ncopies = \"also\"\ncountries = [\"PK\", \"US\"]\n".to_owned(), "[require]\ncopies = \"also\"\ncountries = [\"PK\"]\n".to_owned()),
+        (
+            "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\nkeys = [\"PK\"]\n".to_owned(),
+            "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\nkeys = [\"PK\", \"SG\"]\n".to_owned(),
+        ),
+        ("[retention]\nat-least = \"2y\"\n".to_owned(), "[retention]\nat-least = \"1y\"\n".to_owned()),
+    ];
+    for (more, less) in pairs {
+        let loosened = compared((GATEWAY, GATEWAY), &[("a", &more)], &[("a", &less)]);
+        assert!(loosened.allows_more, "{more} to {less}: {loosened:#?}");
+        let tightened = compared((GATEWAY, GATEWAY), &[("a", &less)], &[("a", &more)]);
+        assert!(!tightened.allows_more && !tightened.changes.is_empty(), "{less} to {more}: {tightened:#?}");
+    }
+    // Whatever a ceiling becomes, something is kept longer or removed earlier.
+    let (short, long) = ("[retention]\nat-most = \"1y\"\n", "[retention]\nat-most = \"2y\"\n");
+    assert!(compared((GATEWAY, GATEWAY), &[("a", short)], &[("a", long)]).allows_more);
+    assert!(compared((GATEWAY, GATEWAY), &[("a", long)], &[("a", short)]).allows_more);
+    // Where data goes that no instrument sends anywhere.
+    let elsewhere = GATEWAY.replace("countries = [\"SG\"]", "countries = [\"SG\", \"US\"]");
+    assert!(compared((GATEWAY, &elsewhere), &[], &[]).allows_more);
+    let strict = only("SG");
+    assert!(compared((GATEWAY, &elsewhere), &[("a", &strict)], &[("a", &strict)]).changes.iter().all(|change| !change.example.subject));
+}
