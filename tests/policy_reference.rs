@@ -16,7 +16,8 @@ use model::{EVERYWHERE, Request, Set, TODAY, country, id, requests, set};
 use naive::Outcome;
 
 fn parsed(set: &Set) -> PolicySet {
-    PolicySet::parse(&set.files()).unwrap_or_else(|found| panic!("{}", found.iter().map(|d| format!("{d}\n")).collect::<String>()))
+    PolicySet::parse(&set.files())
+        .unwrap_or_else(|found| panic!("{}", found.iter().map(|d| format!("{d}\n")).collect::<String>()))
 }
 
 /// What the real evaluator decides, as a request would get it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Copies, Enforcement, Instrument, OnUnknown, Otherwise, PolicySet};
+use super::{Copies, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet};
 use crate::{
     diagnostics::{Diagnostic, Severity},
     types::Country,
@@ -15,6 +15,8 @@ pub struct Available {
     pub countries_with_site: BTreeSet<Country>,
     /// Countries that have a key.
     pub countries_with_key: BTreeSet<Country>,
+    /// Where the gateway processes; `None` when the configuration does not say.
+    pub gateway_country: Option<Country>,
 }
 
 impl PolicySet {
@@ -35,6 +37,27 @@ impl PolicySet {
             {
                 let message = format!("`{name}` has no source, so it is always `{value}`");
                 found.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file("gateway.toml", message, None) });
+            }
+        }
+        found
+    }
+
+    /// What has run out on `today`: exceptions that hold no more, instruments that bind no more. Warnings.
+    pub fn expired(&self, today: time::Date) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for instrument in self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off) {
+            if let Some(until) = instrument.until.filter(|until| *until < today) {
+                let message = format!("`{}` is not in effect any more since {until}", instrument.id);
+                let hint = "set `enforcement` to `off`, or take `until` out if it still binds".to_owned();
+                found.push(instrument.origin.diagnostic(Severity::Warning, message, Some(hint)));
+            }
+            for exception in &instrument.exceptions {
+                if let Some(expires) = exception.expires.filter(|expires| *expires < today) {
+                    let basis = exception.basis.word();
+                    let message = format!("the exception `{basis}` of `{}` has expired on {expires}", instrument.id);
+                    let hint = "renew it or take it out; what it let in is to be moved".to_owned();
+                    found.push(exception.origin.diagnostic(Severity::Warning, message, Some(hint)));
+                }
             }
         }
         found
@@ -66,9 +89,12 @@ impl PolicySet {
 fn foreign_keys(instrument: &Instrument, anywhere: &BTreeSet<Country>) -> Option<Diagnostic> {
     let require = &instrument.require;
     let own = |country: &&Country| require.keys.contains(country) || require.not_countries.contains(country);
+    // Under `only` a copy can also be where an exception lets it; `first` and `also` bind the copies of their own countries.
+    let widened = instrument.exceptions.iter().filter(|exception| exception.copies && require.copies == Some(Copies::Only));
+    let excepted = widened.flat_map(|exception| &exception.countries);
     let country = match require.copies {
         _ if require.keys.is_empty() => None,
-        Some(_) => require.countries.iter().find(|country| !own(country)),
+        Some(_) => require.countries.iter().chain(excepted).find(|country| !own(country)),
         None => anywhere.iter().find(|country| !own(country)),
     }?;
     let message = format!(
@@ -92,6 +118,7 @@ const fn severity(instrument: &Instrument) -> Severity {
 
 fn check_instrument(instrument: &Instrument, available: &Available, found: &mut Vec<Diagnostic>) {
     let severity = severity(instrument);
+    let mut unknown = Vec::new();
     let mut report = |message: String, hint: &str| {
         found.push(instrument.origin.diagnostic(severity, message, Some(hint.to_owned())));
     };
@@ -108,7 +135,36 @@ fn check_instrument(instrument: &Instrument, available: &Available, found: &mut 
         }
         _ => {}
     }
+    let excepted =
+        instrument.exceptions.iter().filter(|exception| exception.processing).flat_map(|exception| &exception.countries);
+    let processing: Vec<Country> = require.processing.iter().chain(excepted).copied().collect();
+    if !require.processing.is_empty() && available.gateway_country.is_none_or(|country| !processing.contains(&country)) {
+        let (message, hint) = match available.gateway_country {
+            Some(country) => (
+                format!("`{}` lets nothing be processed in {country}, where the gateway is", instrument.id),
+                "run a gateway in one of the countries, or take `processing` out",
+            ),
+            None => (
+                format!("`{}` restricts processing, and nobody knows where the gateway is", instrument.id),
+                "say it in the configuration: `[gateway]` `country`",
+            ),
+        };
+        report(message, hint);
+    }
+    if available.gateway_country.is_none() {
+        let exceptions = instrument.exceptions.iter().flat_map(|exception| &exception.when);
+        if let Some(condition) = instrument.when.iter().chain(exceptions).find(|c| c.field == Field::PrincipalCountry) {
+            let message = format!(
+                "`{}` asks for `{}`, which is not known of principals without a `country` while `[gateway]` has none",
+                instrument.id,
+                condition.field.name()
+            );
+            let hint = "say it in the configuration: `[gateway]` `country`".to_owned();
+            unknown.push(instrument.origin.diagnostic(Severity::Warning, message, Some(hint)));
+        }
+    }
     if !require.keys.is_empty() && !require.keys.iter().any(|country| available.countries_with_key.contains(country)) {
         report(format!("`{}` allows only keys of countries that have none", instrument.id), "add a key of one of them");
     }
+    found.append(&mut unknown);
 }

@@ -7,6 +7,7 @@ mod analysis;
 mod bound;
 mod cases;
 mod check;
+mod coverage;
 mod decision;
 mod exception;
 mod explain;
@@ -25,11 +26,14 @@ mod tests;
 pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
+pub use coverage::{Coverage, CoveredRule};
 pub use decision::{
     Decision, DecisionSource, Denial, DenialKind, KeyRule, PlannedCountry, Processing, ProcessingDenial, ProcessingRule, Role,
 };
 pub use exception::{Exception, ExceptionBasis, UsedException};
-pub use explain::{Explanation, InstrumentExplanation, MatchExplanation, ResultExplanation};
+pub use explain::{
+    ExceptionExplanation, ExceptionOutcome, Explanation, InstrumentExplanation, MatchExplanation, ResultExplanation,
+};
 pub use facts::Facts;
 pub use gateway::{
     AttributeKind, AttributeRule, AttributeSource, Gateway, NoSubject, OnConflict, OnUnknown, Otherwise, SubjectSource,

@@ -46,10 +46,11 @@ pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
             _ => sink.report(unexpected(&file.path)),
         }
     }
+    let instruments: Vec<Instrument> = instruments.into_values().collect();
+    cases::check(&cases, &instruments, &sink);
     let Some(gateway) = gateway.filter(|_| !sink.has_errors()) else {
         return Err(sink.into_sorted());
     };
-    let instruments: Vec<Instrument> = instruments.into_values().collect();
     let revision = revision(&gateway, &instruments);
     Ok(PolicySet::new(gateway, instruments, cases, revision, sink.into_sorted()))
 }

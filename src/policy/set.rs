@@ -4,7 +4,7 @@ use super::{
     AttributeRule, Decision, DecisionSource, Denial, DenialKind, Enforcement, Facts, Gateway, Instrument, OnUnknown, Otherwise,
     Processing, Retention,
     bound::Bound,
-    cases::{Case, CaseReport},
+    cases::{self, Case, CaseReport},
     meet::{Base, meet},
     read,
     selector::Selector,
@@ -213,7 +213,7 @@ impl PolicySet {
 
     /// Runs every golden case.
     pub fn run_cases(&self) -> CaseReport {
-        CaseReport { cases: self.cases.iter().map(|case| case.run(self)).collect() }
+        cases::run(&self.cases, self)
     }
 
     fn base(&self, facts: &Facts<'_>) -> Result<Base<'_>, Denial> {

@@ -1,5 +1,7 @@
 //! Decisions against a small naive evaluator, and files against mutation.
 
+mod language;
+
 use std::collections::BTreeSet;
 
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};

@@ -118,13 +118,13 @@ fn some(sizes: impl Into<proptest::sample::SizeRange>) -> impl Strategy<Value = 
 
 fn exception() -> impl Strategy<Value = Exception> {
     let applies = prop_oneof![Just((true, true)), Just((true, false)), Just((false, true))];
-    (some(1..=2), applies, option::of(prop::sample::select(DAYS.to_vec())), conditions(1)).prop_map(
-        |(countries, (copies, processing), expires, when)| Exception { countries, copies, processing, expires, when },
-    )
+    (some(1..=2), applies, option::of(prop::sample::select(DAYS.to_vec())), conditions(1))
+        .prop_map(|(countries, (copies, processing), expires, when)| Exception { countries, copies, processing, expires, when })
 }
 
 pub(crate) fn instrument() -> impl Strategy<Value = Instrument> {
-    let days = (option::weighted(0.2, prop::sample::select(DAYS.to_vec())), option::weighted(0.2, prop::sample::select(DAYS.to_vec())));
+    let days =
+        (option::weighted(0.2, prop::sample::select(DAYS.to_vec())), option::weighted(0.2, prop::sample::select(DAYS.to_vec())));
     let copies = prop_oneof![4 => Just(Some("only")), 1 => Just(Some("first")), 2 => Just(Some("also")), 1 => Just(None)];
     let lists = (
         some(1..=3),
@@ -132,10 +132,21 @@ pub(crate) fn instrument() -> impl Strategy<Value = Instrument> {
         prop_oneof![3 => some(0..=0), 1 => some(1..=2)],
         prop_oneof![3 => some(0..=0), 1 => some(1..=3)],
     );
-    let retention = (option::weighted(0.15, prop::sample::select(PERIODS.to_vec())), option::weighted(0.15, prop::sample::select(PERIODS.to_vec())));
+    let retention = (
+        option::weighted(0.15, prop::sample::select(PERIODS.to_vec())),
+        option::weighted(0.15, prop::sample::select(PERIODS.to_vec())),
+    );
     let enforcement = prop_oneof![6 => Just("on"), 1 => Just("shadow"), 1 => Just("off")];
     (enforcement, days, conditions(2), copies, lists, retention, vec(exception(), 0..=1)).prop_map(
-        |(enforcement, (effective, until), when, copies, (countries, keys, mut not_countries, processing), (at_least, at_most), exceptions)| {
+        |(
+            enforcement,
+            (effective, until),
+            when,
+            copies,
+            (countries, keys, mut not_countries, processing),
+            (at_least, at_most),
+            exceptions,
+        )| {
             let countries = match copies {
                 None => Vec::new(),
                 Some("first") => countries.into_iter().take(1).collect(),
@@ -159,10 +170,8 @@ pub(crate) fn instrument() -> impl Strategy<Value = Instrument> {
             // An exception has to have something to except from.
             let restricts_copies = made.copies == Some("only") || !made.not_countries.is_empty();
             let restricts_processing = !made.processing.is_empty();
-            made.exceptions = exceptions
-                .into_iter()
-                .filter(|e| e.copies && restricts_copies || e.processing && restricts_processing)
-                .collect();
+            made.exceptions =
+                exceptions.into_iter().filter(|e| e.copies && restricts_copies || e.processing && restricts_processing).collect();
             made
         },
     )
@@ -316,13 +325,15 @@ pub(crate) fn requests(sets: &[&Set]) -> Vec<Request> {
         instruments().flat_map(|i| &i.when).chain(of_exceptions)
     };
     let asked = |field: &str| conditions().any(|condition| condition.field == field);
-    let dated = instruments().any(|i| i.effective.is_some() || i.until.is_some() || i.exceptions.iter().any(|e| e.expires.is_some()));
+    let dated =
+        instruments().any(|i| i.effective.is_some() || i.until.is_some() || i.exceptions.iter().any(|e| e.expires.is_some()));
     let mut days = vec![TODAY];
     if dated {
         days.extend(DAYS.iter().filter(|day| **day > TODAY).flat_map(|day| [*day, day.next_day().unwrap()]));
     }
     let residences = [None, Some("PK"), Some("SG"), Some("FR")];
-    let classes: &[Option<&str>] = if asked("data-class") { &[None, Some("health"), Some("traffic"), Some("content")] } else { &[None] };
+    let classes: &[Option<&str>] =
+        if asked("data-class") { &[None, Some("health"), Some("traffic"), Some("content")] } else { &[None] };
     let buckets: &[&str] = if asked("bucket") {
         &["media-1", "media-2", "media-pk", "static-pk", "static-1", "a-pk", "zzz"]
     } else {
@@ -330,7 +341,8 @@ pub(crate) fn requests(sets: &[&Set]) -> Vec<Request> {
     };
     let keys: &[&str] = if asked("key") { &["users/a/kyc/x", "users/a/p", "r.csv", "users/r.csv", "q"] } else { &["q"] };
     let principals: &[&str] = if asked("principal") { &["feed-1", "batch"] } else { &["batch"] };
-    let principal_countries: &[Option<&str>] = if asked("principal-country") { &[None, Some("PK"), Some("SG"), Some("FR")] } else { &[None] };
+    let principal_countries: &[Option<&str>] =
+        if asked("principal-country") { &[None, Some("PK"), Some("SG"), Some("FR")] } else { &[None] };
     let somebody = residences.iter().flat_map(|residence| classes.iter().map(move |class| (true, *residence, *class)));
     let mut requests = Vec::new();
     for (subject, residence, class) in somebody.chain([(false, None, None)]) {

@@ -131,7 +131,13 @@ fn result(result: &Value) -> Vec<String> {
     }
     let decided = &result["decided"];
     let countries = |value: &Value, none: &str| {
-        if value.is_null() { none.to_owned() } else if list(value).next().is_none() { "nowhere".to_owned() } else { text(value) }
+        if value.is_null() {
+            none.to_owned()
+        } else if list(value).next().is_none() {
+            "nowhere".to_owned()
+        } else {
+            text(value)
+        }
     };
     let placed = list(&decided["placement"]).map(|planned| format!("{} ({})", text(&planned["country"]), text(&planned["role"])));
     let mut told = vec![
@@ -142,7 +148,8 @@ fn result(result: &Value) -> Vec<String> {
         told.insert(1, format!("never in    {}", text(&decided["excluded"])));
     }
     for rule in list(&decided["keys"]) {
-        let copies = if rule["copies"].is_null() { "every copy".to_owned() } else { format!("copies in {}", text(&rule["copies"])) };
+        let copies =
+            if rule["copies"].is_null() { "every copy".to_owned() } else { format!("copies in {}", text(&rule["copies"])) };
         told.push(format!("keys        of {} for {copies}, by {}", text(&rule["keys"]), text(&rule["instrument"])));
     }
     told.push(format!("read from   {}", countries(&decided["processing"]["countries"], "anywhere")));
@@ -191,7 +198,13 @@ fn outcome(outcome: &Value) -> Vec<String> {
         return vec![format!("{}: {}", text(&refused["code"]), text(&refused["message"]))];
     }
     let copy = |copy: &Value| {
-        format!("{} at {} in {} under the key {}", text(&copy["role"]), text(&copy["site"]), text(&copy["country"]), text(&copy["key"]))
+        format!(
+            "{} at {} in {} under the key {}",
+            text(&copy["role"]),
+            text(&copy["site"]),
+            text(&copy["country"]),
+            text(&copy["key"])
+        )
     };
     list(&outcome["placed"]["copies"]).map(copy).collect()
 }
@@ -219,7 +232,9 @@ mod tests {
     use super::*;
 
     fn told(answer: &Value) -> String {
-        let section = |(heading, lines): Section| format!("{heading}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>());
+        let section = |(heading, lines): Section| {
+            format!("{heading}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>())
+        };
         sections(answer).into_iter().map(section).collect()
     }
 

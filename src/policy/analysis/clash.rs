@@ -53,7 +53,11 @@ impl Visit for Clashing<'_> {
             ways.push(matched);
         }
         for instruments in ways {
-            let base = format!("{} {:?}", example.subject, self.set.gateway.no_subject.bucket(&example.bucket).filter(|_| !example.subject));
+            let base = format!(
+                "{} {:?}",
+                example.subject,
+                self.set.gateway.no_subject.bucket(&example.bucket).filter(|_| !example.subject)
+            );
             if self.clashes.looked_at.insert((instruments.clone(), region.matched().to_vec(), base)) {
                 self.look(&instruments, &example, region);
             }
@@ -105,11 +109,14 @@ impl Trouble {
 }
 
 fn too_long(decision: &Decision) -> Option<String> {
-    let floor_after_ceiling = decision.retention.at_least.iter().flat_map(|floor| {
-        decision.retention.at_most.iter().map(move |ceiling| (floor, ceiling))
-    });
+    let floor_after_ceiling = decision
+        .retention
+        .at_least
+        .iter()
+        .flat_map(|floor| decision.retention.at_most.iter().map(move |ceiling| (floor, ceiling)));
     let day = Timestamp::from_millis(0);
-    let (floor, ceiling) = floor_after_ceiling.into_iter().find(|(floor, ceiling)| floor.period.after(day) > ceiling.period.after(day))?;
+    let (floor, ceiling) =
+        floor_after_ceiling.into_iter().find(|(floor, ceiling)| floor.period.after(day) > ceiling.period.after(day))?;
     Some(format!(
         "`{}` asks to keep it at least {}, `{}` at most {}; what has to be kept is kept",
         floor.instrument, floor.period, ceiling.instrument, ceiling.period
@@ -152,7 +159,10 @@ impl Clashes {
             let last = instruments.last()?;
             let names: Vec<String> = instruments.iter().map(|instrument| named(instrument)).collect();
             let (subject, hint) = match names.as_slice() {
-                [one] => (format!("what {one} matches"), format!("narrow its `[when]`, or change `[default]` or `[exclude]` in {GATEWAY}")),
+                [one] => (
+                    format!("what {one} matches"),
+                    format!("narrow its `[when]`, or change `[default]` or `[exclude]` in {GATEWAY}"),
+                ),
                 [one, other] => (format!("what {one} and {other} both match"), ONE_OF.to_owned()),
                 all => (format!("what {} all match", listed(all)), ONE_OF.to_owned()),
             };

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     diagnostics::Origin,
-    policy::{AttributeRule, Enforcement, Exception, Gateway, Instrument, PolicySet, Requirement, ResultExplanation, RetentionRule},
+    policy::{
+        AttributeRule, Enforcement, Exception, Gateway, Instrument, PolicySet, Requirement, ResultExplanation, RetentionRule,
+    },
     types::InstrumentId,
 };
 

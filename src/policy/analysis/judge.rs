@@ -4,9 +4,7 @@ use std::{cmp::Ordering, collections::BTreeSet};
 
 use super::Example;
 use crate::{
-    policy::{
-        Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, Period, PolicySet, RetentionLimit, Role,
-    },
+    policy::{Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, Period, PolicySet, RetentionLimit, Role},
     types::{Attributes, Country},
 };
 
@@ -89,7 +87,11 @@ impl Universe {
     /// * a copy that an instrument required is no longer there before the answer;
     /// * a key of another country may open it, or it may be processed in another country;
     /// * it may be deleted earlier, or the time after which it has to be is another: kept longer or removed earlier.
-    pub(super) fn allows_more(&self, before: (&PolicySet, &Result<Decision, Denial>), after: (&PolicySet, &Result<Decision, Denial>)) -> bool {
+    pub(super) fn allows_more(
+        &self,
+        before: (&PolicySet, &Result<Decision, Denial>),
+        after: (&PolicySet, &Result<Decision, Denial>),
+    ) -> bool {
         let ((old, before), (new, after)) = (before, after);
         let (before, after) = match (before, after) {
             (_, Err(_)) => return false,
@@ -100,9 +102,10 @@ impl Universe {
         let asked_after = asked(new, after, &[Copies::First, Copies::Also, Copies::Only]);
         let now = |country: Country| after.placement.iter().find(|planned| planned.country == country);
         let permitted = self.0.iter().any(|country| after.permits(*country) && !before.permits(*country));
-        let placed = after.placement.iter().map(|planned| planned.country).any(|country| {
-            before.placement.iter().all(|planned| planned.country != country) && !asked_after.contains(&country)
-        });
+        let placed =
+            after.placement.iter().map(|planned| planned.country).any(|country| {
+                before.placement.iter().all(|planned| planned.country != country) && !asked_after.contains(&country)
+            });
         let dropped = asked_before.iter().any(|country| now(*country).is_none_or(|planned| planned.role == Role::Queued));
         let keys = self.0.iter().any(|country| {
             let both = before.permits(*country) && after.permits(*country);

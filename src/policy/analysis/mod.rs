@@ -41,7 +41,7 @@ impl Visit for Survey<'_> {
 }
 
 impl PolicySet {
-    /// Warns of instruments that clash for some facts, of rules that never apply and of rules that change nothing, on `today` and every day after
+    /// Warns of instruments that clash for some facts, of rules that never apply, have run out or change nothing, on `today` and every day after
     /// it. In the order of files and places.
     pub fn analyse(&self, today: time::Date) -> Vec<Diagnostic> {
         let space = Space::of(&[self], today);
@@ -51,6 +51,7 @@ impl PolicySet {
         let exhaustive = Tree::new(&space, &[self], &items, today).walk(&mut survey);
         let mut found = survey.clashing.clashes.diagnostics(self);
         found.extend(reach::values(&space, self));
+        found.extend(self.expired(today));
         if exhaustive {
             found.extend(survey.reaching.diagnostics(today));
         } else {

@@ -71,7 +71,7 @@ impl Reaching<'_> {
                 What::Instrument(place) => {
                     let Some(instrument) = self.set.instruments.get(place) else { continue };
                     if !applied {
-                        found.push(never(instrument, today));
+                        found.extend(never(instrument, today));
                     } else if self.changes_nothing(place, &idle, &universe) {
                         idle.insert(place);
                         found.push(self.idle(place, instrument));
@@ -102,8 +102,9 @@ impl Reaching<'_> {
         self.kinds.values().filter(|kind| kind.instruments.contains(&place)).all(|kind| {
             let with: Vec<&Instrument> =
                 self.among(kind.instruments.iter().copied().filter(|at| binds(at) && !idle.contains(at))).collect();
-            let without: Vec<&Instrument> =
-                self.among(kind.instruments.iter().copied().filter(|at| binds(at) && !idle.contains(at) && *at != place)).collect();
+            let without: Vec<&Instrument> = self
+                .among(kind.instruments.iter().copied().filter(|at| binds(at) && !idle.contains(at) && *at != place))
+                .collect();
             universe.same(&judge_among(self.set, &kind.example, &with), &judge_among(self.set, &kind.example, &without))
         })
     }
@@ -133,13 +134,19 @@ impl Reaching<'_> {
         // Whatever is there wherever it applies may be what makes it idle.
         let beside = kinds.map(|kind| kind.instruments.iter().copied().filter(|at| *at != place).collect::<BTreeSet<usize>>());
         let beside = beside.reduce(|all, some| all.intersection(&some).copied().collect()).unwrap_or_default();
-        let named: Vec<String> = self.among(beside.into_iter()).filter(|i| i.enforcement == Enforcement::On).map(|i| format!("`{}`", i.id)).collect();
+        let named: Vec<String> =
+            self.among(beside.into_iter()).filter(|i| i.enforcement == Enforcement::On).map(|i| format!("`{}`", i.id)).collect();
         let message = if named.is_empty() {
             format!("`{}` never changes a decision", instrument.id)
         } else {
-            format!("`{}` never changes a decision: wherever it applies, {} apply too and ask as much", instrument.id, named.join(", "))
+            format!(
+                "`{}` never changes a decision: wherever it applies, {} apply too and ask as much",
+                instrument.id,
+                named.join(", ")
+            )
         };
-        let message = message.replace(" apply too and ask", if named.len() == 1 { " applies too and asks" } else { " apply too and ask" });
+        let message =
+            message.replace(" apply too and ask", if named.len() == 1 { " applies too and asks" } else { " apply too and ask" });
         instrument.origin.diagnostic(Severity::Warning, message, Some("keep it for the record, or turn it `off`".to_owned()))
     }
 }
@@ -150,12 +157,13 @@ fn asks_anything(instrument: &Instrument) -> bool {
     of_copies || !require.processing.is_empty() || !instrument.retention.is_empty()
 }
 
-fn never(instrument: &Instrument, today: time::Date) -> Diagnostic {
-    let (message, hint) = match instrument.until.filter(|until| *until < today) {
-        Some(until) => (format!("`{}` has not applied since its last day, {until}", instrument.id), "turn it `off`, or take `until` out"),
-        None => (format!("`{}` never applies: its conditions never hold together", instrument.id), "change or remove a condition"),
-    };
-    instrument.origin.diagnostic(Severity::Warning, message, Some(hint.to_owned()))
+/// Of what has run out, [`PolicySet::expired`] tells.
+fn never(instrument: &Instrument, today: time::Date) -> Option<Diagnostic> {
+    if instrument.until.is_some_and(|until| until < today) {
+        return None;
+    }
+    let message = format!("`{}` never applies: its conditions never hold together", instrument.id);
+    Some(instrument.origin.diagnostic(Severity::Warning, message, Some("change or remove a condition".to_owned())))
 }
 
 fn exception_never(
@@ -166,16 +174,15 @@ fn exception_never(
     is_idle: impl FnOnce() -> bool,
 ) -> Option<Diagnostic> {
     let named = format!("the exception `{}` of `{}`", exception.reference, instrument.id);
-    let (message, hint) = match exception.expires.filter(|expires| *expires < today) {
-        Some(expires) => (format!("{named} has not held since its last day, {expires}"), "renew it or take it out"),
-        None if !applied => {
-            (format!("{named} never holds: its conditions and the instrument's exclude each other"), "change or remove a condition")
-        }
-        None if is_idle() => (
-            format!("{named} never changes a decision"),
-            "what it allows is allowed without it, or other instruments do not allow it",
-        ),
-        None => return None,
+    let (message, hint) = if exception.expires.is_some_and(|expires| expires < today) {
+        return None;
+    } else if !applied {
+        (format!("{named} never holds: its conditions and the instrument's exclude each other"), "change or remove a condition")
+    } else if is_idle() {
+        let hint = "what it allows is allowed without it, or other instruments do not allow it";
+        (format!("{named} never changes a decision"), hint)
+    } else {
+        return None;
     };
     Some(exception.origin.diagnostic(Severity::Warning, message, Some(hint.to_owned())))
 }

@@ -7,9 +7,7 @@ use super::{
     language::{Names, Pattern as Steps, Step},
 };
 use crate::{
-    policy::{
-        AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet,
-    },
+    policy::{AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet},
     types::{Attributes, BucketName, ObjectKey, PrincipalId},
 };
 
@@ -63,7 +61,8 @@ impl Space {
         let other = other_country(&countries);
         let countries = other.into_iter().map(Some).chain([None]).chain(countries.into_iter().map(Some));
         space.add(About::Field(Field::PrincipalCountry), countries.map(Value::Text));
-        for (field, names) in [(Field::Bucket, Names::Buckets), (Field::Principal, Names::Principals), (Field::Key, Names::Keys)] {
+        for (field, names) in [(Field::Bucket, Names::Buckets), (Field::Principal, Names::Principals), (Field::Key, Names::Keys)]
+        {
             let values = space.names(sets, &field, names);
             space.add(About::Field(field), values.into_iter().map(|name| Value::Text(Some(name))));
         }
@@ -80,7 +79,8 @@ impl Space {
         let mut patterns: Vec<Pattern> = Vec::new();
         let of_buckets = sets.iter().filter(|_| *field == Field::Bucket).flat_map(|set| &set.gateway.no_subject.buckets);
         let of_buckets = of_buckets.map(|(glob, _)| Pattern::Name(glob.clone()));
-        let asked = conditions(sets).filter(|condition| condition.field == *field).flat_map(|condition| condition.any_of.iter().cloned());
+        let asked =
+            conditions(sets).filter(|condition| condition.field == *field).flat_map(|condition| condition.any_of.iter().cloned());
         for pattern in asked.chain(of_buckets) {
             if !patterns.contains(&pattern) {
                 patterns.push(pattern);
@@ -234,7 +234,8 @@ fn key_steps(pattern: &KeyPattern) -> Steps {
 
 /// Names that people would think of, for examples that read well.
 fn plain_names<'a>(names: Names, fitting: impl Iterator<Item = &'a Pattern>) -> impl Iterator<Item = String> {
-    let made = fitting.flat_map(|pattern| ["1", "x", "a1"].map(|filler| pattern.as_str().replace("**", filler).replace('*', filler)));
+    let made =
+        fitting.flat_map(|pattern| ["1", "x", "a1"].map(|filler| pattern.as_str().replace("**", filler).replace('*', filler)));
     let usual: &[&str] = match names {
         Names::Buckets => &["media", "uploads", "data"],
         Names::Principals => &["app", "service", "writer"],

@@ -52,7 +52,10 @@ fn three_that_clash_only_together_are_found_with_facts() {
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].starts_with("c/policy.toml:2:6: "), "{found:#?}");
     assert!(found[0].contains("what `a`, `b` and `c` all match can be refused"), "{found:#?}");
-    assert!(found[0].contains("residence = PK, data-class = health") || found[0].contains("data-class = health, residence = PK"), "{found:#?}");
+    assert!(
+        found[0].contains("residence = PK, data-class = health") || found[0].contains("data-class = health, residence = PK"),
+        "{found:#?}"
+    );
     assert!(found[0].contains("bucket = media-"), "{found:#?}");
 }
 
@@ -112,7 +115,7 @@ fn what_never_applies_is_told_where_it_stands() {
     let expected = [
         "a/policy.toml:9:11: warning: no bucket can be `Media-*`",
         "a/policy.toml:9:30: warning: `up-1*` adds nothing to `up-*` in `bucket`",
-        "a/policy.toml:13:1: warning: the exception `r1` of `a` has not held since its last day, 2025-12-31",
+        "a/policy.toml:13:1: warning: the exception `consent` of `a` has expired on 2025-12-31",
         "a/policy.toml:18:1: warning: the exception `r2` of `a` never holds",
     ];
     for expected in expected {
@@ -120,7 +123,7 @@ fn what_never_applies_is_told_where_it_stands() {
     }
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     let ended = told(&[("a", &format!("until = 2025-12-31\n{}", only("PK")))]);
-    assert!(ended[0].contains("has not applied since its last day, 2025-12-31"), "{ended:#?}");
+    assert!(ended[0].contains("not in effect any more since 2025-12-31"), "{ended:#?}");
     let never = told(&[("a", &format!("[when]\nbucket = [\"UP\"]\nresidence = [\"PK\"]\n{}", only("PK")))]);
     assert!(never.iter().any(|text| text.contains("`a` never applies")), "{never:#?}");
 }
@@ -134,7 +137,13 @@ fn what_changes_nothing_is_told_once() {
     assert!(narrower[0].contains("`b` never changes a decision"), "{narrower:#?}");
     let exception = told(&[
         ("a", &only("PK")),
-        ("b", &format!("{}[[exception]]\nbasis = \"consent\"\nreference = \"r\"\ncountries = [\"SG\"]\nexpires = 2027-01-01\n", only("PK"))),
+        (
+            "b",
+            &format!(
+                "{}[[exception]]\nbasis = \"consent\"\nreference = \"r\"\ncountries = [\"SG\"]\nexpires = 2027-01-01\n",
+                only("PK")
+            ),
+        ),
     ]);
     assert!(exception.iter().any(|text| text.contains("the exception `r` of `b` never changes a decision")), "{exception:#?}");
     // What asks more somewhere is not idle; nor is a duty, which asks nothing of storage.
@@ -162,8 +171,9 @@ fn retention_and_processing_clash_too() {
 
 #[test]
 fn a_space_too_large_is_said_to_be() {
-    let many: Vec<(String, String)> =
-        (0..24).map(|at| (format!("i{at:02}"), format!("[when]\nbucket = [\"*{}*\"]\n{}", char::from(b'a' + at), only("PK")))).collect();
+    let many: Vec<(String, String)> = (0..24)
+        .map(|at| (format!("i{at:02}"), format!("[when]\nbucket = [\"*{}*\"]\n{}", char::from(b'a' + at), only("PK"))))
+        .collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
     let found = told(&many);
     assert!(found.iter().any(|text| text.contains("more kinds of records apart than can be looked at")), "{found:#?}");
@@ -197,10 +207,14 @@ fn what_is_to_lapse_later_is_a_change_today() {
 
 #[test]
 fn other_sources_of_facts_allow_more_whatever_they_say() {
-    let gateway = GATEWAY.replace("from = [\"directory\"]\n[attributes.data-class]", "from = [\"directory\", \"tag:r\"]\n[attributes.data-class]");
+    let gateway = GATEWAY
+        .replace("from = [\"directory\"]\n[attributes.data-class]", "from = [\"directory\", \"tag:r\"]\n[attributes.data-class]");
     let found = compared((GATEWAY, &gateway), &[], &[]);
     assert!(found.allows_more && found.changes.is_empty() && found.signals.len() == 1, "{found:#?}");
-    let unknown = GATEWAY.replace("from = [\"directory\"]\n[attributes.data-class]", "from = [\"directory\"]\nunknown = \"omit\"\n[attributes.data-class]");
+    let unknown = GATEWAY.replace(
+        "from = [\"directory\"]\n[attributes.data-class]",
+        "from = [\"directory\"]\nunknown = \"omit\"\n[attributes.data-class]",
+    );
     let found = compared((GATEWAY, &unknown), &[], &[]);
     assert!(found.allows_more && found.changes.len() == 1, "a refusal becomes a placement: {found:#?}");
     assert_eq!(found.changes[0].example.to_string(), "residence = (unknown)");
@@ -212,7 +226,10 @@ fn hundreds_of_instruments_do_not_hide_a_change() {
     let many: Vec<(String, String)> = (0..300)
         .map(|at| {
             let country = format!("{}{}", char::from(b'A' + at as u8 % 26), char::from(b'A' + (at / 26) as u8));
-            (format!("i{at:03}"), format!("[when]\nresidence = [\"{country}\"]\nbucket = [\"tenant-{at}-*\"]\n{}", only(&country)))
+            (
+                format!("i{at:03}"),
+                format!("[when]\nresidence = [\"{country}\"]\nbucket = [\"tenant-{at}-*\"]\n{}", only(&country)),
+            )
         })
         .collect();
     let old: Vec<(&str, &str)> = many.iter().map(|(id, text)| (id.as_str(), text.as_str())).collect();
@@ -227,12 +244,18 @@ fn each_way_of_allowing_more_is_seen_and_its_contrary_is_not() {
     let exception = "[[exception]]\nbasis = \"consent\"\nreference = \"r\"\ncountries = [\"SG\"]\nexpires = 2027-01-01\n";
     // What asks more, and what asks less.
     let pairs = [
-        ("[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n".to_owned(), "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\n".to_owned()),
+        (
+            "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n".to_owned(),
+            "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\n".to_owned(),
+        ),
         ("[require]\nnot-countries = [\"CN\", \"US\"]\n".to_owned(), "[require]\nnot-countries = [\"CN\"]\n".to_owned()),
         (only("PK"), only("PK") + exception),
         ("[require]\nprocessing = [\"PK\"]\n".to_owned(), format!("[require]\nprocessing = [\"PK\"]\n{exception}")),
         ("[require]\nprocessing = [\"PK\"]\n".to_owned(), "[require]\nprocessing = [\"PK\", \"SG\"]\n".to_owned()),
-        ("[require]\ncopies = \"also\"\ncountries = [\"PK\", \"US\"]\n".to_owned(), "[require]\ncopies = \"also\"\ncountries = [\"PK\"]\n".to_owned()),
+        (
+            "[require]\ncopies = \"also\"\ncountries = [\"PK\", \"US\"]\n".to_owned(),
+            "[require]\ncopies = \"also\"\ncountries = [\"PK\"]\n".to_owned(),
+        ),
         (
             "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\nkeys = [\"PK\"]\n".to_owned(),
             "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\nkeys = [\"PK\", \"SG\"]\n".to_owned(),
@@ -253,5 +276,10 @@ fn each_way_of_allowing_more_is_seen_and_its_contrary_is_not() {
     let elsewhere = GATEWAY.replace("countries = [\"SG\"]", "countries = [\"SG\", \"US\"]");
     assert!(compared((GATEWAY, &elsewhere), &[], &[]).allows_more);
     let strict = only("SG");
-    assert!(compared((GATEWAY, &elsewhere), &[("a", &strict)], &[("a", &strict)]).changes.iter().all(|change| !change.example.subject));
+    assert!(
+        compared((GATEWAY, &elsewhere), &[("a", &strict)], &[("a", &strict)])
+            .changes
+            .iter()
+            .all(|change| !change.example.subject)
+    );
 }

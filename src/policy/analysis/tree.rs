@@ -8,8 +8,11 @@ use super::{
 };
 use crate::policy::{Condition, Field, Instrument, OnUnknown, Pattern, PolicySet};
 
-/// More nodes than this are not looked at. What is beyond is said to be unknown, never taken to be well.
-const MAX_NODES: usize = 1 << 16;
+/// How much is looked at: a second's work or so. What is beyond is said to be unknown, never taken to be well.
+const MAX_STEPS: usize = 1 << 22;
+
+/// What a region costs, where sets are asked, beside an item that is looked at.
+const REGION: usize = 64;
 
 /// Something that applies or does not, depending on facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +115,7 @@ impl<'a> Tree<'a> {
 
     /// Walks every region; answers whether that were all.
     pub(super) fn walk(&self, visit: &mut dyn Visit) -> bool {
-        let mut nodes = 0;
+        let mut steps = 0;
         let mut complete = self.space.complete;
         for (subject, values) in [(true, &self.with_subject), (false, &self.without_subject)] {
             let root = Standing {
@@ -122,20 +125,21 @@ impl<'a> Tree<'a> {
                 matched: Vec::new(),
                 open: (0..self.items.len()).collect(),
             };
-            complete &= self.grow(&self.settled(root), visit, &mut nodes);
+            complete &= self.grow(&self.settled(root), visit, &mut steps);
         }
         complete
     }
 
-    fn grow(&self, standing: &Standing, visit: &mut dyn Visit, nodes: &mut usize) -> bool {
-        *nodes += 1;
-        if *nodes > MAX_NODES {
+    fn grow(&self, standing: &Standing, visit: &mut dyn Visit, steps: &mut usize) -> bool {
+        *steps += 1 + standing.open.len();
+        if *steps > MAX_STEPS {
             return false;
         }
         if visit.enter(standing) == Way::Stop {
             return true;
         }
         let Some(dimension) = self.next(standing) else {
+            *steps += REGION;
             visit.region(&Region { tree: self, standing });
             return true;
         };
@@ -145,7 +149,7 @@ impl<'a> Tree<'a> {
             if let (Some(values), Some(split)) = (below.values.get_mut(dimension), below.split.get_mut(dimension)) {
                 (*values, *split) = (group, true);
             }
-            complete &= self.grow(&self.settled(below), visit, nodes);
+            complete &= self.grow(&self.settled(below), visit, steps);
         }
         complete
     }
@@ -291,9 +295,7 @@ fn item(space: &Space, set: &PolicySet, what: What, when: &[Condition], (from, u
         conditions.extend(holding(space, &about, |value| value.satisfies(condition, assumed)));
     }
     if from.is_some() || until.is_some() {
-        let in_effect = |value: &Value| {
-            matches!(value, Value::Day(day) if from.is_none_or(|from| from <= *day) && until.is_none_or(|until| *day <= until))
-        };
+        let in_effect = |value: &Value| matches!(value, Value::Day(day) if from.is_none_or(|from| from <= *day) && until.is_none_or(|until| *day <= until));
         conditions.extend(holding(space, &About::Day, in_effect));
     }
     Item { what, conditions, urgent: false }
