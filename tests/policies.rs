@@ -5,9 +5,12 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use domicile::{
+    diagnostics::Diagnostic,
     policy::{Available, PolicyFile, PolicySet},
     types::Country,
 };
+
+const TODAY: time::Date = time::macros::date!(2026 - 06 - 01);
 
 fn shipped() -> Vec<PolicyFile> {
     fn walk(root: &Path, folder: &Path, files: &mut Vec<PolicyFile>) {
@@ -36,9 +39,42 @@ fn parse_without_warnings_and_pass_their_golden_cases() {
     let set = PolicySet::parse(&shipped()).unwrap();
     assert_eq!(set.warnings(), []);
     let report = set.run_cases();
-    assert!(report.cases.len() >= 9);
+    assert!(report.cases.len() >= 60);
     for case in &report.cases {
         assert_eq!(case.problem, None, "{}: {}", case.origin.file, case.name);
+    }
+}
+
+#[test]
+fn clash_nowhere_and_hold_no_idle_rule() {
+    assert_eq!(PolicySet::parse(&shipped()).unwrap().analyse(TODAY), []);
+}
+
+#[test]
+fn show_every_rule_in_a_case() {
+    let coverage = PolicySet::parse(&shipped()).unwrap().coverage();
+    let missing: Vec<_> = coverage.rules.iter().filter(|rule| !rule.is_covered()).collect();
+    assert!(coverage.is_complete(), "{missing:#?}");
+    assert!(coverage.rules.len() >= 50, "{}", coverage.rules.len());
+}
+
+/// Whoever turns on what ships turned off is told what it does: each alone beside what is on.
+#[test]
+fn are_sound_one_by_one_when_they_are_turned_on() {
+    let files = shipped();
+    let off = files.iter().filter(|file| file.text.contains("enforcement = \"off\""));
+    for path in off.map(|file| file.path.clone()).collect::<Vec<_>>() {
+        let mut files = files.clone();
+        let file = files.iter_mut().find(|file| file.path == path).unwrap();
+        file.text = file.text.replace("enforcement = \"off\"", "enforcement = \"on\"");
+        let found = PolicySet::parse(&files).unwrap().analyse(TODAY);
+        let sound = |diagnostic: &Diagnostic| {
+            // Two laws of different countries clash for whom both bind, and the two readings of one rule ask the same.
+            diagnostic.message.contains("can be refused")
+                || diagnostic.message.contains("never changes a decision")
+                || diagnostic.message.contains("not in effect any more")
+        };
+        assert!(found.iter().all(sound), "{path}: {found:#?}");
     }
 }
 
@@ -46,8 +82,11 @@ fn parse_without_warnings_and_pass_their_golden_cases() {
 fn suit_the_default_installation() {
     let set = PolicySet::parse(&shipped()).unwrap();
     let both = countries(&["PK", "SG"]);
-    let available =
-        |sites: &BTreeSet<Country>| Available { countries_with_site: sites.clone(), countries_with_key: both.clone() };
+    let available = |sites: &BTreeSet<Country>| Available {
+        countries_with_site: sites.clone(),
+        countries_with_key: both.clone(),
+        ..Available::default()
+    };
     assert_eq!(set.check(&available(&both)), []);
     let without = set.check(&available(&countries(&["SG"])));
     assert!(without.iter().any(|diagnostic| diagnostic.file == "pk-cpoh-2020/policy.toml"), "{without:?}");

@@ -28,6 +28,7 @@ mod swap;
 mod views;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
+pub use open::available;
 pub use process::close_to_others;
 pub use rebuild::{RebuildError, RebuildOrder, Rebuilt, rebuild};
 pub use start::{App, Running, StartError};

@@ -166,10 +166,11 @@ pub(super) fn s3_config(s3: &config::S3Service, bucket: &str) -> S3Config {
 }
 
 /// What the configuration can offer to policies.
-pub(super) fn available(config: &Config) -> Available {
+pub fn available(config: &Config) -> Available {
     Available {
         countries_with_site: config.sites.iter().map(|site| site.country).collect::<BTreeSet<_>>(),
         countries_with_key: config.keys.iter().map(|key| key.country).collect::<BTreeSet<_>>(),
+        gateway_country: config.gateway_country,
     }
 }
 
@@ -183,6 +184,8 @@ pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -
 /// The set of these files, checked likewise.
 pub(super) fn checked(files: &[PolicyFile], available: &Available) -> Result<PolicySet, Vec<Diagnostic>> {
     let set = PolicySet::parse(files)?;
+    let clashes = set.analyse(SystemClock.now().to_datetime().date());
+    let set = set.warned(clashes);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         set.check(available).into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     for warning in set.warnings().iter().chain(&warnings) {

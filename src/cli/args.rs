@@ -113,13 +113,38 @@ pub struct PolicyFolder {
     pub folder: Option<PathBuf>,
 }
 
+/// `policy check`
+#[derive(Debug, Clone, Args)]
+pub struct PolicyCheckArgs {
+    /// What to check.
+    #[command(flatten)]
+    pub folder: PolicyFolder,
+    /// A configuration to hold the policies against: whether every country has a site and a key, and where the gateway processes.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `policy test`
+#[derive(Debug, Clone, Args)]
+pub struct PolicyTestArgs {
+    /// What to test.
+    #[command(flatten)]
+    pub folder: PolicyFolder,
+    /// Show for every rule a case in which it holds and one in which it does not.
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fail when a rule is not shown by cases.
+    #[arg(long)]
+    pub require_coverage: bool,
+}
+
 /// `policy …`
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Read a policy folder and report every mistake. Needs no gateway.
-    Check(PolicyFolder),
-    /// Run the golden cases of a policy folder. Needs no gateway.
-    Test(PolicyFolder),
+    /// Read a policy folder and report every mistake, clashes and rules without effect among them. Needs no gateway.
+    Check(PolicyCheckArgs),
+    /// Run the golden cases of a policy folder and tell which rules they show. Needs no gateway.
+    Test(PolicyTestArgs),
     /// Ask a running gateway where a record would go and why.
     Explain(ExplainArgs),
     /// Show which records a changed policy would move.

@@ -67,9 +67,9 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
     match command {
         Command::Serve(args) => serve::run(args, out),
         Command::Demo(args) => demo::run(args, out),
-        Command::Policy(PolicyCommand::Check(folder)) => policy::check(folder, out),
-        Command::Policy(PolicyCommand::Test(folder)) => policy::test(folder, out),
-        Command::Policy(PolicyCommand::Explain(args)) => policy::explain(args, out),
+        Command::Policy(PolicyCommand::Check(args)) => policy::check(args, out),
+        Command::Policy(PolicyCommand::Test(args)) => policy::test(args, out),
+        Command::Policy(PolicyCommand::Explain(args)) => policy::explain::run(args, out),
         Command::Policy(PolicyCommand::Reload(remote)) => policy::reload(remote, out),
         Command::Policy(PolicyCommand::Plan(args)) => plan::run(args, out),
         Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),

@@ -1,26 +1,32 @@
 //! `domicile policy check | test | explain | reload`.
 
-use std::collections::BTreeMap;
+pub(super) mod explain;
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{
     Failure, Output, Table,
-    args::{ExplainArgs, PolicyFolder, RemoteArgs},
+    args::{PolicyCheckArgs, PolicyFolder, PolicyTestArgs, RemoteArgs},
     client::Client,
     output::text,
-    s3_target,
 };
-use crate::app::policies;
+use crate::app::{available, policies};
+use crate::clock::{Clock, SystemClock};
 use crate::config::PolicySource;
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::policy::PolicySet;
+use crate::policy::{CoveredRule, PolicySet};
 
-/// Reports every mistake and warning of a policy folder.
-pub(super) fn check(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Failure> {
-    let set = read(folder, out)?;
-    let diagnostics = set.warnings().to_vec();
+/// Reports every mistake and warning of a policy folder, also held against a configuration.
+pub(super) fn check(args: &PolicyCheckArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    let set = read(&args.folder, out)?;
+    let today = SystemClock.now().to_datetime().date();
+    let beside = match &args.config {
+        Some(file) => set.check(&available(&super::serve::read(file, out)?)),
+        None => Vec::new(),
+    };
+    let mut diagnostics = [set.warnings(), &beside, &set.analyse(today)].concat();
+    diagnostics.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     report(&diagnostics, out)?;
     let mistakes = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     out.value(&json!({
@@ -29,13 +35,19 @@ pub(super) fn check(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), F
     if mistakes > 0 {
         return Err(Failure::Check(format!("{mistakes} mistakes")));
     }
-    out.line(format!("ok: {} instruments, revision {}", set.instruments().len(), set.revision()))
+    let warnings = match diagnostics.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    };
+    out.line(format!("ok: {} instruments, revision {}{warnings}", set.instruments().len(), set.revision()))
 }
 
-/// Runs the golden cases of a policy folder.
-pub(super) fn test(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Failure> {
-    let report = read(folder, out)?.run_cases();
-    out.value(&report)?;
+/// Runs the golden cases of a policy folder and tells which rules they show.
+pub(super) fn test(args: &PolicyTestArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    let set = read(&args.folder, out)?;
+    let (report, coverage) = (set.run_cases(), set.coverage());
+    out.value(&json!({ "cases": report.cases, "coverage": coverage.rules }))?;
     let failed = report.cases.iter().filter(|case| case.problem.is_some()).count();
     for case in &report.cases {
         match &case.problem {
@@ -45,23 +57,27 @@ pub(super) fn test(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Fa
             }
         }
     }
+    let shown = |rule: &&CoveredRule| args.coverage || !rule.is_covered();
+    let mut table = Table::new(["INSTRUMENT", "RULE", "LINE", "HOLDS IN", "FAILS IN"]);
+    for rule in coverage.rules.iter().filter(shown) {
+        let case = |case: &Option<String>| case.clone().unwrap_or_else(|| "NO CASE".to_owned());
+        let fails = if rule.can_fail { case(&rule.fails) } else { "-".to_owned() };
+        table.row([rule.instrument.to_string(), rule.rule.clone(), rule.origin.line.to_string(), case(&rule.holds), fails]);
+    }
+    if !table.is_empty() {
+        out.line("")?;
+        out.table(&table)?;
+        out.line("")?;
+    }
+    let covered = coverage.rules.iter().filter(|rule| rule.is_covered()).count();
     if failed > 0 {
         return Err(Failure::Check(format!("{failed} of {} cases failed", report.cases.len())));
     }
-    out.line(format!("{} cases passed", report.cases.len()))
-}
-
-/// Asks a running gateway what it would decide.
-pub(super) fn explain(args: &ExplainArgs, out: &mut Output<'_>) -> Result<(), Failure> {
-    let (bucket, key) = s3_target(&args.target)?;
-    let words = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
-    let mut body = json!({ "bucket": bucket, "key": key, "metadata": words(&args.metadata), "tags": words(&args.tags) });
-    if let (Some(principal), Some(fields)) = (&args.principal, body.as_object_mut()) {
-        fields.insert("principal".to_owned(), json!(principal));
+    out.line(format!("{} cases passed; they show {covered} of {} rules", report.cases.len(), coverage.rules.len()))?;
+    if args.require_coverage && !coverage.is_complete() {
+        return Err(Failure::Check(format!("{} rules are not shown by cases", coverage.rules.len() - covered)));
     }
-    let answer = Client::new(&args.remote)?.json(Method::POST, "/v1/explain", Some(&body))?;
-    out.value(&answer)?;
-    tree(&answer, 0, out)
+    Ok(())
 }
 
 /// Makes a running gateway read its policies again.
@@ -86,34 +102,6 @@ fn read(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<PolicySet, Failur
 
 fn report(diagnostics: &[Diagnostic], out: &mut Output<'_>) -> Result<(), Failure> {
     diagnostics.iter().try_for_each(|diagnostic| out.line(diagnostic.to_string()))
-}
-
-/// An explanation as an indented outline: one line a fact, tables where a list holds flat objects.
-fn tree(value: &Value, depth: usize, out: &mut Output<'_>) -> Result<(), Failure> {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| match value {
-            Value::Null => Ok(()),
-            Value::Array(items) if items.is_empty() => Ok(()),
-            Value::Array(items) if items.iter().any(Value::is_object) => {
-                out.line(format!("{indent}{name}:"))?;
-                tree(value, depth + 1, out)
-            }
-            Value::Object(inner) if inner.values().any(|value| value.is_object() || value.is_array()) => {
-                out.line(format!("{indent}{name}:"))?;
-                tree(value, depth + 1, out)
-            }
-            _ => out.line(format!("{indent}{name}: {}", text(value))),
-        }),
-        Value::Array(items) => items.iter().try_for_each(|item| match item {
-            Value::Object(_) => {
-                out.line(format!("{indent}-"))?;
-                tree(item, depth + 1, out)
-            }
-            _ => out.line(format!("{indent}- {}", text(item))),
-        }),
-        _ => out.line(format!("{indent}{}", text(value))),
-    }
 }
 
 /// A table of the objects of a JSON list.

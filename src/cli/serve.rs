@@ -41,7 +41,8 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
     })
 }
 
-fn read(file: &Path, out: &mut Output<'_>) -> Result<Config, Failure> {
+/// Reads a configuration; its mistakes are printed.
+pub(super) fn read(file: &Path, out: &mut Output<'_>) -> Result<Config, Failure> {
     Config::load(file, &SystemEnvironment).map_err(|mistakes| {
         let count = mistakes.len();
         let printed = mistakes

@@ -1,15 +1,11 @@
 //! What can be told about a policy set before any request comes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{
-    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet, Requirement,
-    bound::Bound,
-    meet::{Base, meet},
-};
+use super::{Copies, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet, Requirement};
 use crate::{
-    diagnostics::{Diagnostic, Diagnostics, Severity},
-    types::{Country, PolicyRevision},
+    diagnostics::{Diagnostic, Severity},
+    types::Country,
 };
 
 /// What the configuration provides.
@@ -19,6 +15,8 @@ pub struct Available {
     pub countries_with_site: BTreeSet<Country>,
     /// Countries that have a key.
     pub countries_with_key: BTreeSet<Country>,
+    /// Where the gateway processes; `None` when the configuration does not say.
+    pub gateway_country: Option<Country>,
 }
 
 impl PolicySet {
@@ -39,6 +37,27 @@ impl PolicySet {
             {
                 let message = format!("`{name}` has no source, so it is always `{value}`");
                 found.push(Diagnostic { severity: Severity::Warning, ..Diagnostic::of_file("gateway.toml", message, None) });
+            }
+        }
+        found
+    }
+
+    /// What has run out on `today`: exceptions that hold no more, instruments that bind no more. Warnings.
+    pub fn expired(&self, today: time::Date) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for instrument in self.instruments.iter().filter(|instrument| instrument.enforcement != Enforcement::Off) {
+            if let Some(until) = instrument.until.filter(|until| *until < today) {
+                let message = format!("`{}` is not in effect any more since {until}", instrument.id);
+                let hint = "set `enforcement` to `off`, or take `until` out if it still binds".to_owned();
+                found.push(instrument.origin.diagnostic(Severity::Warning, message, Some(hint)));
+            }
+            for exception in &instrument.exceptions {
+                if let Some(expires) = exception.expires.filter(|expires| *expires < today) {
+                    let basis = exception.basis.word();
+                    let message = format!("the exception `{basis}` of `{}` has expired on {expires}", instrument.id);
+                    let hint = "renew it or take it out; what it let in is to be moved".to_owned();
+                    found.push(exception.origin.diagnostic(Severity::Warning, message, Some(hint)));
+                }
             }
         }
         found
@@ -66,6 +85,7 @@ const fn severity(instrument: &Instrument) -> Severity {
 
 fn check_instrument(instrument: &Instrument, available: &Available, found: &mut Vec<Diagnostic>) {
     let severity = severity(instrument);
+    let mut unknown = Vec::new();
     let mut report = |message: String, hint: &str| {
         found.push(instrument.origin.diagnostic(severity, message, Some(hint.to_owned())));
     };
@@ -82,6 +102,34 @@ fn check_instrument(instrument: &Instrument, available: &Available, found: &mut 
         }
         _ => {}
     }
+    let excepted =
+        instrument.exceptions.iter().filter(|exception| exception.processing).flat_map(|exception| &exception.countries);
+    let processing: Vec<Country> = require.processing.iter().chain(excepted).copied().collect();
+    if !require.processing.is_empty() && available.gateway_country.is_none_or(|country| !processing.contains(&country)) {
+        let (message, hint) = match available.gateway_country {
+            Some(country) => (
+                format!("`{}` lets nothing be processed in {country}, where the gateway is", instrument.id),
+                "run a gateway in one of the countries, or take `processing` out",
+            ),
+            None => (
+                format!("`{}` restricts processing, and nobody knows where the gateway is", instrument.id),
+                "say it in the configuration: `[gateway]` `country`",
+            ),
+        };
+        report(message, hint);
+    }
+    if available.gateway_country.is_none() {
+        let exceptions = instrument.exceptions.iter().flat_map(|exception| &exception.when);
+        if let Some(condition) = instrument.when.iter().chain(exceptions).find(|c| c.field == Field::PrincipalCountry) {
+            let message = format!(
+                "`{}` asks for `{}`, which is not known of principals without a `country` while `[gateway]` has none",
+                instrument.id,
+                condition.field.name()
+            );
+            let hint = "say it in the configuration: `[gateway]` `country`".to_owned();
+            unknown.push(instrument.origin.diagnostic(Severity::Warning, message, Some(hint)));
+        }
+    }
     let has_key = |country: &Country| available.countries_with_key.contains(country);
     if !require.keys.is_empty() && !require.keys.iter().any(has_key) {
         report(format!("`{}` allows only keys of countries that have none", instrument.id), "add a key of one of them");
@@ -91,62 +139,11 @@ fn check_instrument(instrument: &Instrument, available: &Available, found: &mut 
             "add a key of that country, or name another first in `keys`",
         );
     }
+    found.append(&mut unknown);
 }
 
 /// The country whose key seals a copy that `countries` names and whose own country `keys` leave out.
 fn foreign_key(require: &Requirement) -> Option<Country> {
     let is_foreign = |country: &Country| !require.keys.contains(country) && !require.not_countries.contains(country);
     require.keys.first().copied().filter(|_| require.countries.iter().any(is_foreign))
-}
-
-/// Warns of every two instruments that can match the same record and would always deny it.
-pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
-    let exclude = BTreeSet::new();
-    let base = Base {
-        countries: &[],
-        source: DecisionSource::Default,
-        exclude: &exclude,
-        revision: PolicyRevision::from_bytes([0; 32]),
-    };
-    let bound: Vec<&Instrument> = instruments.iter().filter(|i| i.enforcement != Enforcement::Off).collect();
-    for (at, one) in bound.iter().enumerate() {
-        for other in bound.iter().skip(at + 1).filter(|other| overlap(one, other) && can_both_match(one, other)) {
-            if let Err(denial) = meet(&[Bound::at_widest(one), Bound::at_widest(other)], &[], &base)
-                && denial.kind == DenialKind::Clash
-                && denial.instruments.len() > 1
-            {
-                let message =
-                    format!("a record that `{}` and `{}` both match is always refused: {}", one.id, other.id, denial.message);
-                let hint = "narrow `[when]` of one of them, or let one be `shadow`".to_owned();
-                sink.report(other.origin.diagnostic(Severity::Warning, message, Some(hint)));
-            }
-        }
-    }
-}
-
-/// Whether there are days on which both are in effect.
-fn overlap(one: &Instrument, other: &Instrument) -> bool {
-    let before = |one: &Instrument, other: &Instrument| one.until.zip(other.effective).is_some_and(|(until, from)| until < from);
-    !before(one, other) && !before(other, one)
-}
-
-/// Whether no attribute keeps the two apart. Patterns over buckets and principals are taken to overlap.
-fn can_both_match(one: &Instrument, other: &Instrument) -> bool {
-    let attributes = |instrument: &Instrument| -> BTreeMap<String, Condition> {
-        let of_attribute = |condition: &Condition| match &condition.field {
-            Field::Attribute(name) => Some((name.clone(), condition.clone())),
-            _ => None,
-        };
-        instrument.when.iter().filter_map(of_attribute).collect()
-    };
-    let others = attributes(other);
-    attributes(one).iter().all(|(name, condition)| {
-        let shared = |one: &Condition, other: &Condition| one.any_of.iter().any(|v| other.any_of.contains(v) != other.negated);
-        others.get(name).is_none_or(|other| match (condition.negated, other.negated) {
-            (false, _) => shared(condition, other),
-            (true, false) => shared(other, condition),
-            // Some value is in neither list.
-            (true, true) => true,
-        })
-    })
 }

@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Condition, Decision, Denial, Enforcement, Facts, Instrument, LegalStatus, PolicySet, Requirement};
-use crate::types::{InstrumentId, PolicyRevision};
+use super::{
+    Condition, Decision, Denial, Duty, Enforcement, Exception, ExceptionBasis, Facts, Instrument, LegalStatus, PolicySet,
+    Requirement, RetentionRule, UsedException,
+};
+use crate::types::{Country, InstrumentId, PolicyRevision};
 
 /// A decision and every instrument's part in it.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +37,53 @@ pub struct InstrumentExplanation {
     pub matching: MatchExplanation,
     /// What it asks when it applies.
     pub require: Requirement,
+    /// How long it keeps what it applies to.
+    #[serde(skip_serializing_if = "RetentionRule::is_empty")]
+    pub retention: RetentionRule,
+    /// What it asks beside storage.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub duties: Vec<Duty>,
+    /// What would widen it and whether it does, where it applies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionExplanation>,
+}
+
+/// One exception's part in a decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExceptionExplanation {
+    /// What it rests on.
+    pub basis: ExceptionBasis,
+    /// Where an auditor finds the proof.
+    pub reference: String,
+    /// The countries that it lets in.
+    pub countries: Vec<Country>,
+    /// Whether it holds.
+    pub holds: ExceptionOutcome,
+}
+
+/// Whether an exception holds, and why not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum ExceptionOutcome {
+    /// It holds, and the placement leans on it.
+    Used {
+        /// The countries with a copy that only it allows.
+        placed: Vec<Country>,
+    },
+    /// It holds, and the placement would be the same without it.
+    Holds,
+    /// It does not hold any more.
+    Expired {
+        /// The last day on which it did.
+        expires: time::Date,
+    },
+    /// A condition does not hold, here or at a place that a copy reads from.
+    Unmatched {
+        /// The first condition that fails.
+        condition: Condition,
+        /// What the record has instead; `None` when it is not known.
+        found: Option<String>,
+    },
 }
 
 /// Whether an instrument applies, and why not.
@@ -83,6 +133,8 @@ impl PolicySet {
 
     /// [`PolicySet::decide_copy`] and how it comes about.
     pub fn explain_copy(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Explanation {
+        let result = self.decide_copy(destination, sources);
+        let used = result.as_ref().map(|decision| decision.exceptions.as_slice()).unwrap_or_default();
         let instruments: Vec<InstrumentExplanation> = self
             .instruments
             .iter()
@@ -93,14 +145,16 @@ impl PolicySet {
                 legal_status: instrument.legal_status,
                 matching: matching(instrument, destination, sources),
                 require: instrument.require.clone(),
+                retention: instrument.retention,
+                duties: instrument.duties.clone(),
+                exceptions: exceptions(instrument, destination, sources, used),
             })
             .collect();
         let applies =
             |matching: &MatchExplanation| matches!(matching, MatchExplanation::Matched | MatchExplanation::MatchedBySource);
         let in_shadow = instruments.iter().any(|i| i.enforcement == Enforcement::Shadow && applies(&i.matching));
-        let result = self.decide_copy(destination, sources).into();
         let with_shadow = in_shadow.then(|| self.decide_with_shadow(destination, sources).into());
-        Explanation { revision: self.revision, instruments, result, with_shadow }
+        Explanation { revision: self.revision, instruments, result: result.into(), with_shadow }
     }
 }
 
@@ -121,6 +175,45 @@ fn matching(instrument: &Instrument, destination: &Facts<'_>, sources: &[Facts<'
             condition: condition.clone(),
             found: condition.field.value(destination).known().map(str::to_owned),
         },
+    }
+}
+
+/// What becomes of the exceptions of an instrument at the places where it applies.
+fn exceptions(
+    instrument: &Instrument,
+    destination: &Facts<'_>,
+    sources: &[Facts<'_>],
+    used: &[UsedException],
+) -> Vec<ExceptionExplanation> {
+    let all = || std::iter::once(destination).chain(sources);
+    let places: Vec<&Facts<'_>> = all().filter(|facts| instrument.matches(facts)).collect();
+    let applicable = instrument.exceptions.iter().filter(|_| !places.is_empty());
+    applicable
+        .map(|exception| ExceptionExplanation {
+            basis: exception.basis,
+            reference: exception.reference.clone(),
+            countries: exception.countries.clone(),
+            holds: outcome(instrument, exception, &places, used),
+        })
+        .collect()
+}
+
+fn outcome(instrument: &Instrument, exception: &Exception, places: &[&Facts<'_>], used: &[UsedException]) -> ExceptionOutcome {
+    for facts in places {
+        if let Some(expires) = exception.expires.filter(|_| !exception.in_effect(facts.today)) {
+            return ExceptionOutcome::Expired { expires };
+        }
+        if let Some(condition) = exception.failing(facts) {
+            let found = condition.field.value(facts).known().map(str::to_owned);
+            return ExceptionOutcome::Unmatched { condition: condition.clone(), found };
+        }
+    }
+    let is_this = |used: &&UsedException| {
+        used.instrument == instrument.id && used.basis == exception.basis && used.reference == exception.reference
+    };
+    match used.iter().find(is_this) {
+        Some(used) => ExceptionOutcome::Used { placed: used.countries.clone() },
+        None => ExceptionOutcome::Holds,
     }
 }
 

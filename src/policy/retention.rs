@@ -212,3 +212,52 @@ impl Retention {
             && other.at_most.iter().all(|limit| self.at_most.iter().any(|own| longer(limit, own)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn period(text: &str) -> Period {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn periods_end_by_the_calendar() {
+        for (from, text, until) in [
+            ("2024-01-31T10:00:00Z", "1m", "2024-02-29T10:00:00.000Z"),
+            ("2023-01-31T10:00:00Z", "1m", "2023-02-28T10:00:00.000Z"),
+            ("2024-02-29T00:00:00Z", "1y", "2025-02-28T00:00:00.000Z"),
+            ("2024-02-29T00:00:00Z", "4y", "2028-02-29T00:00:00.000Z"),
+            ("2026-12-31T23:59:59.999Z", "2w", "2027-01-14T23:59:59.999Z"),
+            ("2026-11-15T00:00:00Z", "14m", "2028-01-15T00:00:00.000Z"),
+            ("2026-11-15T00:00:00Z", "90d", "2027-02-13T00:00:00.000Z"),
+            ("2026-11-15T00:00:00Z", "9999y", "9999-12-31T00:00:00.000Z"),
+        ] {
+            assert_eq!(period(text).after(Timestamp::parse_rfc3339(from).unwrap()).to_rfc3339(), until, "{from} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_period_is_refused() {
+        for wrong in ["", "y", "0d", "-1d", "+1d", "1", "1 y", "1Y", "10000d", "1.5y", "1y6m", "1ü", "١y"] {
+            assert!(wrong.parse::<Period>().is_err(), "{wrong}");
+        }
+        assert_eq!(period("007d").to_string(), "7d");
+    }
+
+    proptest! {
+        /// Whatever day both begin on, a comparison that is certain comes true.
+        #[test]
+        fn comparisons_hold_on_every_day(one in "[1-9][0-9]{0,2}[dwmy]", other in "[1-9][0-9]{0,2}[dwmy]", day in 0..200_000i64) {
+            let (one, other) = (period(&one), period(&other));
+            let from = Timestamp::from_seconds(day * 86_400);
+            if let Some(ordering) = one.compare(other) {
+                let found = one.after(from).cmp(&other.after(from));
+                // At the end of a short month, periods of different lengths can end together.
+                prop_assert!(found == ordering || (found == Ordering::Equal && ordering != Ordering::Equal), "{one} {other} {found:?}");
+            }
+        }
+    }
+}

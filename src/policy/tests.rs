@@ -1,5 +1,7 @@
 //! Decisions against a small naive evaluator, and files against mutation.
 
+mod language;
+
 use std::collections::BTreeSet;
 
 use proptest::{collection::vec, option, prelude::*, sample::subsequence};
@@ -204,7 +206,10 @@ fn also_adds_required_copies_and_first_queues_the_default() {
 fn a_clash_names_the_instruments() {
     let set = PolicySet::parse(&files(&[model_of("only", &["PK"]), model_of("only", &["DE", "PK"]), model_of("also", &["US"])]))
         .unwrap();
-    assert_eq!(set.warnings().len(), 2, "{:?}", set.warnings());
+    let told: Vec<String> = set.analyse(time::Date::MAX).iter().map(ToString::to_string).collect();
+    let clashes: Vec<&String> = told.iter().filter(|text| text.contains("can be refused")).collect();
+    assert_eq!(clashes.len(), 2, "{told:#?}");
+    assert!(clashes.iter().all(|text| text.starts_with("i02/policy.toml:")), "{clashes:?}");
     let denial = decide(&set, None, true, "media").unwrap_err();
     assert_eq!(denial.kind, DenialKind::Clash);
     assert_eq!(denial.instruments.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["i02", "i00", "i01"]);
@@ -304,6 +309,7 @@ fn a_key_that_a_copy_needs_has_to_be_there() {
         let available = Available {
             countries_with_site: ["PK", "SG"].iter().map(country).collect(),
             countries_with_key: ["PK"].iter().map(country).collect(),
+            gateway_country: "SG".parse().ok(),
         };
         let found = PolicySet::parse(&files(&[model])).unwrap().check(&available);
         found.into_iter().map(|mistake| mistake.severity).collect::<Vec<_>>()
