@@ -40,7 +40,7 @@ pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let (key, country, owner) = pk();
     let (wrapped, sites) = (WrappedKey::new("a.b.c.d.e"), Default::default());
     let wrapped = WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites };
-    index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
+    index.commit(Change::Policy(PolicyChange::in_force(POLICY)), event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), replaces: None }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");
     let create =

@@ -88,6 +88,9 @@ pub struct Event {
     /// were left out know since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<Box<FromExport>>,
+    /// The step of a policy set, of [`Kind::PolicyActivated`] and the kinds like it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Box<PolicyStep>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -238,6 +241,14 @@ pub enum Kind {
     SubjectSet,
     SubjectRemoved,
     PolicyActivated,
+    /// A policy set waits for somebody else's approval.
+    PolicyProposed,
+    /// Somebody else approved it.
+    PolicyApproved,
+    /// It will not come into force.
+    PolicyRejected,
+    /// An earlier set comes back into force.
+    PolicyRolledBack,
     SiteSeen,
     /// A check found something at a site.
     SiteAlarm,
@@ -295,6 +306,8 @@ pub enum Kind {
 pub enum Actor {
     /// The gateway itself.
     System,
+    /// Whoever may send the process a signal.
+    Signal,
     /// Nobody known.
     Anonymous,
     /// A principal.
@@ -353,6 +366,7 @@ impl Event {
             erasure: None,
             country_key: None,
             export: None,
+            policy: None,
             record_refusal: false,
         }
     }

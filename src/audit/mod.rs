@@ -3,10 +3,12 @@
 pub mod entry;
 mod event;
 mod merkle;
+mod policy;
 mod throttle;
 mod verify;
 
 pub use event::{Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, Outcome, Rebuilt, Scrubbed, SiteCheck};
 pub use merkle::{Frontier, leaf_hash};
+pub use policy::{By, PolicyStep};
 pub use throttle::Throttle;
 pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};

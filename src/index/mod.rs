@@ -25,6 +25,7 @@ mod keys;
 mod ledger;
 mod list;
 mod named;
+mod policies;
 mod replay;
 mod rows;
 mod sealing;
@@ -53,6 +54,10 @@ pub use guards::{Busy, HoldWatch, IntentGuard, Pin, Reservation};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;
+pub use policies::{
+    FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding, PolicyState,
+    PolicyTexts, Said,
+};
 pub use replay::{Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,

@@ -11,11 +11,12 @@ use super::{
     group::{Body, Group, sealed},
 };
 use crate::{
+    audit::Kind,
     backend::Standing,
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
-        Layout, SiteRow, Stale, SubjectRow, Unsettled, Waste,
+        Layout, PolicyStanding, SiteRow, Stale, SubjectRow, Unsettled, Waste,
         keys::{self, Secondary, kind},
     },
     kms::WrappedSubjectKey,
@@ -36,6 +37,9 @@ pub(super) struct Draft {
     pub(super) bucket: Option<Arc<Bucket>>,
     pub(super) deleted: Option<(BucketName, BucketId)>,
     pub(super) policy: Option<PolicyRevision>,
+    pub(super) policies: Option<PolicyStanding>,
+    /// Further entries of the ledger about the same, behind the event's own.
+    pub(super) also: Vec<Kind>,
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
     pub(super) gone_keys: Vec<(KeyId, crate::kms::KeyOwner)>,
     pub(super) committed: Committed,
@@ -83,11 +87,7 @@ impl Group<'_> {
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
             Change::Subject { id, attributes } => self.subject(id, attributes),
-            Change::Policy { revision } => {
-                let mut draft = Draft { policy: Some(revision), ..Draft::default() };
-                draft.put(keys::POLICY.to_vec(), sealed(&revision)?);
-                Ok(draft)
-            }
+            Change::Policy(change) => self.policy(*change),
             Change::AddCopy(add) => self.add_copy(*add),
             Change::Relocate(relocate) => self.relocate(*relocate),
             Change::Settled { subject, generation } => self.settled(&subject, generation),
