@@ -7,7 +7,7 @@ use domicile::{
     clock::SystemClock,
     digest::{ETag, random},
     index::{
-        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PutChange, Record, SledEngine, Summary,
+        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PolicyChange, PutChange, Record, SledEngine, Summary,
         WriteCondition,
     },
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},

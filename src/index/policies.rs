@@ -155,7 +155,6 @@ pub enum PolicyChange {
 
 impl PolicyChange {
     /// Puts a set in force whose files are not kept.
-    #[cfg(any(test, feature = "test-util"))]
     pub fn in_force(revision: PolicyRevision) -> Box<Self> {
         Box::new(Self::Activate(PolicyOrder {
             revision,
