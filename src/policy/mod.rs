@@ -3,6 +3,7 @@
 //! Pure: no I/O and no clock. Files come in as text, the date comes in with the facts, a [`Decision`] or a [`Denial`] goes out. How
 //! several instruments meet in one decision is told in the module `meet`.
 
+mod analysis;
 mod cases;
 mod check;
 mod decision;
@@ -18,6 +19,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
 pub use decision::{Decision, DecisionSource, Denial, DenialKind, KeyRule, PlannedCountry, Role};
