@@ -52,7 +52,16 @@ impl Fake {
 }
 
 fn view() -> PoliciesView {
-    PoliciesView { revision: PolicyRevision::from_bytes([7; 32]), source: "test".to_owned(), warnings: Vec::new() }
+    let revision = PolicyRevision::from_bytes([7; 32]);
+    PoliciesView {
+        revision,
+        source: "test".to_owned(),
+        warnings: Vec::new(),
+        approval: "never",
+        in_force: None,
+        proposal: None,
+        folder: PolicyFolderView { revision, in_force: true, put_aside: false },
+    }
 }
 
 #[async_trait]
@@ -156,6 +165,37 @@ impl Gateway for Fake {
     }
     async fn cancel_import(&self, _: &RequestId, _: &TokenIdentity, _: u64) -> Result<Option<crate::import::Job>, GatewayError> {
         Ok(None)
+    }
+    async fn policy_history(&self, _: Option<u64>, _: usize) -> Result<Vec<PolicyEntryView>, GatewayError> {
+        self.evaluate();
+        Ok(Vec::new())
+    }
+    async fn policy_revision(&self, _: &str) -> Result<PolicyRevisionView, GatewayError> {
+        self.evaluate();
+        Err(GatewayError::NotFound("there is no such policy set"))
+    }
+    async fn policy_diff(&self, _: Option<SetToCompare>, _: Option<SetToCompare>) -> Result<PolicyDiffView, GatewayError> {
+        self.evaluate();
+        Err(GatewayError::NotFound("there is no such policy set"))
+    }
+    async fn roll_back_policies(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: &str,
+        _: Option<String>,
+    ) -> Result<PoliciesView, GatewayError> {
+        Ok(view())
+    }
+    async fn decide_policies(
+        &self,
+        _: &RequestId,
+        _: &TokenIdentity,
+        _: &str,
+        _: Verdict,
+        _: Option<String>,
+    ) -> Result<PoliciesView, GatewayError> {
+        Ok(view())
     }
     async fn reload_policies(&self, _: &RequestId, _: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
         Ok(view())
@@ -342,7 +382,7 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
 async fn an_auditor_changes_nothing() {
     // A plan takes a body and changes nothing; nor does a scrub that does not repair.
     let reads = |route: &&Route| {
-        route.method == "GET" || (route.method == "POST" && matches!(route.path, "/v1/policies/plan" | "/v1/scrubs"))
+        route.method == "GET" || (route.method == "POST" && matches!(route.path, "/v1/policies/plan" | "/v1/policies/diff" | "/v1/scrubs"))
     };
     for route in ROUTES.iter().filter(|route| !reads(route)) {
         let Access::Roles(roles) = route.access else { panic!("{} {} is public", route.method, route.path) };
@@ -387,7 +427,7 @@ async fn the_openapi_document_names_every_route_and_no_other() {
 
 /// The routes that answer with what the gateway knows: every one behind a token but those that change it.
 fn queries() -> impl Iterator<Item = &'static Route> {
-    let asks = |route: &&Route| route.method == "GET" || matches!(route.path, "/v1/explain" | "/v1/policies/plan");
+    let asks = |route: &&Route| route.method == "GET" || matches!(route.path, "/v1/explain" | "/v1/policies/plan" | "/v1/policies/diff");
     ROUTES.iter().filter(|route| route.built && route.access != Access::Public).filter(asks)
 }
 

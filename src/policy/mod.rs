@@ -4,6 +4,7 @@
 //! several instruments meet in one decision is told in the module `meet`.
 
 mod analysis;
+mod approval;
 mod cases;
 mod check;
 mod decision;
@@ -19,6 +20,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use approval::Approval;
 pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
