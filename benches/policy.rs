@@ -46,8 +46,9 @@ fn decide(criterion: &mut Criterion) {
         has_subject: true,
         attributes: &attributes,
         bucket: &bucket,
-        key: &key,
+        key: Some(&key),
         principal: &principal,
+        principal_country: None,
         today: time::Date::MAX,
     };
     for instruments in [1, 500] {

@@ -91,6 +91,8 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         subject_generation: Generation(0),
         decided_at: Timestamp::default(),
         source: DecisionSource::Default,
+        principal_country: None,
+        exceptions: Vec::new(),
     };
     let detail = Detail {
         content: BTreeMap::from([("content-type".to_owned(), "image/jpeg".to_owned())]),

@@ -26,7 +26,7 @@ use crate::index::{Counter, Finding, RecordsQuery, Stock, Version};
 use crate::kms::KeyState;
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
-use crate::residency::{PrincipalFacts, Signals};
+use crate::residency::Signals;
 use crate::rotation::{self};
 use crate::scrub::{self};
 use crate::telemetry::{Metrics, metric};
@@ -39,7 +39,7 @@ impl AppGateway {
     /// Whose data a write that is only thought of would be.
     fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
         let principals = self.access.principals.load();
-        let principal = PrincipalFacts::from(writer(&principals, request).ok()?);
+        let principal = self.objects.residency.facts_of(writer(&principals, request).ok()?);
         self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
     }
 }
@@ -103,7 +103,8 @@ impl Gateway for AppGateway {
         let principals = self.access.principals.load();
         let principal = writer(&principals, &request)?;
         let tags = tags(&request);
-        let explanation = self.objects.residency.explain(PrincipalFacts::from(principal), &signals(&request, &tags));
+        let residency = &self.objects.residency;
+        let explanation = residency.explain(residency.facts_of(principal), &signals(&request, &tags));
         serde_json::to_value(explanation).map_err(internal)
     }
 

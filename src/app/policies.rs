@@ -11,14 +11,39 @@ use crate::policy::PolicyFile;
 /// The largest policy file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
+/// The files of policies, compiled into the program.
+macro_rules! bundled {
+    ($($instrument:literal)*) => {
+        &[
+            ("gateway.toml", include_str!("../../policies/gateway.toml")),
+            $(
+                (concat!($instrument, "/policy.toml"), include_str!(concat!("../../policies/", $instrument, "/policy.toml"))),
+                (concat!($instrument, "/cases.toml"), include_str!(concat!("../../policies/", $instrument, "/cases.toml"))),
+            )*
+        ]
+    };
+}
+
 /// The policies compiled into the program.
-const BUNDLED: [(&str, &str); 5] = [
-    ("gateway.toml", include_str!("../../policies/gateway.toml")),
-    ("pk-cpoh-2020/policy.toml", include_str!("../../policies/pk-cpoh-2020/policy.toml")),
-    ("pk-cpoh-2020/cases.toml", include_str!("../../policies/pk-cpoh-2020/cases.toml")),
-    ("sg-users-contract/policy.toml", include_str!("../../policies/sg-users-contract/policy.toml")),
-    ("sg-users-contract/cases.toml", include_str!("../../policies/sg-users-contract/cases.toml")),
-];
+const BUNDLED: &[(&str, &str)] = bundled!(
+    "ae-health"
+    "cn-pipl"
+    "eu-gdpr-chapter5"
+    "id-pse"
+    "in-dpdp"
+    "in-rbi-payments"
+    "pk-cpoh-2020"
+    "pk-cpoh-2020-plain"
+    "pk-pdp-bill"
+    "pk-pdp-bill-export"
+    "pk-pdp-bill-sensitive"
+    "pk-peca-traffic"
+    "pk-rbuoc-2021"
+    "ru-242fz"
+    "sa-pdpl"
+    "sg-users-contract"
+    "vn-decree53"
+);
 
 /// A policy folder cannot be read.
 #[derive(Debug, thiserror::Error)]

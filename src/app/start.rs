@@ -204,7 +204,8 @@ impl App {
             Arc::clone(&sites) as _,
             Arc::clone(&clock),
         )
-        .with_keys(keys);
+        .with_keys(keys)
+        .in_country(config.gateway_country);
         let objects = Objects::new(ObjectsParts {
             index: index.clone(),
             residency: Arc::new(residency),

@@ -129,6 +129,8 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         subject_generation: Generation(0),
         decided_at: Timestamp::default(),
         source: DecisionSource::Instruments,
+        principal_country: None,
+        exceptions: Vec::new(),
     };
     let detail = Detail {
         content: BTreeMap::new(),
@@ -377,6 +379,8 @@ async fn an_upload_keeps_where_its_parts_come_from_and_completes_only_under_a_de
         attributes: Attributes::new(),
         bucket: BucketName::new("clinic").unwrap(),
         principal: PrincipalId::new("feed").unwrap(),
+        key: Some(key("k")),
+        principal_country: None,
     };
     let origins = [origin.clone(), origin];
     let part = put_part(&index, &bucket, &upload, 1, 5, &origins).await;

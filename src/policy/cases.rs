@@ -65,14 +65,14 @@ struct Expected {
 }
 
 /// Reads the cases of one file.
-pub(super) fn read(file: &Table<'_>, attributes: Known<'_>) -> Option<Vec<Case>> {
-    Some(file.tables("case").into_iter().filter_map(|table| case(table, attributes)).collect())
+pub(super) fn read(file: &Table<'_>, known: Known<'_>) -> Option<Vec<Case>> {
+    Some(file.tables("case").into_iter().filter_map(|table| case(table, known)).collect())
 }
 
-fn case(table: Table<'_>, attributes: Known<'_>) -> Option<Case> {
+fn case(table: Table<'_>, known: Known<'_>) -> Option<Case> {
     let origin = table.origin();
     let name = table.required("name").and_then(Item::str);
-    let given = table.required("given").and_then(Item::table).and_then(|table| given(&table, attributes));
+    let given = table.required("given").and_then(Item::table).and_then(|table| given(&table, known));
     let expect = table.required("expect").and_then(Item::table).map(expected);
     table.finish();
     Some(Case { name: name?.to_owned(), origin, given: given?, expect: expect? })
@@ -87,7 +87,7 @@ fn given(table: &Table<'_>, known: Known<'_>) -> Option<Given> {
     let mut attributes = Attributes::new();
     for (name, item) in table.entries().filter(|(name, _)| !["subject", "bucket", "key", "principal", "date"].contains(name)) {
         let Some(text) = item.str() else { continue };
-        let Some(known) = known else { continue };
+        let Some(known) = known.map(|gateway| &gateway.attributes) else { continue };
         match known.get(name).map(|rule| rule.kind.normalise(text).ok_or(rule.kind)) {
             Some(Ok(value)) => {
                 attributes.insert(name.to_owned(), value);
@@ -135,8 +135,9 @@ impl Case {
             has_subject: given.has_subject,
             attributes: &attributes,
             bucket: &given.bucket,
-            key: &given.key,
+            key: Some(&given.key),
             principal: &given.principal,
+            principal_country: None,
             today: given.today,
         };
         let expect = &self.expect;

@@ -146,12 +146,18 @@ fn can_both_match(one: &Instrument, other: &Instrument) -> bool {
     let attributes = |instrument: &Instrument| -> BTreeMap<String, Condition> {
         let of_attribute = |condition: &Condition| match &condition.field {
             Field::Attribute(name) => Some((name.clone(), condition.clone())),
-            Field::Bucket | Field::Principal => None,
+            _ => None,
         };
         instrument.when.iter().filter_map(of_attribute).collect()
     };
     let others = attributes(other);
     attributes(one).iter().all(|(name, condition)| {
-        others.get(name).is_none_or(|other| condition.any_of.iter().any(|value| other.any_of.contains(value)))
+        let shared = |one: &Condition, other: &Condition| one.any_of.iter().any(|v| other.any_of.contains(v) != other.negated);
+        others.get(name).is_none_or(|other| match (condition.negated, other.negated) {
+            (false, _) => shared(condition, other),
+            (true, false) => shared(other, condition),
+            // Some value is in neither list.
+            (true, true) => true,
+        })
     })
 }

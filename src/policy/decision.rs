@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Retention, UsedException};
 use crate::types::{Country, InstrumentId, PolicyRevision};
 
 /// What a copy is to its record.
@@ -38,13 +39,45 @@ pub struct KeyRule {
     pub keys: Vec<Country>,
 }
 
+/// From where one instrument lets content be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessingRule {
+    /// The instrument that says so.
+    pub instrument: InstrumentId,
+    /// The countries, those of exceptions included.
+    pub countries: BTreeSet<Country>,
+    /// The exceptions without which some of them would not be among them.
+    pub exceptions: Vec<UsedException>,
+}
+
+/// Content may not be processed in a country.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProcessingDenial {
+    /// The country; `None` when nobody knows it.
+    pub country: Option<Country>,
+    /// The instruments that do not allow it.
+    pub instruments: Vec<InstrumentId>,
+    /// The reason in words; names instruments and countries.
+    pub message: String,
+}
+
+/// From where content may be read: what all binding instruments say of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Processing {
+    /// Their intersection; `None` when none of them says anything, which allows every country.
+    pub countries: Option<BTreeSet<Country>>,
+    /// Who says so, in the order of names.
+    pub rules: Vec<ProcessingRule>,
+}
+
 /// On whose word the placement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DecisionSource {
-    /// At least one instrument matched.
+    /// At least one instrument matched that asks something of where copies are.
     Instruments,
-    /// There is a subject, but no instrument asks anything for it: `[default]`.
+    /// There is a subject, but no instrument asks where its data is: `[default]`.
     Default,
     /// Data of nobody, placed by a bucket rule of `[no-subject]`.
     NoSubjectBucket,
@@ -63,6 +96,12 @@ pub struct Decision {
     pub excluded: BTreeSet<Country>,
     /// Whose keys bind which copies, in the order of instruments.
     pub keys: Vec<KeyRule>,
+    /// From where content may be read.
+    pub processing: Processing,
+    /// How long it is to be kept, and may be.
+    pub retention: Retention,
+    /// The exceptions that the placement leans on, in the order of instruments.
+    pub exceptions: Vec<UsedException>,
     /// The instruments that matched and bind, in the order of their names.
     pub instruments: Vec<InstrumentId>,
     /// The instruments that matched but are in shadow.
@@ -85,6 +124,38 @@ impl Decision {
     /// allow. For a country that [`Decision::permits`] refuses, the country itself.
     pub fn key_country(&self, country: Country) -> Country {
         key_country(&self.keys, country).unwrap_or(country)
+    }
+
+    /// Whether content may be processed in `country`: as [`Processing::allow`].
+    ///
+    /// # Errors
+    /// Which instruments do not allow it.
+    pub fn may_process(&self, country: Option<Country>) -> Result<Vec<UsedException>, ProcessingDenial> {
+        self.processing.allow(country)
+    }
+}
+
+impl Processing {
+    /// Whether content may be processed in `country`, which is `None` when nobody knows it: then only if no instrument says anything of it. Answers with
+    /// the exceptions that this leans on.
+    ///
+    /// # Errors
+    /// Which instruments do not allow it.
+    pub fn allow(&self, country: Option<Country>) -> Result<Vec<UsedException>, ProcessingDenial> {
+        let allows = |rule: &&ProcessingRule| country.is_some_and(|country| rule.countries.contains(&country));
+        let instruments: Vec<InstrumentId> =
+            self.rules.iter().filter(|rule| !allows(rule)).map(|rule| rule.instrument.clone()).collect();
+        if instruments.is_empty() {
+            let leant_on = |used: &&UsedException| country.is_some_and(|country| used.countries.contains(&country));
+            return Ok(self.rules.iter().flat_map(|rule| &rule.exceptions).filter(leant_on).cloned().collect());
+        }
+        let named = instruments.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+        let allow = if instruments.len() == 1 { "does not allow" } else { "do not allow" };
+        let message = match country {
+            Some(country) => format!("{named} {allow} that content is processed in {country}"),
+            None => format!("{named} {allow} that content is processed in a country that nobody knows"),
+        };
+        Err(ProcessingDenial { country, instruments, message })
     }
 }
 

@@ -51,6 +51,11 @@ pub enum MatchExplanation {
         /// The first day on which it is.
         effective: time::Date,
     },
+    /// It is not in effect any more.
+    Ended {
+        /// The last day on which it was.
+        until: time::Date,
+    },
     /// A condition does not hold.
     Unmatched {
         /// The first condition that fails.
@@ -106,12 +111,15 @@ fn matching(instrument: &Instrument, destination: &Facts<'_>, sources: &[Facts<'
     if let Some(effective) = instrument.effective.filter(|effective| *effective > destination.today) {
         return MatchExplanation::NotYet { effective };
     }
+    if let Some(until) = instrument.until.filter(|until| *until < destination.today) {
+        return MatchExplanation::Ended { until };
+    }
     match instrument.failing(destination) {
         None => MatchExplanation::Matched,
         Some(_) if sources.iter().any(|source| instrument.matches(source)) => MatchExplanation::MatchedBySource,
         Some(condition) => MatchExplanation::Unmatched {
             condition: condition.clone(),
-            found: condition.field.value(destination).map(str::to_owned),
+            found: condition.field.value(destination).known().map(str::to_owned),
         },
     }
 }

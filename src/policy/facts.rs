@@ -1,6 +1,6 @@
 //! What an instrument may ask about a record.
 
-use crate::types::{Attributes, BucketName, ObjectKey, PrincipalId};
+use crate::types::{Attributes, BucketName, Country, ObjectKey, PrincipalId};
 
 /// Everything a decision depends on besides the policy set.
 #[derive(Debug, Clone, Copy)]
@@ -11,10 +11,13 @@ pub struct Facts<'a> {
     pub attributes: &'a Attributes,
     /// The bucket the record goes to.
     pub bucket: &'a BucketName,
-    /// The key the record goes to.
-    pub key: &'a ObjectKey,
+    /// The key the record goes to. `None` for a place where bytes have been under keys that are no longer told apart: every condition on the key
+    /// holds there, so that nothing gets out of what bound it.
+    pub key: Option<&'a ObjectKey>,
     /// Who writes it.
     pub principal: &'a PrincipalId,
-    /// The date on which `effective` is judged (UTC).
+    /// Where it processes: its own country, else the gateway's; `None` when neither is known, and no condition on it holds then.
+    pub principal_country: Option<Country>,
+    /// The date on which `effective`, `until` and `expires` are judged (UTC).
     pub today: time::Date,
 }

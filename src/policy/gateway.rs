@@ -23,6 +23,9 @@ pub struct Gateway {
     pub default: Vec<Country>,
     /// Countries where nothing is ever stored.
     pub exclude: BTreeSet<Country>,
+    /// Lists of countries that policies name as `@name`. Wherever one is named, its countries stand instead.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<Country>>,
 }
 
 impl Gateway {

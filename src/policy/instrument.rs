@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Facts, pattern::Glob};
+use super::{Exception, Facts, Pattern, RetentionRule};
 use crate::{
     diagnostics::Origin,
     types::{Country, InstrumentId},
@@ -27,12 +27,24 @@ pub struct Instrument {
     pub sources: Vec<String>,
     /// The first day (UTC) on which it binds; always, when absent.
     pub effective: Option<time::Date>,
+    /// The last day (UTC) on which it binds; without end, when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<time::Date>,
     /// The day until which records stored before may still lie elsewhere.
     pub backlog_deadline: Option<time::Date>,
+    /// What it asks beside storage. Told, not enforced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub duties: Vec<Duty>,
     /// When it applies: all must hold. Without any, it applies to every record.
     pub when: Vec<Condition>,
     /// What it asks.
     pub require: Requirement,
+    /// How long what it applies to is kept.
+    #[serde(skip_serializing_if = "RetentionRule::is_empty")]
+    pub retention: RetentionRule,
+    /// What widens it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
     /// Where it stands.
     #[serde(skip)]
     pub origin: Origin,
@@ -64,13 +76,28 @@ pub enum LegalStatus {
     Disputed,
 }
 
-/// One condition: the field has one of the values.
+/// A duty that asks nothing of where data is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// To give data to an authority that may ask for it.
+    Access,
+    /// To take content down.
+    Takedown,
+    /// To register, or to keep an office or a person there.
+    Registration,
+}
+
+/// One condition: the field has one of the values or, negated, has a value and none of these. No condition holds on what is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Condition {
     /// What is looked at.
     pub field: Field,
     /// The values, any of which will do.
-    pub any_of: Vec<Glob>,
+    pub any_of: Vec<Pattern>,
+    /// Whether none of them may be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub negated: bool,
 }
 
 /// What a condition looks at.
@@ -81,12 +108,16 @@ pub enum Field {
     Attribute(String),
     /// The bucket, compared with a pattern.
     Bucket,
+    /// The object key, compared with a pattern over its segments.
+    Key,
     /// The principal's id, compared with a pattern.
     Principal,
+    /// The country where the principal processes, compared exactly.
+    PrincipalCountry,
 }
 
 /// What an instrument asks of the records it applies to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Requirement {
     /// What `countries` mean; `None` when the instrument asks for no copy.
     pub copies: Option<Copies>,
@@ -97,6 +128,9 @@ pub struct Requirement {
     pub keys: Vec<Country>,
     /// Countries no copy may be in.
     pub not_countries: Vec<Country>,
+    /// The countries from which content may be read. Empty asks nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processing: Vec<Country>,
 }
 
 /// What the countries of a requirement mean.
@@ -114,7 +148,7 @@ pub enum Copies {
 impl Instrument {
     /// Whether it is in effect on `today`.
     pub fn in_effect(&self, today: time::Date) -> bool {
-        self.effective.is_none_or(|effective| effective <= today)
+        self.effective.is_none_or(|effective| effective <= today) && self.until.is_none_or(|until| today <= until)
     }
 
     /// The first condition that does not hold.
@@ -129,10 +163,31 @@ impl Instrument {
 }
 
 impl Condition {
-    fn holds(&self, facts: &Facts<'_>) -> bool {
-        match &self.field {
-            Field::Attribute(_) => self.field.value(facts).is_some_and(|value| self.any_of.iter().any(|v| v.as_str() == value)),
-            _ => self.field.value(facts).is_some_and(|value| self.any_of.iter().any(|glob| glob.matches(value))),
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+        let value = match self.field.value(facts) {
+            Value::Known(value) => value,
+            Value::Unknown => return false,
+            Value::Any => return true,
+        };
+        self.any_of.iter().any(|pattern| pattern.matches(value)) != self.negated
+    }
+}
+
+/// What facts say of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value<'f> {
+    Known(&'f str),
+    /// Nobody knows: no condition holds.
+    Unknown,
+    /// It had values that are no longer told apart: every condition is taken to hold.
+    Any,
+}
+
+impl<'f> Value<'f> {
+    pub(super) const fn known(self) -> Option<&'f str> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Unknown | Self::Any => None,
         }
     }
 }
@@ -143,21 +198,31 @@ impl Field {
         match self {
             Self::Attribute(name) => name,
             Self::Bucket => "bucket",
+            Self::Key => "key",
             Self::Principal => "principal",
+            Self::PrincipalCountry => "principal-country",
         }
     }
 
     /// The value in these facts.
-    pub(super) fn value<'f>(&self, facts: &Facts<'f>) -> Option<&'f str> {
+    pub(super) fn value<'f>(&self, facts: &'f Facts<'_>) -> Value<'f> {
+        let known = |value: Option<&'f str>| value.map_or(Value::Unknown, Value::Known);
         match self {
-            Self::Attribute(name) => facts.attributes.get(name).map(String::as_str),
-            Self::Bucket => Some(facts.bucket.as_str()),
-            Self::Principal => Some(facts.principal.as_str()),
+            Self::Attribute(name) => known(facts.attributes.get(name).map(String::as_str)),
+            Self::Bucket => Value::Known(facts.bucket.as_str()),
+            Self::Key => facts.key.map_or(Value::Any, |key| Value::Known(key.as_str())),
+            Self::Principal => Value::Known(facts.principal.as_str()),
+            Self::PrincipalCountry => known(facts.principal_country.as_ref().map(Country::as_str)),
         }
     }
 }
 
 impl Requirement {
+    /// Whether copies may be in `country`, exceptions aside.
+    pub(super) fn allows_copy(&self, country: Country) -> bool {
+        !self.not_countries.contains(&country) && (self.copies != Some(Copies::Only) || self.countries.contains(&country))
+    }
+
     /// The countries whose copies `keys` binds; `None` binds every copy.
     pub(super) fn key_scope(&self) -> Option<&[Country]> {
         match self.copies {

@@ -13,7 +13,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Copies, Decision, DecisionSource, Denial, DenialKind, Instrument, KeyRule, PlannedCountry, Role, decision::key_country,
+    Copies, Decision, DecisionSource, Denial, DenialKind, Instrument, KeyRule, PlannedCountry, Processing, Retention, Role,
+    decision::key_country,
 };
 use crate::types::{Country, InstrumentId, PolicyRevision};
 
@@ -56,6 +57,9 @@ pub(super) fn meet(binding: &[&Instrument], shadow: &[&Instrument], base: &Base<
         allowed: limits.allowed,
         excluded: limits.excluded,
         keys: limits.keys,
+        processing: Processing::default(),
+        retention: Retention::default(),
+        exceptions: Vec::new(),
         instruments: ids(binding),
         shadow: ids(shadow),
         revision: base.revision,
@@ -198,9 +202,7 @@ impl<'a> Limits<'a> {
 impl Instrument {
     /// Whether it allows no copy in `country`.
     fn forbids(&self, country: Country) -> bool {
-        let require = &self.require;
-        require.not_countries.contains(&country)
-            || (require.copies == Some(Copies::Only) && !require.countries.contains(&country))
+        !self.require.allows_copy(country)
     }
 }
 

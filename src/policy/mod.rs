@@ -8,6 +8,7 @@ mod approval;
 mod cases;
 mod check;
 mod decision;
+mod exception;
 mod explain;
 mod facts;
 mod gateway;
@@ -15,6 +16,7 @@ mod instrument;
 mod meet;
 mod pattern;
 mod read;
+mod retention;
 mod selector;
 mod set;
 #[cfg(test)]
@@ -24,12 +26,16 @@ pub use approval::Approval;
 pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
-pub use decision::{Decision, DecisionSource, Denial, DenialKind, KeyRule, PlannedCountry, Role};
+pub use decision::{
+    Decision, DecisionSource, Denial, DenialKind, KeyRule, PlannedCountry, Processing, ProcessingDenial, ProcessingRule, Role,
+};
+pub use exception::{Exception, ExceptionBasis, UsedException};
 pub use explain::{Explanation, InstrumentExplanation, MatchExplanation, ResultExplanation};
 pub use facts::Facts;
 pub use gateway::{
     AttributeKind, AttributeRule, AttributeSource, Gateway, NoSubject, OnConflict, OnUnknown, Otherwise, SubjectSource,
 };
-pub use instrument::{Condition, Copies, Enforcement, Field, Instrument, LegalStatus, Requirement};
-pub use pattern::{Glob, InvalidPattern, KeyTemplate};
+pub use instrument::{Condition, Copies, Duty, Enforcement, Field, Instrument, LegalStatus, Requirement};
+pub use pattern::{Glob, InvalidPattern, KeyPattern, KeyTemplate, Pattern};
+pub use retention::{InvalidPeriod, Period, Retention, RetentionLimit, RetentionRule, RetentionTerms, Term};
 pub use set::{PolicyFile, PolicySet};

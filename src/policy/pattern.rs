@@ -76,6 +76,103 @@ impl Serialize for Glob {
     }
 }
 
+/// A pattern over object keys: `users/*/kyc/**`. Segments are what stands between slashes; `*` fits any run of characters inside one segment,
+/// and `**` as the last segment fits whatever follows. Keys are taken as [`KeyTemplate`] takes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPattern {
+    text: String,
+    segments: Vec<String>,
+    /// Whether anything may follow the segments.
+    open: bool,
+}
+
+impl KeyPattern {
+    /// Whether the whole of `key` fits.
+    pub fn matches(&self, key: &str) -> bool {
+        let mut rest = Some(key);
+        for segment in &self.segments {
+            let Some(text) = rest else { return false };
+            let (head, tail) = text.split_once('/').map_or((text, None), |(head, tail)| (head, Some(tail)));
+            if !matches(segment.as_bytes(), head.as_bytes()) {
+                return false;
+            }
+            rest = tail;
+        }
+        self.open == rest.is_some()
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for KeyPattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        if text.is_empty() {
+            return Err(InvalidPattern("a key pattern has at least one character; `**` fits every key"));
+        }
+        let (body, open) = match text.strip_suffix("**") {
+            Some("") => (None, true),
+            Some(body) => match body.strip_suffix('/') {
+                Some(body) => (Some(body), true),
+                None => return Err(InvalidPattern("`**` can only be a whole segment, and the last one: `users/*/kyc/**`")),
+            },
+            None => (Some(text), false),
+        };
+        if body.is_some_and(|body| body.contains("**")) {
+            return Err(InvalidPattern("`**` can only be a whole segment, and the last one: `users/*/kyc/**`"));
+        }
+        let segments = body.map(|body| body.split('/').map(str::to_owned).collect()).unwrap_or_default();
+        Ok(Self { text: text.to_owned(), segments, open })
+    }
+}
+
+/// One value of a condition, in the form that its field is compared in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pattern {
+    /// The value itself: attributes and countries.
+    Exact(String),
+    /// A pattern over a name: buckets and principals.
+    Name(Glob),
+    /// A pattern over a key.
+    Key(KeyPattern),
+}
+
+impl Pattern {
+    /// Whether `value` is meant.
+    pub fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == value,
+            Self::Name(glob) => glob.matches(value),
+            Self::Key(pattern) => pattern.matches(value),
+        }
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Exact(exact) => exact,
+            Self::Name(glob) => glob.as_str(),
+            Self::Key(pattern) => pattern.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// A template over object keys that finds the subject: `users/{subject}/**`.
 ///
 /// Segments are what stands between slashes. `{subject}` takes the rest of its segment (`user-{subject}` is allowed), `*` fits any run of
@@ -196,6 +293,36 @@ mod tests {
         for wrong in ["users/**", "{subject}/{subject}", "**/{subject}", "a*{subject}/**", "{user}/{subject}", "", "{subject}**"]
         {
             assert!(wrong.parse::<KeyTemplate>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn key_patterns_go_by_segments() {
+        let fits = |pattern: &str, key: &str| pattern.parse::<KeyPattern>().unwrap().matches(key);
+        for (pattern, key) in [
+            ("users/*/kyc/**", "users/ayesha/kyc/passport/1.jpg"),
+            ("users/*/kyc/**", "users/ayesha/kyc/"),
+            ("users/*/kyc/**", "users//kyc/x"),
+            ("users/*/kyc/**", "users/../kyc/x"),
+            ("**", "a/b"),
+            ("**", "a"),
+            ("*.csv", "report.csv"),
+            ("a/*", "a/"),
+        ] {
+            assert!(fits(pattern, key), "{pattern} {key}");
+        }
+        for (pattern, key) in [
+            ("users/*/kyc/**", "users/ayesha/kyc"),
+            ("users/*/kyc/**", "users/ayesha/photos/kyc/x"),
+            ("users/*/kyc/**", "/users/ayesha/kyc/x"),
+            ("*.csv", "a/report.csv"),
+            ("a/*", "a/b/c"),
+            ("a/*", "a"),
+        ] {
+            assert!(!fits(pattern, key), "{pattern} {key}");
+        }
+        for wrong in ["", "a**", "**/a", "a/**/b", "***", "a/***", "/a**"] {
+            assert!(wrong.parse::<KeyPattern>().is_err(), "{wrong}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! From files to a policy set.
 
+mod conditions;
+mod exception;
 mod gateway;
 mod instrument;
 mod values;
 
-pub(super) use instrument::Known;
+pub(super) use conditions::Known;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +27,7 @@ const CASES: &str = "cases.toml";
 pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
     let sink = Diagnostics::new();
     let gateway = gateway(files, &sink);
-    let known = gateway.as_ref().map(|gateway| &gateway.attributes);
+    let known = gateway.as_ref();
     let mut instruments: BTreeMap<InstrumentId, Instrument> = BTreeMap::new();
     let mut cases = Vec::new();
     for file in files.iter().filter(|file| file.path.ends_with(".toml") && file.path != GATEWAY) {

@@ -112,8 +112,9 @@ fn decide(set: &PolicySet, residence: Option<&str>, has_subject: bool, bucket: &
         has_subject,
         attributes: &attributes,
         bucket: &BucketName::new(bucket).unwrap(),
-        key: &ObjectKey::new("k").unwrap(),
+        key: Some(&ObjectKey::new("k").unwrap()),
         principal: &PrincipalId::new("feed").unwrap(),
+        principal_country: None,
         today: time::Date::MAX,
     })
 }
@@ -273,8 +274,9 @@ fn an_explanation_tells_what_failed() {
         has_subject: true,
         attributes: &attributes,
         bucket: &BucketName::new("media").unwrap(),
-        key: &ObjectKey::new("k").unwrap(),
+        key: Some(&ObjectKey::new("k").unwrap()),
         principal: &PrincipalId::new("feed").unwrap(),
+        principal_country: None,
         today: time::Date::MAX,
     });
     let json = serde_json::to_value(&explanation).unwrap();

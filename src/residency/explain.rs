@@ -85,7 +85,7 @@ impl Residency {
         }
         let policy = match (read, origins) {
             (Ok(()), Ok(origins)) => {
-                let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
+                let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(today)).collect();
                 let facts = collected.facts(&attributes, principal, signals, today);
                 Some((set.explain_copy(&facts, &sources), set.decide_copy(&facts, &sources)))
             }

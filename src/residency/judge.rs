@@ -40,7 +40,7 @@ pub(super) fn judge(
                 .map_err(|name| Refusal::Unknown { reason: format!("`{name}` of the subject is not known from any source") })?;
         }
         let facts = collected.facts(&attributes, principal, signals, today);
-        let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(signals, today)).collect();
+        let sources: Vec<Facts<'_>> = origins.iter().map(|origin| origin.facts(today)).collect();
         let decision = set.decide_copy(&facts, &sources).map_err(refused);
         let assumed = attributes.keys().filter(|name| !given.contains_key(*name)).cloned().collect();
         judged.push(decision.map(|decision| Judgement { attributes, assumed, decision }));
@@ -102,21 +102,23 @@ impl Collected {
             has_subject: self.subject.is_some(),
             attributes,
             bucket: signals.bucket,
-            key: signals.key,
+            key: Some(signals.key),
             principal: principal.id,
+            principal_country: principal.country,
             today,
         }
     }
 }
 
 impl Origin {
-    pub(super) fn facts<'a>(&'a self, signals: &Signals<'a>, today: time::Date) -> Facts<'a> {
+    pub(super) fn facts(&self, today: time::Date) -> Facts<'_> {
         Facts {
             has_subject: self.has_subject,
             attributes: &self.attributes,
             bucket: &self.bucket,
-            key: signals.key,
+            key: self.key.as_ref(),
             principal: &self.principal,
+            principal_country: self.principal_country,
             today,
         }
     }
@@ -131,6 +133,8 @@ pub(super) fn origins(sources: &[SourceFacts], principal: PrincipalFacts<'_>) ->
             attributes: source.attributes.clone(),
             bucket: source.bucket.clone(),
             principal: source.principal.clone().unwrap_or_else(|| principal.id.clone()),
+            key: Some(source.key.clone()),
+            principal_country: source.principal_country,
         };
         for origin in source.origins.iter().chain([&here]) {
             if !origins.contains(origin) {

@@ -11,6 +11,7 @@ mod place;
 mod placement;
 mod refusal;
 mod signals;
+mod stored;
 #[cfg(test)]
 mod tests;
 

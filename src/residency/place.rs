@@ -12,7 +12,7 @@ use super::{
     placement::Origin,
 };
 use crate::{
-    authn::Authenticated,
+    authn::{Authenticated, Principal},
     clock::Clock,
     policy::{AttributeSource, Gateway, PolicySet, SubjectSource},
     types::{BucketName, Country, KeyId, ObjectKey, SiteId, Timestamp},
@@ -25,6 +25,8 @@ pub struct Residency {
     pub(super) directory: Arc<dyn Directory>,
     pub(super) availability: Arc<dyn Availability>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Where this gateway processes.
+    pub(super) country: Option<Country>,
 }
 
 impl Residency {
@@ -43,7 +45,7 @@ impl Residency {
             keys.entry(site.country).or_insert_with(|| site.key.clone());
         }
         let sites = Sites { all: sites, keys, per_country: sites_per_country.max(1) };
-        Self { policies, sites, directory, availability, clock }
+        Self { policies, sites, directory, availability, clock, country: None }
     }
 
     /// Names the key of each country, for instruments that ask for the key of another country than the copy's. Without this, a
@@ -54,12 +56,33 @@ impl Residency {
         self
     }
 
+    /// Says in which country this gateway processes. Without this nobody knows, and no content is processed that an instrument keeps to a country.
+    #[must_use]
+    pub const fn in_country(mut self, country: Option<Country>) -> Self {
+        self.country = country;
+        self
+    }
+
+    /// Where whoever asks processes: its own country, else the gateway's; nobody knows it of whoever does not sign.
+    pub fn reader_country(&self, auth: &Authenticated) -> Option<Country> {
+        self.principal(auth).country
+    }
+
+    /// What a placement asks of a principal at this gateway.
+    pub fn facts_of<'a>(&self, principal: &'a Principal) -> PrincipalFacts<'a> {
+        PrincipalFacts::at(principal, self.country)
+    }
+
+    fn principal<'a>(&self, auth: &'a Authenticated) -> PrincipalFacts<'a> {
+        self.facts_of(auth.principal())
+    }
+
     /// The placement of a new record, or of a copy when `signals` name sources.
     ///
     /// A copy's placement is the meet of the destination and of every place its bytes have been. Its subject is that of its sources, and a
     /// destination that names another is a conflict.
     pub fn place(&self, auth: &Authenticated, signals: &Signals<'_>) -> Result<Placement, Refusal> {
-        self.place_for(auth.principal().into(), signals)
+        self.place_for(self.principal(auth), signals)
     }
 
     pub(super) fn place_for(&self, principal: PrincipalFacts<'_>, signals: &Signals<'_>) -> Result<Placement, Refusal> {
@@ -80,7 +103,7 @@ impl Residency {
         bucket: &BucketName,
         key: &ObjectKey,
     ) -> Result<Placement, Refusal> {
-        self.resume_for(auth.principal().into(), earlier, bucket, key)
+        self.resume_for(self.principal(auth), earlier, bucket, key)
     }
 
     /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it.
@@ -88,7 +111,7 @@ impl Residency {
     /// # Errors
     /// As [`Residency::resume`].
     pub fn resume_stored(&self, earlier: &PlacementRecord, bucket: &BucketName, key: &ObjectKey) -> Result<Placement, Refusal> {
-        let writer = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        let writer = writer(earlier);
         self.resume_for(writer, earlier, bucket, key)
     }
 
@@ -122,7 +145,7 @@ impl Residency {
         key: &ObjectKey,
         availability: &dyn Availability,
     ) -> Result<Placement, Refusal> {
-        let principal = PrincipalFacts { id: &earlier.principal, attributes: &earlier.attributes };
+        let principal = writer(earlier);
         let collected = self.refreshed(set.gateway(), earlier)?;
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
@@ -141,8 +164,8 @@ impl Residency {
         let collected = self.refreshed(set.gateway(), earlier)?;
         let mut origins = earlier.origins.clone();
         // Whoever goes on with an upload, what bound the one who began it binds still.
-        let began = earlier.as_origin(bucket);
-        if earlier.principal != *principal.id && !origins.contains(&began) {
+        let began = earlier.as_origin(bucket, key);
+        if (&earlier.principal, earlier.principal_country) != (principal.id, principal.country) && !origins.contains(&began) {
             origins.push(began);
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
@@ -159,22 +182,13 @@ impl Residency {
     pub fn satisfies(&self, placed: &PlacementRecord, sources: &[SourceFacts]) -> Result<Vec<Origin>, Refusal> {
         let set = self.policies.load();
         let today = today(self.clock.now());
-        let principal = PrincipalFacts { id: &placed.principal, attributes: &placed.attributes };
+        let principal = writer(placed);
         for source in sources {
             if source.subject.is_some() && source.subject != placed.subject {
                 return Err(Refusal::Conflict { reason: "the source belongs to another subject than the upload".to_owned() });
             }
-            let (metadata, tags) = (BTreeMap::new(), []);
-            let signals = Signals {
-                bucket: &source.bucket,
-                key: &source.key,
-                metadata: &metadata,
-                tags: &tags,
-                sources: &[],
-                stated: None,
-            };
             for origin in &origins(std::slice::from_ref(source), principal)? {
-                let facts = origin.facts(&signals, today);
+                let facts = origin.facts(today);
                 let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));
                 if let Some(instrument) = missing {
                     return Err(Refusal::Conflict { reason: format!("`{}` binds the source but not the upload", instrument.id) });
@@ -197,7 +211,7 @@ impl Residency {
         old_tags: &[(String, String)],
         signals: &Signals<'_>,
     ) -> Result<(), Refusal> {
-        self.retag_for(auth.principal().into(), stored, old_tags, signals)
+        self.retag_for(self.principal(auth), stored, old_tags, signals)
     }
 
     pub(super) fn retag_for(
@@ -256,6 +270,8 @@ impl Residency {
             subject_generation: collected.generation,
             decided_at: now,
             source: decision.source,
+            principal_country: principal.country,
+            exceptions: decision.exceptions.clone(),
         };
         Ok(Placement::new(record, decision))
     }
@@ -305,6 +321,11 @@ fn read_tags<'t>(gateway: &Gateway, tags: &'t [(String, String)]) -> Vec<(&'t st
         .collect();
     read.sort_unstable();
     read
+}
+
+/// Who wrote a record, as it keeps it.
+fn writer(stored: &PlacementRecord) -> PrincipalFacts<'_> {
+    PrincipalFacts { id: &stored.principal, attributes: &stored.attributes, country: stored.principal_country }
 }
 
 /// Every site answers.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SourceFacts;
 use crate::{
-    policy::{Decision, DecisionSource, Role},
+    policy::{Decision, DecisionSource, Role, UsedException},
     types::{
         Attributes, BucketName, Country, Generation, InstrumentId, KeyId, ObjectKey, PolicyRevision, PrincipalId, SiteId,
         SubjectId, Timestamp,
@@ -46,6 +46,12 @@ pub struct Origin {
     pub bucket: BucketName,
     /// Who wrote it there.
     pub principal: PrincipalId,
+    /// The key there; `None` when it is one of several that are no longer told apart, or was not kept.
+    #[serde(default)]
+    pub key: Option<ObjectKey>,
+    /// Where whoever wrote it processed; `None` when nobody knew, or it was not kept.
+    #[serde(default)]
+    pub principal_country: Option<Country>,
 }
 
 /// What a record keeps of the decision that placed it.
@@ -77,6 +83,12 @@ pub struct PlacementRecord {
     pub decided_at: Timestamp,
     /// On whose word the placement stands.
     pub source: DecisionSource,
+    /// Where whoever wrote it processed; `None` when nobody knew, or it was not kept.
+    #[serde(default)]
+    pub principal_country: Option<Country>,
+    /// The exceptions that the placement leans on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<UsedException>,
 }
 
 impl PlacementRecord {
@@ -88,17 +100,20 @@ impl PlacementRecord {
             bucket: bucket.clone(),
             key: key.clone(),
             principal: Some(self.principal.clone()),
+            principal_country: self.principal_country,
             origins: self.origins.clone(),
         }
     }
 
     /// The record's own place, as an origin of whatever its bytes become part of.
-    pub fn as_origin(&self, bucket: &BucketName) -> Origin {
+    pub fn as_origin(&self, bucket: &BucketName, key: &ObjectKey) -> Origin {
         Origin {
             has_subject: self.subject.is_some(),
             attributes: self.attributes.clone(),
             bucket: bucket.clone(),
             principal: self.principal.clone(),
+            key: Some(key.clone()),
+            principal_country: self.principal_country,
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Origin;
 use crate::{
-    authn::Principal,
-    types::{Attributes, BucketName, ObjectKey, PrincipalId, SubjectId},
+    authn::{ANONYMOUS, Principal},
+    types::{Attributes, BucketName, Country, ObjectKey, PrincipalId, SubjectId},
 };
 
 /// The signals of one request, all from its signed part.
@@ -48,6 +48,8 @@ pub struct SourceFacts {
     pub key: ObjectKey,
     /// Who wrote it; `None` when the record does not say.
     pub principal: Option<PrincipalId>,
+    /// Where whoever wrote it processed; `None` when the record does not say.
+    pub principal_country: Option<Country>,
     /// Where its bytes had been before, when it is a copy itself.
     pub origins: Vec<Origin>,
 }
@@ -59,10 +61,15 @@ pub struct PrincipalFacts<'a> {
     pub id: &'a PrincipalId,
     /// What it says of the people it speaks for.
     pub attributes: &'a Attributes,
+    /// Where it processes; `None` when nobody knows.
+    pub country: Option<Country>,
 }
 
-impl<'a> From<&'a Principal> for PrincipalFacts<'a> {
-    fn from(principal: &'a Principal) -> Self {
-        Self { id: &principal.id, attributes: &principal.attributes }
+impl<'a> PrincipalFacts<'a> {
+    /// Those of `principal` at a gateway in `gateway`, where a principal processes whose own country is not known. Of whoever does not sign nobody
+    /// knows where it is.
+    pub fn at(principal: &'a Principal, gateway: Option<Country>) -> Self {
+        let country = principal.country.or(gateway).filter(|_| principal.id.as_str() != ANONYMOUS);
+        Self { id: &principal.id, attributes: &principal.attributes, country }
     }
 }

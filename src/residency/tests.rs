@@ -67,6 +67,7 @@ struct Fixture {
     residency: Residency,
     principal: PrincipalId,
     principal_attributes: Attributes,
+    principal_country: Option<Country>,
 }
 
 #[derive(Default)]
@@ -100,7 +101,7 @@ fn fixture_of(gateway: &str, instruments: &[(&str, &str)], sites: &[&str], per_c
     let sites = sites.iter().map(site).collect();
     let residency = Residency::new(policies.clone(), sites, per_country, world.clone(), world.clone(), clock);
     let principal = PrincipalId::new("feed").unwrap();
-    Fixture { world, policies, residency, principal, principal_attributes: Attributes::new() }
+    Fixture { world, policies, residency, principal, principal_attributes: Attributes::new(), principal_country: None }
 }
 
 fn fixture() -> Fixture {
@@ -109,7 +110,7 @@ fn fixture() -> Fixture {
 
 impl Fixture {
     fn who(&self) -> PrincipalFacts<'_> {
-        PrincipalFacts { id: &self.principal, attributes: &self.principal_attributes }
+        PrincipalFacts { id: &self.principal, attributes: &self.principal_attributes, country: self.principal_country }
     }
 
     fn with<T>(&self, request: &Request, call: impl FnOnce(&Signals<'_>) -> T) -> T {

@@ -104,8 +104,9 @@ impl Objects {
         self.commit_decided(request, decided, event, |placement| {
             let mut put = PutPartChange { basis: placement.basis(), ..put.clone() };
             // What binds this caller binds the whole, also when another one completes it.
-            if placement.record().principal != open.upload.placement.principal {
-                put.origins.push(placement.record().as_origin(&open.bucket.name));
+            let (caller, began) = (placement.record(), &open.upload.placement);
+            if (&caller.principal, caller.principal_country) != (&began.principal, began.principal_country) {
+                put.origins.push(caller.as_origin(&open.bucket.name, &open.upload.key));
             }
             Change::PutPart(Box::new(put))
         })

@@ -130,7 +130,7 @@ impl Names {
         }
     }
 
-    fn is_valid(self, name: &str) -> bool {
+    pub(super) fn is_valid(self, name: &str) -> bool {
         match self {
             Self::Buckets => BucketName::new(name).is_ok(),
             Self::Principals => PrincipalId::new(name).is_ok(),

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::values::countries;
+use super::values::{Groups, countries};
 use crate::{
     diagnostics::{Item, Table, nearest},
     policy::{
@@ -13,31 +13,53 @@ use crate::{
 };
 
 /// Names that conditions use for something else.
-const RESERVED: [&str; 4] = ["subject", "bucket", "key", "principal"];
+const RESERVED: [&str; 6] = ["subject", "bucket", "key", "principal", "principal-country", "read-from"];
 
 pub(super) fn read(file: &Table<'_>) -> Option<Gateway> {
+    let groups = file.table("groups").map(|table| groups(&table)).unwrap_or_default();
     let subject = file.required("subject").and_then(Item::table).map(subject).unwrap_or_default();
     let attributes = file.table("attributes").map(|table| attributes(&table)).unwrap_or_default();
     let no_subject = match file.table("no-subject") {
-        Some(table) => no_subject(table),
+        Some(table) => no_subject(table, Some(&groups)),
         None => NoSubject { buckets: Vec::new(), otherwise: Otherwise::Reject },
     };
-    let default = list_table(file, "default");
-    let exclude = list_table(file, "exclude");
+    let default = list_table(file, "default", Some(&groups));
+    let exclude = list_table(file, "exclude", Some(&groups));
     if let Some(item) = file.optional("default") {
         for country in default.iter().filter(|country| exclude.contains(country)) {
             item.error(format!("{country} is in `[default]` and in `[exclude]`"), None);
         }
     }
-    Some(Gateway { subject, attributes, no_subject, default, exclude: exclude.into_iter().collect() })
+    Some(Gateway { subject, attributes, no_subject, default, exclude: exclude.into_iter().collect(), groups })
+}
+
+/// `[groups]`. A group is made of countries, not of groups, so that no circle is possible.
+fn groups(table: &Table<'_>) -> BTreeMap<String, Vec<Country>> {
+    let mut groups = BTreeMap::new();
+    for (name, item) in table.entries() {
+        if !is_word(name) {
+            item.error(format!("`{name}` is not a group's name"), Some("use lower-case letters, digits and `-`".to_owned()));
+        }
+        let named = item.list().unwrap_or_default().into_iter().filter(|value| value.is_str());
+        for value in named.filter(|value| value.str().is_some_and(|text| text.starts_with('@'))) {
+            value.error("a group cannot name another group", Some("write the countries".to_owned()));
+        }
+        groups.extend(countries(item, None).map(|countries| (name.to_owned(), countries)));
+    }
+    groups
+}
+
+fn is_word(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !name.is_empty() && name.bytes().all(word)
 }
 
 /// The `countries` of a table of that one key.
-fn list_table(file: &Table<'_>, name: &str) -> Vec<Country> {
+fn list_table(file: &Table<'_>, name: &str, groups: Groups<'_>) -> Vec<Country> {
     let Some(table) = file.table(name) else {
         return Vec::new();
     };
-    let list = table.required("countries").and_then(countries).unwrap_or_default();
+    let list = table.required("countries").and_then(|item| countries(item, groups)).unwrap_or_default();
     table.finish();
     list
 }
@@ -126,8 +148,7 @@ fn attributes(table: &Table<'_>) -> BTreeMap<String, AttributeRule> {
 }
 
 fn attribute(name: &str, item: Item<'_>) -> Option<AttributeRule> {
-    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if name.is_empty() || !name.bytes().all(word) {
+    if !is_word(name) {
         item.error(format!("`{name}` is not an attribute's name"), Some("use lower-case letters, digits and `-`".to_owned()));
     }
     if RESERVED.contains(&name) {
@@ -172,12 +193,12 @@ fn unknown(item: Item<'_>, kind: AttributeKind) -> Option<OnUnknown> {
     value.map(OnUnknown::Assume)
 }
 
-fn no_subject(table: Table<'_>) -> NoSubject {
+fn no_subject(table: Table<'_>, groups: Groups<'_>) -> NoSubject {
     let mut buckets: Vec<(Glob, Vec<Country>)> = Vec::new();
     if let Some(rules) = table.table("buckets") {
         for (pattern, item) in rules.entries() {
             match pattern.parse::<Glob>() {
-                Ok(glob) => buckets.extend(countries(item).map(|countries| (glob, countries))),
+                Ok(glob) => buckets.extend(countries(item, groups).map(|countries| (glob, countries))),
                 Err(error) => item.error(format!("`{pattern}`: {error}"), None),
             }
         }
@@ -185,7 +206,7 @@ fn no_subject(table: Table<'_>) -> NoSubject {
     buckets.sort_by(|(a, _), (b, _)| (Reverse(a.literals()), a).cmp(&(Reverse(b.literals()), b)));
     let otherwise = table.optional("otherwise").and_then(|item| {
         if item.is_list() {
-            countries(item).map(Otherwise::Countries)
+            countries(item, groups).map(Otherwise::Countries)
         } else {
             item.one_of(&[("reject", ())]).map(|()| Otherwise::Reject)
         }

@@ -1,18 +1,19 @@
 //! Reads `<instrument>/policy.toml`.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
-use super::values::{countries, optional_countries};
+use super::{
+    conditions::{self, Known},
+    exception,
+    values::{countries, optional_countries},
+};
 use crate::{
-    diagnostics::{Diagnostics, Item, Severity, Table, nearest},
-    policy::{AttributeKind, AttributeRule, Condition, Copies, Enforcement, Field, Glob, Instrument, LegalStatus, Requirement},
+    diagnostics::{Diagnostics, Item, Severity, Table},
+    policy::{Copies, Duty, Enforcement, Instrument, LegalStatus, Period, Requirement, RetentionRule},
     types::InstrumentId,
 };
 
-/// The attributes that `gateway.toml` knows; `None` when it could not be read, which is told elsewhere.
-pub(in crate::policy) type Known<'a> = Option<&'a BTreeMap<String, AttributeRule>>;
-
-pub(super) fn read(file: &Table<'_>, folder: &str, attributes: Known<'_>, sink: &Diagnostics) -> Option<Instrument> {
+pub(super) fn read(file: &Table<'_>, folder: &str, known: Known<'_>, sink: &Diagnostics) -> Option<Instrument> {
     let id = file.required("id").and_then(|item| id(item, folder));
     let title = file.required("title").and_then(Item::str);
     let section = file.str("section").map(str::to_owned);
@@ -37,8 +38,23 @@ pub(super) fn read(file: &Table<'_>, folder: &str, attributes: Known<'_>, sink: 
     {
         item.error("`backlog-deadline` is before `effective`", None);
     }
-    let when = file.table("when").map(|table| conditions(&table, attributes)).unwrap_or_default();
-    let require = file.required("require").and_then(Item::table).map(requirement);
+    let until = file.optional("until");
+    let last_day = until.and_then(Item::date);
+    if let (Some(item), Some(until), Some(effective)) = (until, last_day, effective)
+        && until < effective
+    {
+        item.error("`until` is before `effective`", None);
+    }
+    let duties = duties(file);
+    let when = file.table("when").map(|table| conditions::read(&table, known)).unwrap_or_default();
+    let retention = file.optional("retention").map(|item| item.table().and_then(retention));
+    let require = if duties.is_empty() && retention.is_none() { file.required("require") } else { file.optional("require") };
+    let require = match require {
+        Some(item) => item.table().map(|table| requirement(table, known)),
+        None => Some(Requirement::default()),
+    };
+    let exceptions = file.tables("exception");
+    let exceptions = exceptions.into_iter().filter_map(|table| exception::read(table, require.as_ref(), known)).collect();
     let instrument = Instrument {
         id: id?,
         title: title?.to_owned(),
@@ -48,9 +64,13 @@ pub(super) fn read(file: &Table<'_>, folder: &str, attributes: Known<'_>, sink: 
         note,
         sources,
         effective,
+        until: last_day,
         backlog_deadline,
+        duties,
         when,
         require: require?,
+        retention: retention.unwrap_or(Some(RetentionRule::default()))?,
+        exceptions,
         origin: file.origin(),
     };
     advise(&instrument, sink);
@@ -78,58 +98,47 @@ fn advise(instrument: &Instrument, sink: &Diagnostics) {
     }
 }
 
-fn conditions(table: &Table<'_>, attributes: Known<'_>) -> Vec<Condition> {
-    table.entries().filter_map(|(name, item)| condition(name, item, attributes)).collect()
-}
-
-fn condition(name: &str, item: Item<'_>, attributes: Known<'_>) -> Option<Condition> {
-    let field = match name {
-        "bucket" => Field::Bucket,
-        "principal" => Field::Principal,
-        name if attributes.is_none_or(|known| known.contains_key(name)) => Field::Attribute(name.to_owned()),
-        _ => {
-            let known = attributes.into_iter().flat_map(|known| known.keys().map(String::as_str));
-            let words = || known.clone().chain(["bucket", "principal"]);
-            let hint = match nearest(name, words()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "add it to `[attributes]` in gateway.toml".to_owned(),
-            };
-            item.error(format!("`{name}` is not an attribute that gateway.toml knows"), Some(hint));
-            return None;
+fn duties(file: &Table<'_>) -> Vec<Duty> {
+    let words = [("access", Duty::Access), ("takedown", Duty::Takedown), ("registration", Duty::Registration)];
+    let mut duties: Vec<Duty> = Vec::new();
+    for item in file.optional("duties").and_then(Item::list).unwrap_or_default() {
+        let Some(duty) = item.one_of(&words) else { continue };
+        if duties.contains(&duty) {
+            item.error("`duties` names it twice", None);
         }
-    };
-    let kind = attributes.and_then(|known| known.get(name)).map(|rule| rule.kind);
-    let any_of: Vec<Glob> = item.list()?.into_iter().filter_map(|value| self::value(value, kind)).collect();
-    if any_of.is_empty() {
-        item.error(
-            format!("`{name}` names no value, so the instrument would never apply"),
-            Some("remove the condition".to_owned()),
-        );
+        duties.push(duty);
     }
-    Some(Condition { field, any_of })
+    duties
 }
 
-fn value(item: Item<'_>, kind: Option<AttributeKind>) -> Option<Glob> {
-    let Some(kind) = kind else {
-        return item.parsed();
-    };
-    let text = item.str()?;
-    let value = kind.normalise(text);
-    if value.is_none() {
-        item.error(format!("`{text}` is not {}", kind.describe()), None);
+fn retention(table: Table<'_>) -> Option<RetentionRule> {
+    let (least, most) = (table.optional("at-least"), table.optional("at-most"));
+    let (at_least, at_most) = (least.and_then(Item::parsed::<Period>), most.and_then(Item::parsed::<Period>));
+    if least.is_none() && most.is_none() {
+        table.error("`retention` asks for nothing", Some("give `at-least`, `at-most` or both".to_owned()));
     }
-    value?.parse().ok()
+    if let (Some(item), Some(at_least), Some(at_most)) = (least, at_least, at_most) {
+        match at_least.compare(at_most) {
+            Some(Ordering::Greater) => item.error("`at-least` is longer than `at-most`", None),
+            None => item.warn("`at-least` is longer than `at-most` on some days of the calendar; it stands then", None),
+            Some(Ordering::Less | Ordering::Equal) => {}
+        }
+    }
+    table.finish();
+    Some(RetentionRule { at_least, at_most })
 }
 
-fn requirement(table: Table<'_>) -> Requirement {
+fn requirement(table: Table<'_>, known: Known<'_>) -> Requirement {
+    let groups = known.map(|gateway| &gateway.groups);
     let copies = table
         .optional("copies")
         .and_then(|item| item.one_of(&[("only", Copies::Only), ("first", Copies::First), ("also", Copies::Also)]));
     let listed = if copies.is_some() { table.required("countries") } else { table.optional("countries") };
-    let wanted = listed.and_then(countries).unwrap_or_default();
-    let keys = optional_countries(&table, "keys");
+    let wanted = listed.and_then(|item| countries(item, groups)).unwrap_or_default();
+    let keys = optional_countries(&table, "keys", groups);
     let not = table.optional("not-countries");
-    let not_countries = not.and_then(countries).unwrap_or_default();
+    let not_countries = not.and_then(|item| countries(item, groups)).unwrap_or_default();
+    let processing = optional_countries(&table, "processing", groups);
     if let Some(item) = listed {
         if copies.is_none() {
             item.error(
@@ -146,9 +155,10 @@ fn requirement(table: Table<'_>) -> Requirement {
             item.error(format!("{country} is in `countries` and in `not-countries`"), None);
         }
     }
-    if copies.is_none() && keys.is_empty() && not_countries.is_empty() {
-        table.error("`require` asks for nothing", Some("give `copies`, `keys` or `not-countries`".to_owned()));
+    if copies.is_none() && keys.is_empty() && not_countries.is_empty() && processing.is_empty() {
+        let hint = "give `copies`, `keys`, `not-countries` or `processing`".to_owned();
+        table.error("`require` asks for nothing", Some(hint));
     }
     table.finish();
-    Requirement { copies, countries: wanted, keys, not_countries }
+    Requirement { copies, countries: wanted, keys, not_countries, processing }
 }

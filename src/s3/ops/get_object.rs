@@ -162,6 +162,8 @@ mod tests {
             subject_generation: Generation(0),
             decided_at: Timestamp::from_seconds(0),
             source: DecisionSource::Default,
+            principal_country: None,
+            exceptions: Vec::new(),
         };
         let summary = Summary {
             id: RecordId::from_bytes([1; 16]),
