@@ -260,7 +260,6 @@ async fn step(
     set: Option<Arc<PolicySet>>,
 ) -> Result<Committed, CommitError> {
     let committed = objects.index.commit(Change::Policy(Box::new(change)), event).await?;
-    fail::fail_point!("app::policy-committed");
     let in_force = committed.policy.as_ref().is_some_and(|entry| entry.state == PolicyState::InForce);
     if let Some(set) = set.filter(|_| in_force) {
         objects.policies.store(set);

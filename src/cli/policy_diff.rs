@@ -103,9 +103,14 @@ fn outcome(result: &Value) -> String {
         Value::Null => {}
         allowed => parts.push(format!("only {}", text(allowed))),
     }
-    for (field, word) in [("excluded", "not"), ("processing", "read from")] {
-        if decided[field].as_array().is_some_and(|countries| !countries.is_empty()) {
-            parts.push(format!("{word} {}", text(&decided[field])));
+    for (countries, word) in [(&decided["excluded"], "not"), (&decided["processing"]["countries"], "read only from")] {
+        if countries.as_array().is_some_and(|countries| !countries.is_empty()) {
+            parts.push(format!("{word} {}", text(countries)));
+        }
+    }
+    for (bound, word) in [("floor", "kept at least"), ("ceiling", "kept at most")] {
+        if let Some(bound) = decided["retention"].get(bound).filter(|bound| !bound.is_null()) {
+            parts.push(format!("{word} {}", text(bound)));
         }
     }
     for rule in decided["keys"].as_array().into_iter().flatten() {

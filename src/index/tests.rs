@@ -29,6 +29,7 @@ mod histories;
 mod journal;
 mod model;
 mod moves;
+mod policies;
 mod search;
 mod sites;
 mod versions;
