@@ -3,7 +3,7 @@
 use super::{journal::*, *};
 use crate::{
     audit::{Actor, By, Kind},
-    index::{FolderSet, PolicyConflict, PolicyOrder, PolicyState, PolicyTexts},
+    index::{FolderSet, MAX_POLICY_TEXTS, PolicyConflict, PolicyOrder, PolicyState, PolicyTexts},
     types::PrincipalId,
 };
 
@@ -182,7 +182,7 @@ async fn a_rollback_says_so_in_the_history_and_the_ledger_also_when_it_is_approv
 async fn a_set_that_is_too_large_to_keep_does_not_come_into_force() {
     let index = open(Arc::new(MemoryEngine::new()));
     activate(&index, order(1, By::System, None)).await.unwrap();
-    let large = PolicyTexts::from([("gateway.toml".to_owned(), "#".repeat(crate::index::MAX_POLICY_TEXTS))]);
+    let large = PolicyTexts::from([("gateway.toml".to_owned(), "#".repeat(MAX_POLICY_TEXTS))]);
     let order = PolicyOrder { texts: large, ..order(2, By::System, Some(1)) };
     assert_eq!(refused(activate(&index, order).await), PolicyConflict::TooLarge);
     assert_eq!(index.policy(), Some(set(1)));

@@ -139,8 +139,8 @@ async fn a_rollback_outlives_starts_until_the_folder_changes_or_a_reload_is_orde
     place.holds(STRICT);
     running.gateway.reload(Actor::Signal, None).await.unwrap();
     let strict = running.view().revision;
-    let back = running.gateway.roll_back_policies(&request(), &who("ann"), &loose.to_string(), Some("too strict".to_owned()));
-    let view = back.await.unwrap();
+    let why = Some("too strict".to_owned());
+    let view = running.gateway.roll_back_policies(&request(), &who("ann"), &loose.to_string(), why).await.unwrap();
     assert_eq!((view.revision, view.folder.in_force, view.folder.put_aside), (loose, false, true));
     assert!(running.gateway.readiness().await.components.iter().any(|part| part.detail.contains("is put aside")));
     let again = running.gateway.roll_back_policies(&request(), &who("ann"), &loose.to_string(), None).await;
