@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet,
+    bound::Bound,
     meet::{Base, meet},
 };
 use crate::{
@@ -127,8 +128,8 @@ pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
     };
     let bound: Vec<&Instrument> = instruments.iter().filter(|i| i.enforcement != Enforcement::Off).collect();
     for (at, one) in bound.iter().enumerate() {
-        for other in bound.iter().skip(at + 1).filter(|other| can_both_match(one, other)) {
-            if let Err(denial) = meet(&[one, other], &[], &base)
+        for other in bound.iter().skip(at + 1).filter(|other| overlap(one, other) && can_both_match(one, other)) {
+            if let Err(denial) = meet(&[Bound::at_widest(one), Bound::at_widest(other)], &[], &base)
                 && denial.kind == DenialKind::Clash
                 && denial.instruments.len() > 1
             {
@@ -139,6 +140,12 @@ pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
             }
         }
     }
+}
+
+/// Whether there are days on which both are in effect.
+fn overlap(one: &Instrument, other: &Instrument) -> bool {
+    let before = |one: &Instrument, other: &Instrument| one.until.zip(other.effective).is_some_and(|(until, from)| until < from);
+    !before(one, other) && !before(other, one)
 }
 
 /// Whether no attribute keeps the two apart. Patterns over buckets and principals are taken to overlap.

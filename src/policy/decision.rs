@@ -157,14 +157,25 @@ impl Processing {
         };
         Err(ProcessingDenial { country, instruments, message })
     }
+
+    fn allows_no_more_than(&self, other: &Self) -> bool {
+        match (&self.countries, &other.countries) {
+            (Some(countries), Some(others)) => countries.is_subset(others),
+            (None, Some(_)) => false,
+            (_, None) => true,
+        }
+    }
 }
 
 impl Decision {
-    /// Whether every record that this decision allows, `other` allows too: its permitted countries are among the other's, and if they are the
-    /// same, it requires at least the copies and keys that the other requires. A partial order: of two decisions, neither may be as strict as the
-    /// other.
+    /// Whether every record that this decision allows, `other` allows too: its permitted countries are among the other's, so are those from which
+    /// content may be read, it keeps at least as long and at the most as long, and if the permitted countries are the same, it requires at least the
+    /// copies and keys that the other requires. A partial order: of two decisions, neither may be as strict as the other.
     pub fn at_least_as_strict_as(&self, other: &Self) -> bool {
-        if !self.permits_no_more_than(other) {
+        if !self.permits_no_more_than(other)
+            || !self.processing.allows_no_more_than(&other.processing)
+            || !self.retention.at_least_as_strict_as(&other.retention)
+        {
             return false;
         }
         if !other.permits_no_more_than(self) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Condition;
+use super::{Condition, Facts};
 use crate::{
     diagnostics::Origin,
     types::{Country, InstrumentId},
@@ -67,7 +67,24 @@ pub struct UsedException {
     pub countries: Vec<Country>,
 }
 
+impl Exception {
+    /// Whether it has not expired on `today`.
+    pub fn in_effect(&self, today: time::Date) -> bool {
+        self.expires.is_none_or(|expires| today <= expires)
+    }
+
+    /// The first condition that does not hold.
+    pub(super) fn failing(&self, facts: &Facts<'_>) -> Option<&Condition> {
+        self.when.iter().find(|condition| !condition.holds(facts))
+    }
+}
+
 impl ExceptionBasis {
+    /// Its word in a policy file.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, basis)| *basis == self).map_or("", |(word, _)| *word)
+    }
+
     /// Every basis with its word in a policy file.
     pub const WORDS: [(&'static str, Self); 9] = [
         ("consent", Self::Consent),

@@ -218,6 +218,11 @@ impl Field {
 }
 
 impl Requirement {
+    /// Whether it asks anything of where copies are or of their keys.
+    pub(super) const fn places(&self) -> bool {
+        self.copies.is_some() || !self.keys.is_empty() || !self.not_countries.is_empty()
+    }
+
     /// Whether copies may be in `country`, exceptions aside.
     pub(super) fn allows_copy(&self, country: Country) -> bool {
         !self.not_countries.contains(&country) && (self.copies != Some(Copies::Only) || self.countries.contains(&country))

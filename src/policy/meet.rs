@@ -1,19 +1,25 @@
 //! How several instruments meet in one decision.
 //!
-//! * Allowed is the intersection of every `only`, less every `not-countries` and the gateway's own `[exclude]`.
+//! * Allowed is the intersection of every `only`, less every `not-countries` and the gateway's own `[exclude]`. An exception adds its countries to the
+//!   `only` of its own instrument, or takes them off its `not-countries`, before they meet; what another instrument or the gateway forbids
+//!   stays forbidden.
 //! * Required is every country of `first` and `also`. The placement is required ∪ (base ∩ allowed), where the base is `[default]`, or the
-//!   countries of `[no-subject]` for data of nobody. If that is empty, it is the first allowed country, in the order in which the first `only`
-//!   lists them.
+//!   countries of `[no-subject]` for data of nobody. If that is empty, it is the first allowed country that an `only` lists, in the order of
+//!   instruments and of their lists. The countries of an exception are not among those: it lets a copy be there and asks for none.
 //! * A required country outside allowed, two `first`s of different countries, or nothing allowed is a clash. The denial names the
 //!   instruments, so that somebody can change one.
 //! * `keys` bind copies as [`KeyRule`] says. A country for whose copy no key is left is not allowed.
 //! * The primary is the country of `first`, else the first of `also`, else the first of the base. Under a `first`, copies that only the base asks
 //!   for are queued; all others are required before the answer.
+//! * Content may be processed where every `processing` allows it, each as wide as the exceptions of its own instrument make it.
+//! * The floor of retention is the latest of all, the ceiling the earliest, and a floor beats a ceiling.
 
 use std::collections::BTreeSet;
 
 use super::{
-    Copies, Decision, DecisionSource, Denial, DenialKind, Instrument, KeyRule, PlannedCountry, Processing, Retention, Role,
+    Copies, Decision, DecisionSource, Denial, DenialKind, Instrument, KeyRule, PlannedCountry, Processing, ProcessingRule,
+    Requirement, Retention, RetentionLimit, Role,
+    bound::{Asked, Bound},
     decision::key_country,
 };
 use crate::types::{Country, InstrumentId, PolicyRevision};
@@ -31,7 +37,7 @@ pub(super) struct Base<'a> {
 }
 
 /// The meet of the instruments that bind, in the order of their names. `shadow` is only recorded.
-pub(super) fn meet(binding: &[&Instrument], shadow: &[&Instrument], base: &Base<'_>) -> Result<Decision, Denial> {
+pub(super) fn meet(binding: &[Bound<'_>], shadow: &[&Instrument], base: &Base<'_>) -> Result<Decision, Denial> {
     let limits = Limits::of(binding, base.exclude);
     let first = first(binding)?;
     let mut placement: Vec<PlannedCountry> = Vec::with_capacity(binding.len().min(4) + base.countries.len());
@@ -52,18 +58,20 @@ pub(super) fn meet(binding: &[&Instrument], shadow: &[&Instrument], base: &Base<
     if let Some(primary) = placement.first_mut() {
         primary.role = Role::Primary;
     }
+    let placed = || placement.iter().map(|planned| planned.country);
+    let exceptions = binding.iter().flat_map(|bound| bound.leant_on(Asked::Copies, placed())).collect();
     Ok(Decision {
         placement,
         allowed: limits.allowed,
         excluded: limits.excluded,
         keys: limits.keys,
-        processing: Processing::default(),
-        retention: Retention::default(),
-        exceptions: Vec::new(),
-        instruments: ids(binding),
-        shadow: ids(shadow),
+        processing: Processing::of(binding),
+        retention: Retention::of(binding),
+        exceptions,
+        instruments: binding.iter().map(|bound| bound.instrument.id.clone()).collect(),
+        shadow: shadow.iter().map(|instrument| instrument.id.clone()).collect(),
         revision: base.revision,
-        source: if binding.is_empty() { base.source } else { DecisionSource::Instruments },
+        source: if binding.iter().any(|bound| bound.require().places()) { DecisionSource::Instruments } else { base.source },
     })
 }
 
@@ -73,14 +81,40 @@ fn add(placement: &mut Vec<PlannedCountry>, country: Country, role: Role) {
     }
 }
 
-fn ids(instruments: &[&Instrument]) -> Vec<InstrumentId> {
-    instruments.iter().map(|instrument| instrument.id.clone()).collect()
+impl Processing {
+    /// What the instruments say that bind.
+    pub(super) fn of<'b>(binding: impl IntoIterator<Item = &'b Bound<'b>>) -> Self {
+        let mut processing = Self::default();
+        for bound in binding {
+            let Some(countries) = bound.processing() else { continue };
+            match &mut processing.countries {
+                None => processing.countries = Some(countries.clone()),
+                Some(all) => all.retain(|country| countries.contains(country)),
+            }
+            let exceptions = bound.leant_on(Asked::Processing, countries.iter().copied());
+            processing.rules.push(ProcessingRule { instrument: bound.instrument.id.clone(), countries, exceptions });
+        }
+        processing
+    }
+}
+
+impl Retention {
+    /// What the instruments say that bind.
+    pub(super) fn of<'b>(binding: impl IntoIterator<Item = &'b Bound<'b>>) -> Self {
+        let mut retention = Self::default();
+        for Bound { instrument, .. } in binding {
+            let limit = |period| RetentionLimit { instrument: instrument.id.clone(), period };
+            retention.at_least.extend(instrument.retention.at_least.map(limit));
+            retention.at_most.extend(instrument.retention.at_most.map(limit));
+        }
+        retention
+    }
 }
 
 /// The country of every `first`, if there is one.
-fn first(binding: &[&Instrument]) -> Result<Option<Country>, Denial> {
+fn first(binding: &[Bound<'_>]) -> Result<Option<Country>, Denial> {
     let mut found: Option<(Country, &Instrument)> = None;
-    for &instrument in binding.iter().filter(|i| i.require.copies == Some(Copies::First)) {
+    for instrument in binding.iter().map(|bound| bound.instrument).filter(|i| i.require.copies == Some(Copies::First)) {
         for &country in &instrument.require.countries {
             match found {
                 None => found = Some((country, instrument)),
@@ -102,10 +136,10 @@ fn first(binding: &[&Instrument]) -> Result<Option<Country>, Denial> {
 }
 
 /// Every country that must have a copy and the instrument that says so; that of `first` before the others.
-fn required<'a>(binding: &'a [&'a Instrument]) -> impl Iterator<Item = (Country, &'a Instrument)> {
+fn required<'a>(binding: &'a [Bound<'a>]) -> impl Iterator<Item = (Country, &'a Instrument)> {
     let of = |copies: Copies| {
-        let asking = binding.iter().filter(move |i| i.require.copies == Some(copies));
-        asking.flat_map(|instrument| instrument.require.countries.iter().map(move |country| (*country, *instrument)))
+        let asking = binding.iter().map(|bound| bound.instrument).filter(move |i| i.require.copies == Some(copies));
+        asking.flat_map(|instrument| instrument.require.countries.iter().map(move |country| (*country, instrument)))
     };
     of(Copies::First).chain(of(Copies::Also))
 }
@@ -119,22 +153,21 @@ struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    fn of(binding: &[&Instrument], gateway_excludes: &'a BTreeSet<Country>) -> Self {
+    fn of(binding: &[Bound<'_>], gateway_excludes: &'a BTreeSet<Country>) -> Self {
         let mut allowed: Option<BTreeSet<Country>> = None;
         let mut excluded = gateway_excludes.clone();
         let mut keys = Vec::new();
-        for instrument in binding {
-            let require = &instrument.require;
-            if require.copies == Some(Copies::Only) {
-                match &mut allowed {
-                    None => allowed = Some(require.countries.iter().copied().collect()),
-                    Some(allowed) => allowed.retain(|country| require.countries.contains(country)),
-                }
+        for bound in binding {
+            let require = bound.require();
+            match (&mut allowed, bound.only()) {
+                (_, None) => {}
+                (None, only) => allowed = only,
+                (Some(allowed), Some(only)) => allowed.retain(|country| only.contains(country)),
             }
-            excluded.extend(&require.not_countries);
+            excluded.extend(bound.excluded());
             if !require.keys.is_empty() {
                 keys.push(KeyRule {
-                    instrument: instrument.id.clone(),
+                    instrument: bound.instrument.id.clone(),
                     copies: require.key_scope().map(<[Country]>::to_vec),
                     keys: require.keys.clone(),
                 });
@@ -150,16 +183,19 @@ impl<'a> Limits<'a> {
             && key_country(&self.keys, country).is_some()
     }
 
-    fn first_allowed(&self, binding: &[&Instrument]) -> Option<Country> {
-        let only = binding.iter().find(|i| i.require.copies == Some(Copies::Only))?;
-        only.require.countries.iter().copied().find(|country| self.permit(*country))
+    fn first_allowed(&self, binding: &[Bound<'_>]) -> Option<Country> {
+        let only = binding.iter().map(Bound::require).filter(|require| require.copies == Some(Copies::Only));
+        only.flat_map(|require| &require.countries).copied().find(|country| self.permit(*country))
     }
 
     /// Why `country`, which `by` requires, is not permitted.
-    fn clash(&self, country: Country, by: &Instrument, binding: &[&Instrument]) -> Denial {
+    fn clash(&self, country: Country, by: &Instrument, binding: &[Bound<'_>]) -> Denial {
         let mut instruments = vec![by.id.clone()];
-        let against = binding.iter().filter(|i| i.forbids(country) || self.binds_key(i, country) && !self.excludes(country));
-        instruments.extend(against.map(|instrument| instrument.id.clone()).filter(|id| *id != by.id));
+        let is_against = |bound: &&Bound<'_>| {
+            !bound.allows_copy(country) || self.binds_key(bound.instrument, country) && !self.excludes(country)
+        };
+        let against = binding.iter().filter(is_against).map(|bound| bound.instrument.id.clone());
+        instruments.extend(against.filter(|id| *id != by.id));
         let others = quoted(instruments.get(1..).unwrap_or_default());
         let message = match (self.excludes(country), others.is_empty()) {
             (true, false) => format!("`{}` requires a copy in {country}, which {others} does not allow", by.id),
@@ -169,11 +205,12 @@ impl<'a> Limits<'a> {
         Denial { kind: DenialKind::Clash, message, instruments }
     }
 
-    fn nothing_left(&self, binding: &[&Instrument], base: &Base<'_>) -> Denial {
-        let limiting = binding.iter().filter(|i| {
-            i.require.copies == Some(Copies::Only) || !i.require.not_countries.is_empty() || !i.require.keys.is_empty()
-        });
-        let instruments: Vec<InstrumentId> = limiting.map(|instrument| instrument.id.clone()).collect();
+    fn nothing_left(&self, binding: &[Bound<'_>], base: &Base<'_>) -> Denial {
+        let limits = |require: &Requirement| {
+            require.copies == Some(Copies::Only) || !require.not_countries.is_empty() || !require.keys.is_empty()
+        };
+        let limiting = binding.iter().filter(|bound| limits(bound.require()));
+        let instruments: Vec<InstrumentId> = limiting.map(|bound| bound.instrument.id.clone()).collect();
         if instruments.is_empty() {
             let message = if base.countries.is_empty() {
                 "no instrument places the record and the gateway's `[default]` names no country".to_owned()
@@ -196,13 +233,6 @@ impl<'a> Limits<'a> {
     fn binds_key(&self, instrument: &Instrument, country: Country) -> bool {
         let scope = instrument.require.key_scope();
         !instrument.require.keys.is_empty() && scope.is_none_or(|countries| countries.contains(&country))
-    }
-}
-
-impl Instrument {
-    /// Whether it allows no copy in `country`.
-    fn forbids(&self, country: Country) -> bool {
-        !self.require.allows_copy(country)
     }
 }
 

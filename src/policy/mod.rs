@@ -5,6 +5,7 @@
 
 mod analysis;
 mod approval;
+mod bound;
 mod cases;
 mod check;
 mod decision;

@@ -1,7 +1,9 @@
 //! A policy set and its decisions.
 
 use super::{
-    Decision, DecisionSource, Denial, DenialKind, Enforcement, Facts, Gateway, Instrument, OnUnknown, Otherwise,
+    AttributeRule, Decision, DecisionSource, Denial, DenialKind, Enforcement, Facts, Gateway, Instrument, OnUnknown, Otherwise,
+    Processing, Retention,
+    bound::Bound,
     cases::{Case, CaseReport},
     meet::{Base, meet},
     read,
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostics::Diagnostic,
-    types::{Attributes, PolicyRevision},
+    types::{Attributes, Country, InstrumentId, PolicyRevision},
 };
 
 /// One file of the policy folder.
@@ -27,7 +29,11 @@ pub struct PolicySet {
     pub(super) gateway: Gateway,
     /// In the order of their names, so that every decision names and weighs them in the same order.
     pub(super) instruments: Vec<Instrument>,
-    pub(super) selector: Selector,
+    selector: Selector,
+    /// The places of the instruments that bind and restrict processing.
+    with_processing: Vec<usize>,
+    /// The places of the instruments that bind and say how long records are kept.
+    with_retention: Vec<usize>,
     pub(super) cases: Vec<Case>,
     pub(super) revision: PolicyRevision,
     pub(super) warnings: Vec<Diagnostic>,
@@ -76,39 +82,116 @@ impl PolicySet {
 
     /// What the decision would be if every instrument in shadow did bind.
     pub(super) fn decide_with_shadow(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Result<Decision, Denial> {
-        let (mut binding, shadow) = self.matching(destination, sources);
-        binding.extend(shadow);
-        binding.sort_by(|a, b| a.id.cmp(&b.id));
-        meet(&binding, &[], &self.base(destination)?)
+        meet(&self.applying(destination, sources), &[], &self.base(destination)?)
     }
 
     /// The instruments that bind and those in shadow.
-    fn matching(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> (Vec<&Instrument>, Vec<&Instrument>) {
-        let all = || std::iter::once(destination).chain(sources);
-        let candidates = self.selector.candidates(all());
-        let instruments = candidates.into_iter().filter_map(|at| self.instruments.get(at));
-        let matching = instruments.filter(|instrument| all().any(|facts| instrument.matches(facts)));
-        matching.partition(|instrument| instrument.enforcement == Enforcement::On)
+    fn matching<'s>(&'s self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> (Vec<Bound<'s>>, Vec<&'s Instrument>) {
+        let (mut binding, mut shadow) = (Vec::new(), Vec::new());
+        for bound in self.applying(destination, sources) {
+            match bound.instrument.enforcement {
+                Enforcement::On => binding.push(bound),
+                Enforcement::Shadow | Enforcement::Off => shadow.push(bound.instrument),
+            }
+        }
+        (binding, shadow)
     }
 
-    /// The instruments that bind a record of these facts.
-    pub fn binding<'a>(&'a self, facts: &'a Facts<'a>) -> impl Iterator<Item = &'a Instrument> {
-        self.instruments.iter().filter(|instrument| instrument.enforcement == Enforcement::On && instrument.matches(facts))
+    /// The instruments that apply to the destination or to any of the sources, in order, those in shadow among them.
+    fn applying<'s>(&'s self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Vec<Bound<'s>> {
+        let all = || std::iter::once(destination).chain(sources);
+        let candidates = self.selector.candidates(all());
+        candidates.into_iter().filter_map(|at| Bound::of(self.instruments.get(at)?, all())).collect()
+    }
+
+    /// From where the content of a record of these facts may be read: of its own, and of every place its bytes come from. What
+    /// [`PolicySet::decide_copy`] says of it, without deciding where it lives.
+    pub fn processing(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Processing {
+        Processing::of(&self.binding_of(&self.with_processing, destination, sources))
+    }
+
+    /// How long a record of these facts is kept, likewise.
+    pub fn retention(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Retention {
+        Retention::of(&self.binding_of(&self.with_retention, destination, sources))
+    }
+
+    /// Whether any instrument that binds says from where content may be read.
+    pub const fn restricts_processing(&self) -> bool {
+        !self.with_processing.is_empty()
+    }
+
+    /// Whether any instrument that binds says how long records are kept.
+    pub const fn keeps(&self) -> bool {
+        !self.with_retention.is_empty()
+    }
+
+    fn binding_of<'s>(&'s self, among: &'s [usize], destination: &Facts<'_>, sources: &[Facts<'_>]) -> Vec<Bound<'s>> {
+        let all = || std::iter::once(destination).chain(sources);
+        among.iter().filter_map(|at| Bound::of(self.instruments.get(*at)?, all())).collect()
+    }
+
+    /// The first instrument that binds a record of these facts and does not let what is placed so keep its bytes: it does not bind that record,
+    /// or it does not allow one of its countries for these facts.
+    pub fn objecting(&self, facts: &Facts<'_>, bound_by: &[InstrumentId], countries: &[Country]) -> Option<&Instrument> {
+        let (binding, _) = self.matching(facts, &[]);
+        let objects = |bound: &Bound<'_>| {
+            !bound_by.contains(&bound.instrument.id) || countries.iter().any(|country| !bound.allows_copy(*country))
+        };
+        binding.into_iter().find(objects).map(|bound| bound.instrument)
+    }
+
+    /// The set in which these instruments bind and those are off, whatever their files say: for golden cases, and to ask what would be. It has
+    /// the same revision and no cases, and is never in force.
+    #[must_use]
+    pub fn assuming(&self, on: &[InstrumentId], off: &[InstrumentId]) -> Self {
+        let mut instruments = self.instruments.clone();
+        for instrument in &mut instruments {
+            if off.contains(&instrument.id) {
+                instrument.enforcement = Enforcement::Off;
+            } else if on.contains(&instrument.id) {
+                instrument.enforcement = Enforcement::On;
+            }
+        }
+        Self::new(self.gateway.clone(), instruments, Vec::new(), self.revision, Vec::new())
+    }
+
+    pub(super) fn new(
+        gateway: Gateway,
+        instruments: Vec<Instrument>,
+        cases: Vec<Case>,
+        revision: PolicyRevision,
+        warnings: Vec<Diagnostic>,
+    ) -> Self {
+        let selector = Selector::of(&instruments);
+        let binding = |asks: fn(&Instrument) -> bool| {
+            let binding = instruments.iter().enumerate().filter(|(_, i)| i.enforcement == Enforcement::On);
+            binding.filter(|(_, instrument)| asks(instrument)).map(|(at, _)| at).collect()
+        };
+        let with_processing = binding(|instrument| !instrument.require.processing.is_empty());
+        let with_retention = binding(|instrument| !instrument.retention.is_empty());
+        Self { gateway, instruments, selector, with_processing, with_retention, cases, revision, warnings }
+    }
+
+    /// The attributes that the gateway assumes where no source knows them, with their values.
+    pub fn assumptions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.gateway.attributes.iter().filter_map(|(name, rule)| match &rule.unknown {
+            OnUnknown::Assume(value) => Some((name.as_str(), value.as_str())),
+            OnUnknown::Reject | OnUnknown::Omit => None,
+        })
     }
 
     /// Adds the values that the gateway assumes for what is not known of a subject. The error is the first attribute that must be known and is
     /// not.
     pub fn complete(&self, attributes: &mut Attributes) -> Result<(), &str> {
-        for (name, rule) in &self.gateway.attributes {
-            if attributes.contains_key(name) {
-                continue;
-            }
-            match &rule.unknown {
-                OnUnknown::Reject => return Err(name),
-                OnUnknown::Omit => {}
-                OnUnknown::Assume(value) => {
-                    attributes.insert(name.clone(), value.clone());
-                }
+        let missing = |(name, rule): &(&String, &AttributeRule)| {
+            rule.unknown == OnUnknown::Reject && !attributes.contains_key(name.as_str())
+        };
+        if let Some((name, _)) = self.gateway.attributes.iter().find(missing) {
+            return Err(name);
+        }
+        for (name, value) in self.assumptions() {
+            if !attributes.contains_key(name) {
+                attributes.insert(name.to_owned(), value.to_owned());
             }
         }
         Ok(())

@@ -137,9 +137,7 @@ pub(super) fn origins(sources: &[SourceFacts], principal: PrincipalFacts<'_>) ->
             principal_country: source.principal_country,
         };
         for origin in source.origins.iter().chain([&here]) {
-            if !origins.contains(origin) {
-                origins.push(origin.clone());
-            }
+            origin.add_to(&mut origins);
         }
     }
     not_too_many(&origins)?;

@@ -90,7 +90,14 @@ impl Residency {
         let mut collected = Collected::default();
         collected.read(set.gateway(), principal, signals, &*self.directory)?;
         let origins = origins(signals.sources, principal)?;
-        self.placement(&set, collected, principal, signals, (origins, &[]), &*self.availability)
+        let placement = self.placement(&set, collected, principal, signals, (origins, &[]), &*self.availability)?;
+        self.processed_here(&placement)?;
+        Ok(placement)
+    }
+
+    /// Refuses what may not pass through this gateway in the clear: whoever writes shows it the content.
+    fn processed_here(&self, placement: &Placement) -> Result<(), Refusal> {
+        placement.decision().may_process(self.country).map(drop).map_err(Refusal::from)
     }
 
     /// Decides again, under the policy in force, what was decided earlier: for a part of a multipart upload, or for a commit whose
@@ -103,10 +110,13 @@ impl Residency {
         bucket: &BucketName,
         key: &ObjectKey,
     ) -> Result<Placement, Refusal> {
-        self.resume_for(self.principal(auth), earlier, bucket, key)
+        let placement = self.resume_for(self.principal(auth), earlier, bucket, key)?;
+        self.processed_here(&placement)?;
+        Ok(placement)
     }
 
-    /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it.
+    /// As [`Residency::resume`], for work that the gateway does by itself on a stored record, in the name of who wrote it. Where content may be
+    /// processed is not asked: this moves it to where it has to be.
     ///
     /// # Errors
     /// As [`Residency::resume`].
@@ -164,9 +174,8 @@ impl Residency {
         let collected = self.refreshed(set.gateway(), earlier)?;
         let mut origins = earlier.origins.clone();
         // Whoever goes on with an upload, what bound the one who began it binds still.
-        let began = earlier.as_origin(bucket, key);
-        if (&earlier.principal, earlier.principal_country) != (principal.id, principal.country) && !origins.contains(&began) {
-            origins.push(began);
+        if (&earlier.principal, earlier.principal_country) != (principal.id, principal.country) {
+            earlier.as_origin(bucket, key).add_to(&mut origins);
         }
         let (metadata, tags, sources) = (BTreeMap::new(), [], []);
         let signals = Signals { bucket, key, metadata: &metadata, tags: &tags, sources: &sources, stated: None };
@@ -177,21 +186,27 @@ impl Residency {
     }
 
     /// Whether bytes of `sources` may become part of a record placed as `placed` (just made by `place` or `resume`): the subject is the
-    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record. Answers with
-    /// every place that the bytes have been: the record has to keep them, for what is decided about it later.
+    /// same or the source has none, and every instrument that binds a source, or bound it on its way there, already binds the record and lets the
+    /// source be where the record is. Answers with every place that the bytes have been: the record has to keep them, for what is decided about it
+    /// later.
     pub fn satisfies(&self, placed: &PlacementRecord, sources: &[SourceFacts]) -> Result<Vec<Origin>, Refusal> {
         let set = self.policies.load();
         let today = today(self.clock.now());
         let principal = writer(placed);
+        let countries: Vec<Country> = placed.copies.iter().map(|copy| copy.country).collect();
         for source in sources {
             if source.subject.is_some() && source.subject != placed.subject {
                 return Err(Refusal::Conflict { reason: "the source belongs to another subject than the upload".to_owned() });
             }
             for origin in &origins(std::slice::from_ref(source), principal)? {
                 let facts = origin.facts(today);
-                let missing = set.binding(&facts).find(|instrument| !placed.instruments.contains(&instrument.id));
-                if let Some(instrument) = missing {
-                    return Err(Refusal::Conflict { reason: format!("`{}` binds the source but not the upload", instrument.id) });
+                if let Some(instrument) = set.objecting(&facts, &placed.instruments, &countries) {
+                    let reason = if placed.instruments.contains(&instrument.id) {
+                        format!("`{}` lets the upload be where it does not let the source be", instrument.id)
+                    } else {
+                        format!("`{}` binds the source but not the upload", instrument.id)
+                    };
+                    return Err(Refusal::Conflict { reason });
                 }
             }
         }
@@ -229,7 +244,8 @@ impl Residency {
         collected.read(set.gateway(), principal, signals, &*self.directory)?;
         let subject = collected.subject.clone();
         let today = today(self.clock.now());
-        let judged = judge(&set, &collected, principal, signals, &stored.origins, today)?;
+        // The record stays that of who wrote it, where they wrote it from.
+        let judged = judge(&set, &collected, writer(stored), signals, &stored.origins, today)?;
         if subject != stored.subject || judged.attributes != stored.attributes {
             return Err(Refusal::Conflict {
                 reason: "the tags would change whose data this is, or what is known of them".to_owned(),

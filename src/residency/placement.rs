@@ -46,7 +46,7 @@ pub struct Origin {
     pub bucket: BucketName,
     /// Who wrote it there.
     pub principal: PrincipalId,
-    /// The key there; `None` when it is one of several that are no longer told apart, or was not kept.
+    /// The key there; `None` when it is one of several that are no longer told apart, or was not kept: then whatever asks for a key binds it.
     #[serde(default)]
     pub key: Option<ObjectKey>,
     /// Where whoever wrote it processed; `None` when nobody knew, or it was not kept.
@@ -119,13 +119,50 @@ impl PlacementRecord {
 
     /// Adds places where its bytes have been; tells whether any was new.
     pub fn add_origins<'o>(&mut self, origins: impl IntoIterator<Item = &'o Origin>) -> bool {
-        let before = self.origins.len();
+        let mut any = false;
         for origin in origins {
-            if !self.origins.contains(origin) {
-                self.origins.push(origin.clone());
-            }
+            any |= origin.add_to(&mut self.origins);
         }
-        self.origins.len() > before
+        any
+    }
+
+    /// Whether the places of `origin` are all among those where its bytes have been.
+    pub fn counts(&self, origin: &Origin) -> bool {
+        self.origins.iter().any(|known| known.covers(origin))
+    }
+}
+
+impl Origin {
+    /// Of places that differ in the key alone, more than this are not told apart. Whatever asks for a key binds them all from then on: an object that is
+    /// put together from thousands of others must not keep thousands of names.
+    const MAX_KEYS: usize = 16;
+
+    /// Adds the place to others, unless it is among them; tells whether it was new.
+    pub(super) fn add_to(&self, origins: &mut Vec<Self>) -> bool {
+        if origins.iter().any(|known| known.covers(self)) {
+            return false;
+        }
+        let near = origins.iter().filter(|known| known.differs_in_key_alone(self)).count();
+        if self.key.is_none() || near >= Self::MAX_KEYS {
+            origins.retain(|known| !known.differs_in_key_alone(self));
+            origins.push(Self { key: None, ..self.clone() });
+        } else {
+            origins.push(self.clone());
+        }
+        true
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.differs_in_key_alone(other) && (self.key.is_none() || self.key == other.key)
+    }
+
+    fn differs_in_key_alone(&self, other: &Self) -> bool {
+        let Self { has_subject, attributes, bucket, principal, key: _, principal_country } = self;
+        *has_subject == other.has_subject
+            && *attributes == other.attributes
+            && *bucket == other.bucket
+            && *principal == other.principal
+            && *principal_country == other.principal_country
     }
 }
 

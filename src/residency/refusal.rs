@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::types::{Country, InstrumentId};
+use crate::{
+    policy::ProcessingDenial,
+    types::{Country, InstrumentId},
+};
 
 /// No placement. Every message is safe to show to the client: it names signals, countries and instruments, never a subject, an
 /// attribute's value or a key.
@@ -36,7 +39,7 @@ pub enum Refusal {
     /// The subject directory could not be read.
     #[error("the subject directory cannot be read now")]
     DirectoryUnavailable,
-    /// The policies that apply leave no country.
+    /// The policies that apply leave no country, or do not let content be processed where it would be.
     #[error("{reason}")]
     Denied {
         /// The instruments that clash.
@@ -44,6 +47,12 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+}
+
+impl From<ProcessingDenial> for Refusal {
+    fn from(denial: ProcessingDenial) -> Self {
+        Self::Denied { instruments: denial.instruments, reason: denial.message }
+    }
 }
 
 impl Refusal {

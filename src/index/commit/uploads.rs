@@ -74,8 +74,8 @@ impl Group<'_> {
             }
         }
         // A part that came after the decision may have brought bytes that are bound otherwise.
-        let decided = &put.record.detail.placement.origins;
-        if upload.placement.origins.iter().any(|origin| !decided.contains(origin)) {
+        let decided = &put.record.detail.placement;
+        if upload.placement.origins.iter().any(|origin| !decided.counts(origin)) {
             return Err(CommitError::Stale(Stale::Upload));
         }
         let mut draft = self.put_record(put)?;
