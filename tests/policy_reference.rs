@@ -49,8 +49,8 @@ fn outcome(decision: &Decision) -> Outcome {
     };
     Outcome {
         placement: decision.placement.iter().map(|planned| (planned.country.to_string(), role(planned.role))).collect(),
-        permitted: permitted.collect(),
-        keys: permitted.clone().map(|code| (code, key(code))).collect(),
+        permitted: permitted.clone().collect(),
+        keys: permitted.map(|code| (code, key(code))).collect(),
         processing: decision.processing.countries.as_ref().map(listed),
         at_least: periods(&decision.retention.at_least),
         at_most: periods(&decision.retention.at_most),

@@ -68,7 +68,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(args, out),
         Command::Policy(PolicyCommand::Check(folder)) => policy::check(folder, out),
         Command::Policy(PolicyCommand::Test(folder)) => policy::test(folder, out),
-        Command::Policy(PolicyCommand::Explain(args)) => policy::explain(args, out),
+        Command::Policy(PolicyCommand::Explain(args)) => policy::explain::run(args, out),
         Command::Policy(PolicyCommand::Reload(remote)) => policy::reload(remote, out),
         Command::Policy(PolicyCommand::Plan(args)) => plan::run(args, out),
         Command::Policy(PolicyCommand::History(args)) => revisions::history(args, out),

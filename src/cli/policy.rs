@@ -1,16 +1,15 @@
 //! `domicile policy check | test | explain | reload`.
 
-use std::collections::BTreeMap;
+pub(super) mod explain;
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{
     Failure, Output, Table,
-    args::{ExplainArgs, PolicyFolder, RemoteArgs},
+    args::{PolicyFolder, RemoteArgs},
     client::Client,
     output::text,
-    s3_target,
 };
 use crate::app::policies;
 use crate::config::PolicySource;
@@ -51,19 +50,6 @@ pub(super) fn test(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<(), Fa
     out.line(format!("{} cases passed", report.cases.len()))
 }
 
-/// Asks a running gateway what it would decide.
-pub(super) fn explain(args: &ExplainArgs, out: &mut Output<'_>) -> Result<(), Failure> {
-    let (bucket, key) = s3_target(&args.target)?;
-    let words = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
-    let mut body = json!({ "bucket": bucket, "key": key, "metadata": words(&args.metadata), "tags": words(&args.tags) });
-    if let (Some(principal), Some(fields)) = (&args.principal, body.as_object_mut()) {
-        fields.insert("principal".to_owned(), json!(principal));
-    }
-    let answer = Client::new(&args.remote)?.json(Method::POST, "/v1/explain", Some(&body))?;
-    out.value(&answer)?;
-    tree(&answer, 0, out)
-}
-
 /// Makes a running gateway read its policies again.
 pub(super) fn reload(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let answer = Client::new(remote)?.json(Method::POST, "/v1/policies/reload", None)?;
@@ -86,34 +72,6 @@ fn read(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<PolicySet, Failur
 
 fn report(diagnostics: &[Diagnostic], out: &mut Output<'_>) -> Result<(), Failure> {
     diagnostics.iter().try_for_each(|diagnostic| out.line(diagnostic.to_string()))
-}
-
-/// An explanation as an indented outline: one line a fact, tables where a list holds flat objects.
-fn tree(value: &Value, depth: usize, out: &mut Output<'_>) -> Result<(), Failure> {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| match value {
-            Value::Null => Ok(()),
-            Value::Array(items) if items.is_empty() => Ok(()),
-            Value::Array(items) if items.iter().any(Value::is_object) => {
-                out.line(format!("{indent}{name}:"))?;
-                tree(value, depth + 1, out)
-            }
-            Value::Object(inner) if inner.values().any(|value| value.is_object() || value.is_array()) => {
-                out.line(format!("{indent}{name}:"))?;
-                tree(value, depth + 1, out)
-            }
-            _ => out.line(format!("{indent}{name}: {}", text(value))),
-        }),
-        Value::Array(items) => items.iter().try_for_each(|item| match item {
-            Value::Object(_) => {
-                out.line(format!("{indent}-"))?;
-                tree(item, depth + 1, out)
-            }
-            _ => out.line(format!("{indent}- {}", text(item))),
-        }),
-        _ => out.line(format!("{indent}{}", text(value))),
-    }
 }
 
 /// A table of the objects of a JSON list.

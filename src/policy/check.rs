@@ -1,15 +1,11 @@
 //! What can be told about a policy set before any request comes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{
-    Condition, Copies, DecisionSource, DenialKind, Enforcement, Field, Instrument, OnUnknown, Otherwise, PolicySet,
-    bound::Bound,
-    meet::{Base, meet},
-};
+use super::{Copies, Enforcement, Instrument, OnUnknown, Otherwise, PolicySet};
 use crate::{
-    diagnostics::{Diagnostic, Diagnostics, Severity},
-    types::{Country, PolicyRevision},
+    diagnostics::{Diagnostic, Severity},
+    types::Country,
 };
 
 /// What the configuration provides.
@@ -115,56 +111,4 @@ fn check_instrument(instrument: &Instrument, available: &Available, found: &mut 
     if !require.keys.is_empty() && !require.keys.iter().any(|country| available.countries_with_key.contains(country)) {
         report(format!("`{}` allows only keys of countries that have none", instrument.id), "add a key of one of them");
     }
-}
-
-/// Warns of every two instruments that can match the same record and would always deny it.
-pub(super) fn clashes(instruments: &[Instrument], sink: &Diagnostics) {
-    let exclude = BTreeSet::new();
-    let base = Base {
-        countries: &[],
-        source: DecisionSource::Default,
-        exclude: &exclude,
-        revision: PolicyRevision::from_bytes([0; 32]),
-    };
-    let bound: Vec<&Instrument> = instruments.iter().filter(|i| i.enforcement != Enforcement::Off).collect();
-    for (at, one) in bound.iter().enumerate() {
-        for other in bound.iter().skip(at + 1).filter(|other| overlap(one, other) && can_both_match(one, other)) {
-            if let Err(denial) = meet(&[Bound::at_widest(one), Bound::at_widest(other)], &[], &base)
-                && denial.kind == DenialKind::Clash
-                && denial.instruments.len() > 1
-            {
-                let message =
-                    format!("a record that `{}` and `{}` both match is always refused: {}", one.id, other.id, denial.message);
-                let hint = "narrow `[when]` of one of them, or let one be `shadow`".to_owned();
-                sink.report(other.origin.diagnostic(Severity::Warning, message, Some(hint)));
-            }
-        }
-    }
-}
-
-/// Whether there are days on which both are in effect.
-fn overlap(one: &Instrument, other: &Instrument) -> bool {
-    let before = |one: &Instrument, other: &Instrument| one.until.zip(other.effective).is_some_and(|(until, from)| until < from);
-    !before(one, other) && !before(other, one)
-}
-
-/// Whether no attribute keeps the two apart. Patterns over buckets and principals are taken to overlap.
-fn can_both_match(one: &Instrument, other: &Instrument) -> bool {
-    let attributes = |instrument: &Instrument| -> BTreeMap<String, Condition> {
-        let of_attribute = |condition: &Condition| match &condition.field {
-            Field::Attribute(name) => Some((name.clone(), condition.clone())),
-            _ => None,
-        };
-        instrument.when.iter().filter_map(of_attribute).collect()
-    };
-    let others = attributes(other);
-    attributes(one).iter().all(|(name, condition)| {
-        let shared = |one: &Condition, other: &Condition| one.any_of.iter().any(|v| other.any_of.contains(v) != other.negated);
-        others.get(name).is_none_or(|other| match (condition.negated, other.negated) {
-            (false, _) => shared(condition, other),
-            (true, false) => shared(other, condition),
-            // Some value is in neither list.
-            (true, true) => true,
-        })
-    })
 }

@@ -219,6 +219,8 @@ pub enum DenialKind {
     Clash,
     /// No instrument places the record, and neither does `[default]`.
     NoDefault,
+    /// An attribute of the subject that has to be known is not.
+    Unknown,
 }
 
 /// The record may not be stored anywhere.

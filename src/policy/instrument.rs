@@ -98,6 +98,9 @@ pub struct Condition {
     /// Whether none of them may be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub negated: bool,
+    /// Where each value stands.
+    #[serde(skip)]
+    pub origins: Vec<Origin>,
 }
 
 /// What a condition looks at.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Gateway, Instrument, PolicyFile, PolicySet, cases, check};
+use super::{Gateway, Instrument, PolicyFile, PolicySet, cases};
 use crate::{
     diagnostics::{Diagnostic, Diagnostics, Document, Severity, Table, nearest},
     digest::sha256,
@@ -50,7 +50,6 @@ pub(super) fn set(files: &[PolicyFile]) -> Result<PolicySet, Vec<Diagnostic>> {
         return Err(sink.into_sorted());
     };
     let instruments: Vec<Instrument> = instruments.into_values().collect();
-    check::clashes(&instruments, &sink);
     let revision = revision(&gateway, &instruments);
     Ok(PolicySet::new(gateway, instruments, cases, revision, sink.into_sorted()))
 }

@@ -69,6 +69,13 @@ impl PolicySet {
         &self.warnings
     }
 
+    /// The set with these warnings beside its own.
+    #[must_use]
+    pub fn warned(mut self, warnings: Vec<Diagnostic>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
     /// The meet of all instruments that match.
     pub fn decide(&self, facts: &Facts<'_>) -> Result<Decision, Denial> {
         self.decide_copy(facts, &[])
@@ -83,6 +90,13 @@ impl PolicySet {
     /// What the decision would be if every instrument in shadow did bind.
     pub(super) fn decide_with_shadow(&self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> Result<Decision, Denial> {
         meet(&self.applying(destination, sources), &[], &self.base(destination)?)
+    }
+
+    /// The decision if `instruments`, which match, were all there are, and all of them did bind.
+    pub(super) fn decide_among(&self, facts: &Facts<'_>, instruments: &[&Instrument]) -> Result<Decision, Denial> {
+        let bound: Vec<Bound<'_>> =
+            instruments.iter().filter_map(|instrument| Bound::of(instrument, std::iter::once(facts))).collect();
+        meet(&bound, &[], &self.base(facts)?)
     }
 
     /// The instruments that bind and those in shadow.

@@ -204,7 +204,10 @@ fn also_adds_required_copies_and_first_queues_the_default() {
 fn a_clash_names_the_instruments() {
     let set = PolicySet::parse(&files(&[model_of("only", &["PK"]), model_of("only", &["DE", "PK"]), model_of("also", &["US"])]))
         .unwrap();
-    assert_eq!(set.warnings().len(), 2, "{:?}", set.warnings());
+    let told: Vec<String> = set.analyse(time::Date::MAX).iter().map(ToString::to_string).collect();
+    let clashes: Vec<&String> = told.iter().filter(|text| text.contains("can be refused")).collect();
+    assert_eq!(clashes.len(), 2, "{told:#?}");
+    assert!(clashes.iter().all(|text| text.starts_with("i02/policy.toml:")), "{clashes:?}");
     let denial = decide(&set, None, true, "media").unwrap_err();
     assert_eq!(denial.kind, DenialKind::Clash);
     assert_eq!(denial.instruments.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["i02", "i00", "i01"]);

@@ -84,7 +84,7 @@ fn strictest(judged: Vec<Result<Judgement, Refusal>>) -> Result<Judgement, Refus
 
 fn refused(denial: Denial) -> Refusal {
     match denial.kind {
-        DenialKind::NoSubject => Refusal::Unknown { reason: denial.message },
+        DenialKind::NoSubject | DenialKind::Unknown => Refusal::Unknown { reason: denial.message },
         DenialKind::Clash | DenialKind::NoDefault => Refusal::Denied { instruments: denial.instruments, reason: denial.message },
     }
 }

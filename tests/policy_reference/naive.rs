@@ -69,9 +69,9 @@ pub(crate) fn decide(set: &Set, request: &Request) -> Option<Outcome> {
         }
     }
     if placement.is_empty() {
-        // The first allowed country, in the order in which the first `only` lists them.
-        let only = binding.iter().find(|i| i.copies == Some("only"))?;
-        let country = only.countries.iter().find(|country| permitted.contains(*country))?;
+        // The first allowed country, in the order of instruments and of the lists of `only`.
+        let mut only = binding.iter().filter(|i| i.copies == Some("only")).flat_map(|i| &i.countries);
+        let country = only.find(|country| permitted.contains(*country))?;
         placement.push((country, "required"));
     }
     placement[0].1 = "primary";

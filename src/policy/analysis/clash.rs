@@ -145,13 +145,6 @@ fn cores(all: &[usize], wrong: impl Fn(&[usize]) -> bool) -> Vec<Vec<usize>> {
 }
 
 impl Clashes {
-    /// The sets of instruments, by their places, and facts that show each.
-    #[cfg(test)]
-    pub(super) fn refused(&self) -> impl Iterator<Item = (&[usize], &Example)> {
-        let refused = self.found.iter().filter(|((_, trouble), _)| *trouble == Trouble::Refused);
-        refused.map(|((core, _), (example, _))| (core.as_slice(), example))
-    }
-
     /// A warning at the last instrument of each.
     pub(super) fn diagnostics(&self, set: &PolicySet) -> Vec<Diagnostic> {
         let told = |((core, trouble), (example, why)): (&(Vec<usize>, Trouble), &(Example, String))| {

@@ -40,8 +40,9 @@ impl Example {
             has_subject: self.subject,
             attributes: &self.attributes,
             bucket: &self.bucket,
-            key: &self.key,
+            key: Some(&self.key),
             principal: &self.principal,
+            principal_country: self.principal_country,
             today: self.date,
         }
     }

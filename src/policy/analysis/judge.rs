@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeSet};
 use super::Example;
 use crate::{
     policy::{
-        Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, Period, PolicySet, ResultExplanation, RetentionLimit, Role,
+        Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, Period, PolicySet, RetentionLimit, Role,
     },
     types::{Attributes, Country},
 };
@@ -142,9 +142,4 @@ fn adds_keys(before: &Decision, after: &Decision, country: Country) -> bool {
 
 fn periods(limits: &[RetentionLimit]) -> BTreeSet<String> {
     limits.iter().map(|limit| limit.period).map(|period: Period| period.to_string()).collect()
-}
-
-/// A result without what is only told: for the keeping.
-pub(super) fn explained(result: Result<Decision, Denial>) -> ResultExplanation {
-    result.into()
 }

@@ -112,9 +112,10 @@ impl Names {
     /// What the name looks like with one more character; `None` when no name of the kind begins like that.
     fn after(self, shape: Shape, character: char) -> Option<Shape> {
         match self {
-            Self::Keys => Some(Shape::default()),
+            Self::Keys => Some(Shape { length: 1, ..Shape::default() }),
             Self::Principals => {
-                (character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')).then_some(Shape::default())
+                let allowed = character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+                allowed.then_some(Shape { length: 1, ..Shape::default() })
             }
             Self::Buckets => {
                 let allowed = character.is_ascii_lowercase() || character.is_ascii_digit() || matches!(character, '-' | '.');
@@ -143,7 +144,7 @@ impl Names {
 /// Names are never cut short by their greatest length: the shortest is looked at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Shape {
-    /// Up to three.
+    /// Up to three, of keys and principals up to one: a name is not empty.
     length: u8,
     last: Option<Last>,
     /// Whether it has more than digits and dots, as an IP address has not.

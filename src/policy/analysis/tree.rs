@@ -170,6 +170,8 @@ impl<'a> Tree<'a> {
                 None => {}
             }
         }
+        // In the order of instruments, as decisions weigh them.
+        standing.matched.sort_unstable();
         standing
     }
 
@@ -303,7 +305,7 @@ fn gateway_items(space: &Space, set: &PolicySet) -> Vec<Item> {
     for (glob, _) in &set.gateway.no_subject.buckets {
         let nobody = holding(space, &About::Subject, |value| *value == Value::Subject(false));
         let pattern = Pattern::Name(glob.clone());
-        let condition = Condition { field: Field::Bucket, any_of: vec![pattern], negated: false };
+        let condition = Condition { field: Field::Bucket, any_of: vec![pattern], negated: false, origins: Vec::new() };
         let fits = holding(space, &About::Field(Field::Bucket), |value| value.satisfies(&condition, None));
         items.push(Item { what: What::Gateway, conditions: nobody.into_iter().chain(fits).collect(), urgent: false });
     }

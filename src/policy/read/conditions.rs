@@ -44,10 +44,12 @@ fn condition(name: &str, item: Item<'_>, known: Known<'_>) -> Option<Condition> 
         (not?, true)
     };
     let mut any_of: Vec<Pattern> = Vec::new();
+    let mut origins = Vec::new();
     for value in listed.list()? {
         for pattern in form.read(value, known) {
             if !any_of.contains(&pattern) {
                 any_of.push(pattern);
+                origins.push(value.origin());
             }
         }
     }
@@ -55,7 +57,7 @@ fn condition(name: &str, item: Item<'_>, known: Known<'_>) -> Option<Condition> 
         let effect = if negated { "excludes nothing" } else { "names no value, so it would never hold" };
         item.error(format!("`{name}` {effect}"), Some("remove the condition".to_owned()));
     }
-    Some(Condition { field, any_of, negated })
+    Some(Condition { field, any_of, negated, origins })
 }
 
 /// How the values of a field are written.
