@@ -7,8 +7,8 @@ use domicile::{
     clock::SystemClock,
     digest::{ETag, random},
     index::{
-        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PolicyChange, PutChange, Record, SledEngine, Summary,
-        WriteCondition,
+        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PolicyChange, PutChange, Record, SledEngine,
+        Summary, WriteCondition,
     },
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
     policy::{DecisionSource, Role},

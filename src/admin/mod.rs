@@ -41,6 +41,6 @@ pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, ImportedView, KeyVersionView,
-    KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
+    KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
+    SubjectView, SummaryView,
 };

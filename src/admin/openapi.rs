@@ -80,7 +80,9 @@ fn request_body(route: &Route) -> Option<Value> {
         ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
         ("POST", "/v1/policies/diff") => ("application/json", "PolicyDiffBody"),
         ("POST", "/v1/policies/rollback") => ("application/json", "RollbackBody"),
-        ("POST", "/v1/policies/proposals/{id}/approve" | "/v1/policies/proposals/{id}/reject") => ("application/json", "CommentBody"),
+        ("POST", "/v1/policies/proposals/{id}/approve" | "/v1/policies/proposals/{id}/reject") => {
+            ("application/json", "CommentBody")
+        }
         ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
         ("POST", "/v1/scrubs") => ("application/json", "ScrubBody"),
         ("POST", "/v1/imports") => ("application/x-ndjson", "ImportOrder"),

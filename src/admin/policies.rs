@@ -8,9 +8,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{
-    PoliciesView, PolicyDiffView, PolicyRevisionView, Problem, Query, SetToCompare, gateway::Verdict, router::Api,
-};
+use super::{PoliciesView, PolicyDiffView, PolicyRevisionView, Problem, Query, SetToCompare, gateway::Verdict, router::Api};
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
 

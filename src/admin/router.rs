@@ -11,7 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, rotations, scrubs, sessions, sites, subjects,
+    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, rotations, scrubs, sessions, sites,
+    subjects,
 };
 use crate::authn::Tokens;
 

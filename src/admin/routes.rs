@@ -90,8 +90,20 @@ pub const ROUTES: &[Route] = &[
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
     taking(POLICIES, LONG, built("POST", "/v1/policies/plan", PLAN, &[], "Which records a changed policy would move")),
-    built("GET", "/v1/policies/history", READ_SUBJECTS, &["before", "limit"], "How policy sets came into force, the newest first"),
-    built("GET", "/v1/policies/revisions/{id}", READ_SUBJECTS, &[], "The files of a policy set that was ever proposed or in force"),
+    built(
+        "GET",
+        "/v1/policies/history",
+        READ_SUBJECTS,
+        &["before", "limit"],
+        "How policy sets came into force, the newest first",
+    ),
+    built(
+        "GET",
+        "/v1/policies/revisions/{id}",
+        READ_SUBJECTS,
+        &[],
+        "The files of a policy set that was ever proposed or in force",
+    ),
     taking(POLICIES, LONG, built("POST", "/v1/policies/diff", PLAN, &[], "What two policy sets decide differently, by example")),
     taking(
         DOCUMENT,

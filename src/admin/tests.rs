@@ -382,7 +382,8 @@ async fn every_route_admits_exactly_the_roles_of_its_table_entry() {
 async fn an_auditor_changes_nothing() {
     // A plan takes a body and changes nothing; nor does a scrub that does not repair.
     let reads = |route: &&Route| {
-        route.method == "GET" || (route.method == "POST" && matches!(route.path, "/v1/policies/plan" | "/v1/policies/diff" | "/v1/scrubs"))
+        route.method == "GET"
+            || (route.method == "POST" && matches!(route.path, "/v1/policies/plan" | "/v1/policies/diff" | "/v1/scrubs"))
     };
     for route in ROUTES.iter().filter(|route| !reads(route)) {
         let Access::Roles(roles) = route.access else { panic!("{} {} is public", route.method, route.path) };
@@ -427,7 +428,8 @@ async fn the_openapi_document_names_every_route_and_no_other() {
 
 /// The routes that answer with what the gateway knows: every one behind a token but those that change it.
 fn queries() -> impl Iterator<Item = &'static Route> {
-    let asks = |route: &&Route| route.method == "GET" || matches!(route.path, "/v1/explain" | "/v1/policies/plan" | "/v1/policies/diff");
+    let asks =
+        |route: &&Route| route.method == "GET" || matches!(route.path, "/v1/explain" | "/v1/policies/plan" | "/v1/policies/diff");
     ROUTES.iter().filter(|route| route.built && route.access != Access::Public).filter(asks)
 }
 

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::admin::{
     AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyVersionView,
-    KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SetToCompare, SiteView, SubjectView, SummaryView, Verdict,
+    KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView,
+    RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectView, SummaryView, Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};

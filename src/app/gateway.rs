@@ -55,19 +55,7 @@ impl AppGateway {
         importing: Importing,
     ) -> Self {
         let reloading = Arc::default();
-        Self {
-            objects,
-            access,
-            revisions,
-            sessions,
-            metrics,
-            relocations,
-            scrubs,
-            importing,
-            rotations,
-            erasures,
-            reloading,
-        }
+        Self { objects, access, revisions, sessions, metrics, relocations, scrubs, importing, rotations, erasures, reloading }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.

@@ -63,11 +63,7 @@ fn by_folder(index: &Index, folder: ReadSet) -> Resumed {
 }
 
 fn by_index(index: &Index, kept: ReadSet, last: &PolicyEntry, proposal: Option<PolicyOrder>) -> Resumed {
-    let again = PolicyOrder {
-        held_against: index.policy(),
-        passed_over: last.passed_over,
-        ..order(kept.set.revision(), &kept)
-    };
+    let again = PolicyOrder { held_against: index.policy(), passed_over: last.passed_over, ..order(kept.set.revision(), &kept) };
     let mut steps = vec![(Kind::PolicyActivated, PolicyChange::Activate(again))];
     steps.extend(proposal.map(|proposal| (Kind::PolicyProposed, PolicyChange::Propose(proposal))));
     Resumed { set: kept.set, steps }

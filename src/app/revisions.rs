@@ -222,7 +222,8 @@ impl AppGateway {
     pub(super) fn named_set(&self, name: &str) -> Result<PolicyRevision, GatewayError> {
         let name = name.to_ascii_lowercase();
         if name.len() < SHORTEST_NAME || !name.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            let message = format!("a policy set is named by its revision, or by at least {SHORTEST_NAME} hexadecimal digits of it");
+            let message =
+                format!("a policy set is named by its revision, or by at least {SHORTEST_NAME} hexadecimal digits of it");
             return Err(GatewayError::Invalid(message));
         }
         match self.objects.index.policies_named(&name)?.as_slice() {

@@ -229,7 +229,8 @@ impl App {
             scrubs: Arc::new(Scrubs::new(objects.clone())),
             imports: Arc::clone(&importing.imports),
         };
-        let gateway = AppGateway::new(objects.clone(), Arc::clone(&access), revisions, sessions(), metrics, work.clone(), importing);
+        let gateway =
+            AppGateway::new(objects.clone(), Arc::clone(&access), revisions, sessions(), metrics, work.clone(), importing);
         let gateway = Arc::new(gateway);
 
         let (stop, stopped) = watch::channel(false);

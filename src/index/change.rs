@@ -2,7 +2,8 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, PolicyChange, PolicyConflict, PolicyEntry, Record, SiteRow, Summary, Upload, Version,
+    Finding, GarbageKey, IndexError, Part, PartEntry, PolicyChange, PolicyConflict, PolicyEntry, Record, SiteRow, Summary,
+    Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -12,8 +13,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, RecordId, SiteId,
-        SubjectId, Ticket, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
+        UploadId, VersionId,
     },
 };
 

@@ -23,8 +23,8 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use approval::Approval;
 pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
+pub use approval::Approval;
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
 pub use decision::{

@@ -3,7 +3,7 @@
 
 use domicile::{
     audit::{Actor, By, Event, Kind},
-    index::{Change, Committed, CommitError, Index, PolicyChange, PolicyOrder, PolicyState, PolicyTexts},
+    index::{Change, CommitError, Committed, Index, PolicyChange, PolicyOrder, PolicyState, PolicyTexts},
     types::{PolicyRevision, PrincipalId},
 };
 use fail::FailScenario;

@@ -13,8 +13,7 @@ pub(super) fn schemas() -> Value {
     let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let any = json!({ "type": "object" });
     let said = object(&[("at", &string), ("by", &json!({}))]);
-    let change =
-        object(&[("records", &string), ("example", &any), ("before", &any), ("after", &any), ("allows_more", &boolean)]);
+    let change = object(&[("records", &string), ("example", &any), ("before", &any), ("after", &any), ("allows_more", &boolean)]);
     json!({
         "Policies": object(&[
             ("revision", &string), ("source", &string), ("warnings", &json!({ "type": "array", "items": { "type": "object" } })),

@@ -91,7 +91,10 @@ async fn a_set_comes_into_force_with_its_files_its_entry_and_the_ledgers() {
     assert_eq!(index.policy_texts(set(2)).unwrap(), Some(texts(9)));
     assert_eq!(index.policy_texts(set(3)).unwrap(), None);
     let entry = index.policy_standing().in_force.clone().unwrap();
-    assert_eq!((entry.before, entry.asked.by, entry.asked.comment.as_deref()), (Some(set(1)), token("ann"), Some("because of 2")));
+    assert_eq!(
+        (entry.before, entry.asked.by, entry.asked.comment.as_deref()),
+        (Some(set(1)), token("ann"), Some("because of 2"))
+    );
     let kinds: Vec<_> = told(&index).await.into_iter().map(|(kind, _, number)| (kind, number)).collect();
     let activated = |number| ("policy-activated".to_owned(), number);
     assert_eq!(kinds, [activated(1), activated(2), activated(2)]);
