@@ -32,11 +32,6 @@ impl<'s> Bound<'s> {
         (!held.is_empty()).then_some(Self { instrument, held })
     }
 
-    /// The instrument at its widest.
-    pub(super) fn at_widest(instrument: &'s Instrument) -> Self {
-        Self { instrument, held: vec![instrument.exceptions.iter().collect()] }
-    }
-
     pub(super) fn require(&self) -> &'s Requirement {
         &self.instrument.require
     }

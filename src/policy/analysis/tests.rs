@@ -50,7 +50,7 @@ fn three_that_clash_only_together_are_found_with_facts() {
         ("c", "[when]\nbucket = [\"media-*\"]\n[require]\ncopies = \"only\"\ncountries = [\"SG\", \"US\"]\n"),
     ]);
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].starts_with("c/policy.toml:3:"), "{found:#?}");
+    assert!(found[0].starts_with("c/policy.toml:2:6: "), "{found:#?}");
     assert!(found[0].contains("what `a`, `b` and `c` all match can be refused"), "{found:#?}");
     assert!(found[0].contains("residence = PK, data-class = health") || found[0].contains("data-class = health, residence = PK"), "{found:#?}");
     assert!(found[0].contains("bucket = media-"), "{found:#?}");

@@ -14,7 +14,8 @@ use crate::{
 };
 
 pub(super) fn read(file: &Table<'_>, folder: &str, known: Known<'_>, sink: &Diagnostics) -> Option<Instrument> {
-    let id = file.required("id").and_then(|item| id(item, folder));
+    let named = file.required("id");
+    let id = named.and_then(|item| id(item, folder));
     let title = file.required("title").and_then(Item::str);
     let section = file.str("section").map(str::to_owned);
     let enforcement = file
@@ -71,7 +72,7 @@ pub(super) fn read(file: &Table<'_>, folder: &str, known: Known<'_>, sink: &Diag
         require: require?,
         retention: retention.unwrap_or(Some(RetentionRule::default()))?,
         exceptions,
-        origin: file.origin(),
+        origin: named.map_or_else(|| file.origin(), Item::origin),
     };
     advise(&instrument, sink);
     Some(instrument)
