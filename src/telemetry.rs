@@ -55,6 +55,8 @@ pub mod metric {
     pub const LIFECYCLE_EXPIRED: &str = "domicile_lifecycle_expired_total";
 
     /// Gauge.
+    pub const POLICY_PROPOSALS: &str = "domicile_policy_proposals";
+    /// Gauge.
     pub const RELOCATION_QUEUE: &str = "domicile_relocation_queue";
 
     /// Gauge.

@@ -10,6 +10,8 @@ mod gateway;
 mod harness;
 #[path = "failpoints/inventory.rs"]
 mod inventory;
+#[path = "failpoints/policies.rs"]
+mod policies;
 #[path = "failpoints/stock.rs"]
 mod stock;
 

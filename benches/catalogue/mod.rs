@@ -7,8 +7,8 @@ use domicile::{
     clock::SystemClock,
     digest::{ETag, random},
     index::{
-        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PutChange, Record, SledEngine, Summary,
-        WriteCondition,
+        Bucket, Change, CopyRow, CopyState, Detail, Index, IndexKeys, Layout, PolicyChange, PutChange, Record, SledEngine,
+        Summary, WriteCondition,
     },
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedDek, WrappedKey, WrappedSubjectKey},
     policy::{DecisionSource, Role},
@@ -42,7 +42,7 @@ pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let abroad = Default::default();
     let wrapped =
         WrappedSubjectKey { owner, key, country, generation: Generation(1), wrapped, sites, abroad, created: None, wraps: 0 };
-    index.commit(Change::Policy { revision: POLICY }, event()).await.expect("commits");
+    index.commit(Change::Policy(PolicyChange::in_force(POLICY)), event()).await.expect("commits");
     index.commit(Change::SubjectKey { key: Box::new(wrapped), replaces: None }, event()).await.expect("commits");
     let name = BucketName::new("bench").expect("valid");
     let create =

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use super::ImportOrder;
 use super::views::{
-    AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage,
-    SessionRequest, SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
+    SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
+use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare};
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
@@ -33,6 +33,17 @@ pub enum Query<'a> {
     Explain(&'a ExplainRequest),
     /// The policies in force.
     Policies,
+    /// How policy sets came into force.
+    PolicyHistory {
+        /// Before this entry.
+        before: Option<u64>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// The files of a policy set.
+    PolicyRevision,
+    /// What two policy sets decide differently.
+    PolicyDiff,
     /// What a policy set would move.
     Plan,
     /// The relocations.
@@ -88,6 +99,9 @@ impl Query<'_> {
             Self::Summary => "GET /v1/summary",
             Self::Explain(_) => "POST /v1/explain",
             Self::Policies => "GET /v1/policies",
+            Self::PolicyHistory { .. } => "GET /v1/policies/history",
+            Self::PolicyRevision => "GET /v1/policies/revisions/{id}",
+            Self::PolicyDiff => "POST /v1/policies/diff",
             Self::Plan => "POST /v1/policies/plan",
             Self::Relocations => "GET /v1/relocations",
             Self::Relocation => "GET /v1/relocations/{id}",
@@ -107,6 +121,15 @@ impl Query<'_> {
             Self::Erasure(_) => "GET /v1/erasures/{id}",
         }
     }
+}
+
+/// What becomes of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It comes into force.
+    Approve,
+    /// It does not.
+    Reject,
 }
 
 /// A file as it comes.
@@ -207,7 +230,31 @@ pub trait Gateway: Send + Sync + 'static {
     /// Calls one off, in the ledger before.
     async fn cancel_import(&self, request: &RequestId, who: &TokenIdentity, id: u64)
     -> Result<Option<import::Job>, GatewayError>;
-    /// Reads the policies again; the old ones stay when the new ones are wrong.
+    /// Up to `limit` entries of the history of policy sets before `before`, the newest first.
+    async fn policy_history(&self, before: Option<u64>, limit: usize) -> Result<Vec<PolicyEntryView>, GatewayError>;
+    /// A kept policy set, by its revision or the beginning of it.
+    async fn policy_revision(&self, name: &str) -> Result<PolicyRevisionView, GatewayError>;
+    /// What two policy sets decide differently: without `from` the one in force, without `to` what is proposed, else the folder's.
+    async fn policy_diff(&self, from: Option<SetToCompare>, to: Option<SetToCompare>) -> Result<PolicyDiffView, GatewayError>;
+    /// Puts an earlier set back in force, or proposes it where that has to be approved.
+    async fn roll_back_policies(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        name: &str,
+        comment: Option<String>,
+    ) -> Result<PoliciesView, GatewayError>;
+    /// Approves or rejects what is proposed. [`GatewayError::Conflict`] when the same person proposed it, or another set is in force
+    /// by now; both are recorded.
+    async fn decide_policies(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        name: &str,
+        verdict: Verdict,
+        comment: Option<String>,
+    ) -> Result<PoliciesView, GatewayError>;
+    /// Reads the policies again; the old ones stay when the new ones are wrong, and when somebody else has to approve them.
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError>;
 
     /// Reads principals and tokens again from the configuration; the old ones stay when it is wrong.

@@ -13,10 +13,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Problem, Query, openapi,
+    PoliciesView, Problem, Query, openapi,
     query::{EntriesParameters, RecordParameters, RecordsParameters},
     router::Api,
-    views::{AccessView, ExplainRequest, LedgerHeadView, PoliciesView, RecordsPage, SummaryView},
+    views::{AccessView, ExplainRequest, LedgerHeadView, RecordsPage, SummaryView},
 };
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;

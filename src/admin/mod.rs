@@ -14,6 +14,8 @@ mod imports;
 mod limits;
 mod openapi;
 mod plans;
+mod policies;
+mod policy_views;
 mod problem;
 mod query;
 mod relocations;
@@ -28,13 +30,17 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use gateway::{ExportBytes, Gateway, GatewayError, Query};
+pub use gateway::{ExportBytes, Gateway, GatewayError, Query, Verdict};
 pub use imports::ImportOrder;
+pub use policy_views::{
+    DecisionChangeView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyFolderView, PolicyRevisionView, SaidView,
+    SetToCompare,
+};
 pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest, ImportedView,
-    KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
-    SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
+    SiteView, SubjectKeyView, SubjectView, SummaryView,
 };

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, made from the table of routes.
 
+mod policies;
+
 use serde_json::{Map, Value, json};
 
 use super::{Access, ROUTES, Route, sessions::MOST_SECONDS};
@@ -76,6 +78,11 @@ fn request_body(route: &Route) -> Option<Value> {
     let (kind, schema) = match (route.method, route.path) {
         ("POST", "/v1/explain") => ("application/json", "Explain"),
         ("POST", "/v1/policies/plan") => ("application/json", "PlanBody"),
+        ("POST", "/v1/policies/diff") => ("application/json", "PolicyDiffBody"),
+        ("POST", "/v1/policies/rollback") => ("application/json", "RollbackBody"),
+        ("POST", "/v1/policies/proposals/{id}/approve" | "/v1/policies/proposals/{id}/reject") => {
+            ("application/json", "CommentBody")
+        }
         ("POST", "/v1/relocations") => ("application/json", "RelocationBody"),
         ("POST", "/v1/scrubs") => ("application/json", "ScrubBody"),
         ("POST", "/v1/imports") => ("application/x-ndjson", "ImportOrder"),
@@ -87,7 +94,7 @@ fn request_body(route: &Route) -> Option<Value> {
         _ => return None,
     };
     Some(json!({
-        "required": !matches!(schema, "PlanBody" | "RelocationBody" | "ScrubBody" | "EraseBody" | "RotationBody"),
+        "required": !matches!(schema, "PlanBody" | "PolicyDiffBody" | "CommentBody" | "RelocationBody" | "ScrubBody" | "EraseBody" | "RotationBody"),
         "content": { kind: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
     }))
 }
@@ -107,7 +114,12 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
-        (_, "/v1/policies" | "/v1/policies/reload") => json!({ "$ref": "#/components/schemas/Policies" }),
+        (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
+        (_, "/v1/policies/revisions/{id}") => json!({ "$ref": "#/components/schemas/PolicyRevision" }),
+        (_, "/v1/policies/diff") => json!({ "$ref": "#/components/schemas/PolicyDiff" }),
+        (_, path) if path.starts_with("/v1/policies") && path != "/v1/policies/plan" => {
+            json!({ "$ref": "#/components/schemas/Policies" })
+        }
         ("POST", "/v1/relocations") | (_, "/v1/relocations/{id}") => json!({ "$ref": "#/components/schemas/Relocation" }),
         ("POST", "/v1/scrubs") | (_, "/v1/scrubs/{id}") => json!({ "$ref": "#/components/schemas/Scrub" }),
         ("POST", "/v1/imports") | (_, "/v1/imports/{id}") => json!({ "$ref": "#/components/schemas/Import" }),
@@ -174,7 +186,7 @@ fn schemas() -> Value {
     let left = object(&[("key", &string), ("why", &string), ("reason", &string)]);
     let exception = object(&[("instrument", &string), ("basis", &string), ("reference", &string), ("countries", &strings)]);
     let bad_line = object(&[("line", &number), ("message", &string)]);
-    json!({
+    let mut schemas = json!({
         "Problem": object(&[("type", &string), ("title", &string), ("status", &number), ("detail", &string)]),
         "Record": object(&[
             ("bucket", &string), ("key", &string), ("version", &string), ("record", &string), ("size", &number), ("etag", &string),
@@ -193,9 +205,6 @@ fn schemas() -> Value {
             "type": "object", "required": ["bucket", "key"], "additionalProperties": false,
             "properties": { "bucket": string, "key": string, "principal": string, "metadata": words, "tags": words },
         },
-        "Policies": object(&[
-            ("revision", &string), ("source", &string), ("warnings", &json!({ "type": "array", "items": { "type": "object" } })),
-        ]),
         "PlanBody": { "type": "object", "additionalProperties": false, "properties": { "policies": words } },
         "Plan": object(&[
             ("revision", &string), ("records", &tally), ("moving", &tally), ("moves", &json!({ "type": "array", "items": way })),
@@ -302,7 +311,11 @@ fn schemas() -> Value {
             "type": "object", "required": ["ready"],
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
         },
-    })
+    });
+    if let (Some(all), Value::Object(policies)) = (schemas.as_object_mut(), policies::schemas()) {
+        all.extend(policies);
+    }
+    schemas
 }
 
 /// An object with all of these properties.

@@ -11,7 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, plans, relocations, rotations, scrubs, sessions, sites, subjects,
+    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, rotations, scrubs, sessions, sites,
+    subjects,
 };
 use crate::authn::Tokens;
 
@@ -32,6 +33,12 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
         .route("/v1/policies/plan", post(plans::plan))
+        .route("/v1/policies/history", get(policies::history))
+        .route("/v1/policies/revisions/{id}", get(policies::revision))
+        .route("/v1/policies/diff", post(policies::diff))
+        .route("/v1/policies/rollback", post(policies::roll_back))
+        .route("/v1/policies/proposals/{id}/approve", post(policies::approve))
+        .route("/v1/policies/proposals/{id}/reject", post(policies::reject))
         .route("/v1/policies/reload", post(handlers::reload_policies))
         .route("/v1/relocations", get(relocations::list).post(relocations::order))
         .route("/v1/relocations/{id}", get(relocations::get).delete(relocations::cancel))

@@ -57,6 +57,7 @@ const LONG: Duration = Duration::from_secs(110);
 const READ: Access = Access::Roles(&[Role::Auditor, Role::Operator, Role::Legal]);
 const READ_SUBJECTS: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal]);
 const POLICY: Access = Access::Roles(&[Role::PolicyAdmin, Role::Operator]);
+const APPROVE: Access = Access::Roles(&[Role::PolicyAdmin]);
 const PLAN: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Operator]);
 const OPERATE: Access = Access::Roles(&[Role::Operator]);
 const SCRUB: Access = Access::Roles(&[Role::Auditor, Role::Operator]);
@@ -89,6 +90,32 @@ pub const ROUTES: &[Route] = &[
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
     taking(POLICIES, LONG, built("POST", "/v1/policies/plan", PLAN, &[], "Which records a changed policy would move")),
+    built(
+        "GET",
+        "/v1/policies/history",
+        READ_SUBJECTS,
+        &["before", "limit"],
+        "How policy sets came into force, the newest first",
+    ),
+    built(
+        "GET",
+        "/v1/policies/revisions/{id}",
+        READ_SUBJECTS,
+        &[],
+        "The files of a policy set that was ever proposed or in force",
+    ),
+    taking(POLICIES, LONG, built("POST", "/v1/policies/diff", PLAN, &[], "What two policy sets decide differently, by example")),
+    taking(
+        DOCUMENT,
+        LONG,
+        built("POST", "/v1/policies/rollback", POLICY, &[], "Put an earlier policy set back in force, or propose it"),
+    ),
+    taking(
+        DOCUMENT,
+        LONG,
+        built("POST", "/v1/policies/proposals/{id}/approve", APPROVE, &[], "Put in force what somebody else has proposed"),
+    ),
+    taking(DOCUMENT, TIME, built("POST", "/v1/policies/proposals/{id}/reject", POLICY, &[], "Drop what is proposed")),
     built("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
     built(
         "POST",

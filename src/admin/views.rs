@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::Diagnostic;
 use crate::index::{Erasure, ErasureStep};
 use crate::policy::ExceptionBasis;
 use crate::types::{
@@ -150,17 +149,6 @@ pub struct ExplainRequest {
     /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-}
-
-/// The policies in force.
-#[derive(Debug, Clone, Serialize)]
-pub struct PoliciesView {
-    /// SHA-256 of the normalised set.
-    pub revision: PolicyRevision,
-    /// Where they come from.
-    pub source: String,
-    /// Allowed but probably not meant.
-    pub warnings: Vec<Diagnostic>,
 }
 
 /// How many may come in after credentials were read again.

@@ -9,13 +9,15 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    keys, open, policies, queries, sites,
+    keys, open, queries,
+    revisions::Asker,
+    sites,
     views::{add, view},
 };
 use crate::admin::{
     AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyView,
-    LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView, SiteView,
-    SubjectKeyView, SubjectView, SummaryView,
+    LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView, RecordsPage,
+    SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
@@ -107,15 +109,14 @@ impl Gateway for AppGateway {
     }
 
     fn policies(&self) -> PoliciesView {
-        let set = self.objects.policies.load();
-        PoliciesView { revision: set.revision(), source: policies::describe(&self.source), warnings: set.warnings().to_vec() }
+        self.policies_view()
     }
 
     async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError> {
         let set = match files {
             None => self.objects.policies.load_full(),
             Some(files) => {
-                let available = self.available.clone();
+                let available = self.revisions.available.clone();
                 let set = tokio::task::spawn_blocking(move || open::checked(&files, &available)).await.map_err(internal)?;
                 Arc::new(set.map_err(GatewayError::Policies)?)
             }
@@ -217,6 +218,41 @@ impl Gateway for AppGateway {
         id: u64,
     ) -> Result<Option<import::Job>, GatewayError> {
         self.importing.cancel(request, who, id).await
+    }
+
+    async fn policy_history(&self, before: Option<u64>, limit: usize) -> Result<Vec<PolicyEntryView>, GatewayError> {
+        self.history_views(before, limit).await
+    }
+
+    async fn policy_revision(&self, name: &str) -> Result<PolicyRevisionView, GatewayError> {
+        self.revision_view(name)
+    }
+
+    async fn policy_diff(&self, from: Option<SetToCompare>, to: Option<SetToCompare>) -> Result<PolicyDiffView, GatewayError> {
+        self.compare(from, to).await
+    }
+
+    async fn roll_back_policies(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        name: &str,
+        comment: Option<String>,
+    ) -> Result<PoliciesView, GatewayError> {
+        let asker = Asker { actor: actor(who), request: Some(request.clone()) };
+        self.roll_back(asker, self.named_set(name)?, comment).await?;
+        Ok(self.policies_view())
+    }
+
+    async fn decide_policies(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        name: &str,
+        verdict: Verdict,
+        comment: Option<String>,
+    ) -> Result<PoliciesView, GatewayError> {
+        self.decide(request, who, name, verdict, comment).await
     }
 
     async fn reload_policies(&self, request: &RequestId, who: &TokenIdentity) -> Result<PoliciesView, GatewayError> {
@@ -371,6 +407,7 @@ impl Gateway for AppGateway {
         let healthy = self.objects.index.is_healthy();
         let index = if healthy { "commits" } else { "stopped after a failure" };
         let mut components = vec![ComponentView { name: "index".to_owned(), up: healthy, detail: index.to_owned() }];
+        components.push(ComponentView { name: "policies".to_owned(), up: true, detail: self.policies_detail() });
         components.extend(sites::components(&self.objects));
         let mut any_key = false;
         for (id, _) in self.objects.hierarchy.countries() {
@@ -391,6 +428,8 @@ impl Gateway for AppGateway {
         for (share, bytes) in [("writes", writes), ("reads", reads)] {
             metrics::gauge!(metric::MEMORY, "share" => share).set(bytes as f64);
         }
+        let proposals = self.objects.index.policy_standing().proposed.iter().count();
+        metrics::gauge!(metric::POLICY_PROPOSALS).set(proposals as f64);
         self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
     }
 }

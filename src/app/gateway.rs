@@ -2,30 +2,27 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{access::Access, imports::Importing, open};
+use super::{access::Access, imports::Importing, revisions::Revisions};
 use crate::admin::{AccessView, GatewayError};
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{SessionKey, TokenIdentity};
-use crate::config::PolicySource;
 use crate::erasure::Erasures;
 use crate::import::Imports;
-use crate::index::{Change, CommitError, IndexError};
+use crate::index::{Change, IndexError};
 use crate::objects::{ObjectError, Objects};
-use crate::policy::Available;
 use crate::relocation::Relocations;
 use crate::rotation::Rotations;
 use crate::scrub::Scrubs;
 use crate::telemetry::Metrics;
-use crate::types::{PolicyRevision, RequestId};
+use crate::types::RequestId;
 
 /// A running gateway's parts.
 pub(super) struct AppGateway {
     pub(super) objects: Objects,
     pub(super) access: Arc<Access>,
-    pub(super) source: PolicySource,
-    pub(super) available: Available,
+    pub(super) revisions: Revisions,
     pub(super) sessions: SessionKey,
     pub(super) metrics: Option<Metrics>,
     pub(super) relocations: Arc<Relocations>,
@@ -34,7 +31,7 @@ pub(super) struct AppGateway {
     pub(super) rotations: Arc<Rotations>,
     pub(super) erasures: Arc<Erasures>,
     pub(super) key_use: Arc<super::keys::KeyUse>,
-    /// One reload at a time, so that the set in force is the one recorded last.
+    /// One reload at a time, so that what is in force is what was recorded last.
     reloading: Arc<Mutex<()>>,
 }
 
@@ -52,7 +49,7 @@ impl AppGateway {
     pub(super) fn new(
         objects: Objects,
         access: Arc<Access>,
-        (source, available): (PolicySource, Available),
+        revisions: Revisions,
         sessions: SessionKey,
         metrics: Option<Metrics>,
         Work { relocations, rotations, erasures, scrubs, .. }: Work,
@@ -62,8 +59,7 @@ impl AppGateway {
         Self {
             objects,
             access,
-            source,
-            available,
+            revisions,
             sessions,
             metrics,
             relocations,
@@ -107,26 +103,9 @@ impl AppGateway {
         self.access.has_file()
     }
 
-    /// Reads the policies and puts them in force. The index learns of the revision first: from then on, decisions under the old set
-    /// do not commit. Once begun, both steps happen also when the caller goes away: a revision in the index without its set here would
-    /// refuse every write.
-    pub(super) async fn reload(&self, actor: Actor, request: Option<RequestId>) -> Result<PolicyRevision, GatewayError> {
-        let turn = Arc::clone(&self.reloading).lock_owned().await;
-        let (source, available) = (self.source.clone(), self.available.clone());
-        let set = tokio::task::spawn_blocking(move || open::policy_set(&source, &available))
-            .await
-            .map_err(|error| GatewayError::Internal(error.to_string()))?
-            .map_err(GatewayError::Policies)?;
-        let revision = set.revision();
-        let event = Event { request, revision: Some(revision), ..Event::new(Kind::PolicyActivated, actor) };
-        let objects = self.objects.clone();
-        let activation = tokio::spawn(async move {
-            let _turn = turn;
-            objects.index.commit(Change::Policy { revision }, event).await?;
-            objects.policies.store(Arc::new(set));
-            Ok::<_, CommitError>(revision)
-        });
-        activation.await.map_err(internal)?.map_err(internal)
+    /// Waits for its turn to change what is in force.
+    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.reloading).lock_owned().await
     }
 
     /// Records that the gateway has ended in order, and before it what only counts so far.

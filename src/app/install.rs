@@ -16,6 +16,7 @@ use crate::authn::{AccessKey, Principal, Role, Token, TokenHash};
 use crate::config::{Admin, Backend, Config, Engine, Environment, Key, Keyring, Limits, Log, Provider, S3, Site, SiteChecks};
 use crate::digest;
 use crate::lifecycle::Pace;
+use crate::policy::Approval;
 use crate::scrub::Continuous;
 use crate::types::{Country, KeyId, PrincipalId, SiteId};
 
@@ -89,6 +90,7 @@ impl Installation {
             file: None,
             data_dir: data_dir.to_owned(),
             policies: policies::default_source(),
+            approval: Approval::default(),
             sites_per_country: 1,
             gateway_country: Some(sg),
             log: Log::default(),

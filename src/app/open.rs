@@ -12,7 +12,7 @@ use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Cred
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::index::{Index, IndexKeys, SledEngine};
+use crate::index::{FolderSet, Index, IndexKeys, MAX_POLICY_TEXTS, PolicyTexts, SledEngine};
 use crate::kms::{AwsKms, Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
@@ -174,11 +174,38 @@ pub fn available(config: &Config) -> Available {
     }
 }
 
+/// A policy set as it was read: what it means and what it says.
+#[derive(Debug)]
+pub(super) struct ReadSet {
+    pub(super) set: PolicySet,
+    pub(super) texts: PolicyTexts,
+}
+
+impl ReadSet {
+    /// Reads a set from the texts of its files, and checks it against what there is.
+    pub(super) fn of(texts: PolicyTexts, available: &Available) -> Result<Self, Vec<Diagnostic>> {
+        let files: Vec<PolicyFile> =
+            texts.iter().map(|(path, text)| PolicyFile { path: path.clone(), text: text.clone() }).collect();
+        Ok(Self { set: checked(&files, available)?, texts })
+    }
+
+    /// What tells it apart in a folder.
+    pub(super) fn folder(&self) -> FolderSet {
+        FolderSet::of(self.set.revision(), &self.texts)
+    }
+}
+
 /// Reads the policies and checks them against what there is. Warnings are logged.
-pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -> Result<PolicySet, Vec<Diagnostic>> {
+pub(super) fn policy_set(source: &config::PolicySource, available: &Available) -> Result<ReadSet, Vec<Diagnostic>> {
     let files = policies::files(source)
         .map_err(|error| vec![Diagnostic::of_file(policies::describe(source), error.to_string(), None)])?;
-    checked(&files, available)
+    let texts: PolicyTexts = files.into_iter().map(|file| (file.path, file.text)).collect();
+    let bytes: usize = texts.iter().map(|(path, text)| path.len() + text.len()).sum();
+    if bytes > MAX_POLICY_TEXTS {
+        let message = format!("the files have {bytes} bytes, and a set that is kept has at most {MAX_POLICY_TEXTS}");
+        return Err(vec![Diagnostic::of_file(policies::describe(source), message, None)]);
+    }
+    ReadSet::of(texts, available)
 }
 
 /// The set of these files, checked likewise.

@@ -29,11 +29,18 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             asked.limit = u64::try_from(limit).ok();
             event
         }
+        Query::PolicyHistory { before, limit } => {
+            asked.from = before;
+            asked.limit = u64::try_from(limit).ok();
+            event
+        }
         Query::Erasure(id) => Event { erasure: Some(id), ..event },
         Query::Rotations
         | Query::Rotation
         | Query::Summary
         | Query::Policies
+        | Query::PolicyRevision
+        | Query::PolicyDiff
         | Query::Plan
         | Query::Relocations
         | Query::Relocation

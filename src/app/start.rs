@@ -23,6 +23,8 @@ use super::{
     key_uses::KeyUses,
     known_sites::IndexedSites,
     open,
+    resume::{Resumed, resume},
+    revisions::{Brought, Revisions},
 };
 use crate::admin;
 use crate::audit::{Actor, Event, Kind};
@@ -36,13 +38,13 @@ use crate::index::{Change, CommitError, EngineError, ImportedIndex, Index, Index
 use crate::kms::{KmsError, Pseudonyms};
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
-use crate::residency::Residency;
+use crate::residency::{self, Residency};
 use crate::rotation::Rotations;
 use crate::s3::{Client, S3Parts, S3Service};
 use crate::scrub::Scrubs;
 use crate::server::{self, TlsError, TlsFiles};
 use crate::telemetry::Metrics;
-use crate::types::{Country, SiteId};
+use crate::types::{Country, PolicyRevision, SiteId};
 
 /// How long a stop waits for the journal.
 const LAST_JOURNAL: Duration = Duration::from_secs(5);
@@ -100,6 +102,18 @@ pub enum StartError {
     /// The policies are wrong.
     #[error("the policies cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Policies(Vec<Diagnostic>),
+    /// The set that was last in force has to be served or compared, and cannot be.
+    #[error(
+        "the policy set that was last in force, {revision}, cannot be used any more, so nothing can be held against it:\n{}\nPut the \
+         folder's set in its place by starting once with `[policy-approval] require = \"never\"` and a changed folder",
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    )]
+    KeptPolicies {
+        /// The set.
+        revision: PolicyRevision,
+        /// What is wrong with it.
+        mistakes: Vec<Diagnostic>,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -142,7 +156,7 @@ impl App {
         let metrics = Metrics::install().ok();
         let lock = open::lock(&config.data_dir)?;
         let available = open::available(&config);
-        let set = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
+        let folder = open::policy_set(&config.policies, &available).map_err(StartError::Policies)?;
         let keyring = open::keyring(&config, &clock)?;
         let hierarchy = Arc::new(open::hierarchy(&config, &keyring).await?);
         let key_uses = Arc::new(KeyUses::default());
@@ -174,13 +188,12 @@ impl App {
             }
         }
 
+        let seen = folder.folder();
+        let Resumed { set, steps } = resume(&index, folder, &available, config.approval, residency::today(clock.now()))?;
         let revision = set.revision();
-        index
-            .commit(
-                Change::Policy { revision },
-                Event { revision: Some(revision), ..Event::new(Kind::PolicyActivated, Actor::System) },
-            )
-            .await?;
+        for (kind, step) in steps {
+            index.commit(Change::Policy(Box::new(step)), Event::new(kind, Actor::System)).await?;
+        }
         let mut started = Event::new(Kind::Started, Actor::System);
         if let Some(imported) = behind {
             tracing::error!(without = ?imported.without, "the index lacks what these sites know since its export; see docs/operations.md");
@@ -214,7 +227,7 @@ impl App {
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
         let session_key = keyring.session_key();
         let sessions = || SessionKey::new(*session_key.expose());
-        let source = (config.policies.clone(), available);
+        let revisions = Revisions::new(config.policies.clone(), available, config.approval, seen);
         let importing = Importing::new(&objects, Arc::clone(&access.principals), &config);
         let work = Work {
             relocations: Arc::new(Relocations::new(objects.clone())),
@@ -223,7 +236,8 @@ impl App {
             scrubs: Arc::new(Scrubs::new(objects.clone())),
             imports: Arc::clone(&importing.imports),
         };
-        let gateway = AppGateway::new(objects.clone(), Arc::clone(&access), source, sessions(), metrics, work.clone(), importing);
+        let gateway =
+            AppGateway::new(objects.clone(), Arc::clone(&access), revisions, sessions(), metrics, work.clone(), importing);
         let gateway = Arc::new(gateway);
 
         let (stop, stopped) = watch::channel(false);
@@ -309,12 +323,13 @@ impl Running {
     /// Reads policies, principals and tokens again. Each of the two stays as it is when its files are wrong, which is logged.
     pub async fn reload(&self) {
         if self.gateway.has_configuration()
-            && let Err(error) = self.gateway.reload_access(Actor::System, None).await
+            && let Err(error) = self.gateway.reload_access(Actor::Signal, None).await
         {
             tracing::error!(%error, "credentials not reloaded");
         }
-        match self.gateway.reload(Actor::System, None).await {
-            Ok(revision) => tracing::info!(%revision, "policies reloaded"),
+        match self.gateway.reload(Actor::Signal, None).await {
+            Ok(Brought::InForce(revision)) => tracing::info!(%revision, "policies reloaded"),
+            Ok(Brought::Proposed(revision)) => tracing::warn!(%revision, "the policies wait for approval; those in force stay"),
             Err(error) => tracing::error!(%error, "policies not reloaded"),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::PolicyStep;
 use crate::types::{
     Country, InstrumentId, KeyId, PolicyRevision, PrincipalId, Pseudonym, RecordId, RequestId, SiteId, Ticket, VersionId,
 };
@@ -94,6 +95,9 @@ pub struct Event {
     /// The exceptions of instruments without which a record would not be where it was put.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<LeantOn>,
+    /// The step of a policy set, of [`Kind::PolicyActivated`] and the kinds like it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Box<PolicyStep>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -285,6 +289,14 @@ pub enum Kind {
     SubjectSet,
     SubjectRemoved,
     PolicyActivated,
+    /// A policy set waits for somebody else's approval.
+    PolicyProposed,
+    /// Somebody else approved it.
+    PolicyApproved,
+    /// It will not come into force.
+    PolicyRejected,
+    /// An earlier set comes back into force.
+    PolicyRolledBack,
     SiteSeen,
     /// A check found something at a site.
     SiteAlarm,
@@ -344,6 +356,8 @@ pub enum Kind {
 pub enum Actor {
     /// The gateway itself.
     System,
+    /// Whoever may send the process a signal.
+    Signal,
     /// Nobody known.
     Anonymous,
     /// A principal.
@@ -404,6 +418,7 @@ impl Event {
             export: None,
             key_calls: Vec::new(),
             exceptions: Vec::new(),
+            policy: None,
             record_refusal: false,
         }
     }

@@ -3,6 +3,7 @@
 pub mod entry;
 mod event;
 mod merkle;
+mod policy;
 mod throttle;
 mod verify;
 
@@ -10,5 +11,6 @@ pub use event::{
     Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
 };
 pub use merkle::{Frontier, leaf_hash};
+pub use policy::{By, PolicyStep};
 pub use throttle::Throttle;
 pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};

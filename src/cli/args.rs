@@ -1,6 +1,7 @@
 //! The command line.
 
 mod offline;
+mod policies;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use super::demo::DemoArgs;
 
 pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
+pub(super) use policies::{PolicyDiffArgs, PolicyHistoryArgs, PolicyShowArgs, PolicyVerdictArgs};
 pub(super) use upkeep::{ImportArgs, RelocateArgs, VerifyArgs};
 
 /// A data-residency storage gateway: S3 in front, every record sealed and stored in the country its policy requires.
@@ -151,6 +153,18 @@ pub enum PolicyCommand {
     Plan(PlanArgs),
     /// Make a running gateway read its policies again.
     Reload(RemoteArgs),
+    /// Show which policy sets were in force or proposed, when, by whom and why.
+    History(PolicyHistoryArgs),
+    /// Show the files of a policy set that was ever in force or proposed.
+    Show(PolicyShowArgs),
+    /// Show by example which decisions two policy sets take differently. Exit code 1 when there is one.
+    Diff(PolicyDiffArgs),
+    /// Put in force a policy set that somebody else has proposed.
+    Approve(PolicyVerdictArgs),
+    /// Drop a proposed policy set.
+    Reject(PolicyVerdictArgs),
+    /// Put an earlier policy set back in force, whatever the folder holds.
+    Rollback(PolicyVerdictArgs),
 }
 
 /// `policy explain`

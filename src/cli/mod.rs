@@ -15,10 +15,12 @@ mod locate;
 mod output;
 mod plan;
 mod policy;
+mod policy_diff;
 mod progress;
 mod rebuild;
 mod recipients;
 mod relocate;
+mod revisions;
 mod serve;
 mod session;
 mod site;
@@ -72,6 +74,12 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Explain(args)) => policy::explain::run(args, out),
         Command::Policy(PolicyCommand::Reload(remote)) => policy::reload(remote, out),
         Command::Policy(PolicyCommand::Plan(args)) => plan::run(args, out),
+        Command::Policy(PolicyCommand::History(args)) => revisions::history(args, out),
+        Command::Policy(PolicyCommand::Show(args)) => revisions::show(args, out),
+        Command::Policy(PolicyCommand::Diff(args)) => policy_diff::run(args, out),
+        Command::Policy(PolicyCommand::Approve(args)) => revisions::approve(args, out),
+        Command::Policy(PolicyCommand::Reject(args)) => revisions::reject(args, out),
+        Command::Policy(PolicyCommand::Rollback(args)) => revisions::roll_back(args, out),
         Command::Subject(SubjectCommand::Set { id, attributes, remote }) => subject::set(id, attributes, remote, out),
         Command::Subject(SubjectCommand::Get { id, remote }) => subject::get(id, remote, out),
         Command::Subject(SubjectCommand::Import { file, remote }) => subject::import(file, remote, out),

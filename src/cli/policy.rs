@@ -84,7 +84,7 @@ pub(super) fn test(args: &PolicyTestArgs, out: &mut Output<'_>) -> Result<(), Fa
 pub(super) fn reload(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let answer = Client::new(remote)?.json(Method::POST, "/v1/policies/reload", None)?;
     out.value(&answer)?;
-    out.line(format!("in force: revision {} from {}", text(&answer["revision"]), text(&answer["source"])))
+    super::revisions::standing(&answer, out)
 }
 
 fn read(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<PolicySet, Failure> {

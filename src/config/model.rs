@@ -12,7 +12,7 @@ use crate::kms::Pkcs11Settings;
 use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
 use crate::objects::SubjectKeyLife;
-use crate::policy::Glob;
+use crate::policy::{Approval, Glob};
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
 use crate::types::{AccountId, Country, KeyId, SiteId, SourceId};
@@ -26,6 +26,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the policies come from.
     pub policies: PolicySource,
+    /// Which changes of them a second person has to approve.
+    pub approval: Approval,
     /// How many sites of a country hold each copy that the country must hold.
     pub sites_per_country: usize,
     /// Where this gateway runs: a processing country.

@@ -27,6 +27,7 @@ use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
 use crate::objects::{self, Depth};
+use crate::policy::Approval;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
 use crate::types::Country;
@@ -169,6 +170,7 @@ impl Reader<'_> {
         self.version(&root);
         let data_dir = root.str("data-dir").map_or_else(|| self.folder.join("domicile-data"), |path| self.folder.join(path));
         let policies = root.str("policies").map_or(PolicySource::Bundled, |path| PolicySource::Folder(self.folder.join(path)));
+        let approval = section(&root, "policy-approval", approval).flatten().unwrap_or_default();
         let sites_per_country = root.optional("sites-per-country").and_then(at_least_one).unwrap_or(1);
         let gateway_country = section(&root, "gateway", |table| table.parsed::<Country>("country")).flatten();
         let log = section(&root, "log", log).unwrap_or_default();
@@ -197,6 +199,7 @@ impl Reader<'_> {
             file: None,
             data_dir,
             policies,
+            approval,
             sites_per_country,
             gateway_country,
             log,
@@ -410,6 +413,12 @@ fn each<'d, T>(
         table.finish();
     }
     values
+}
+
+/// `[policy-approval]`
+fn approval(table: &Table<'_>) -> Option<Approval> {
+    let words = [Approval::Never, Approval::Loosening, Approval::Always].map(|approval| (approval.as_str(), approval));
+    table.required("require").and_then(|item| item.one_of(&words))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(table: &Table<'_>, key: &str) -> Option<T> {

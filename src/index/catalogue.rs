@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Erasure, IndexError, Intent,
-    IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    IntentGuard, PartEntry, Pin, PolicyStanding, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -69,6 +69,7 @@ pub(super) struct Inner {
     pub(super) counters: Mutex<Counters>,
     pub(super) head: Mutex<LedgerHead>,
     pub(super) policy: Mutex<Option<PolicyRevision>>,
+    pub(super) policies: Mutex<Arc<PolicyStanding>>,
     /// The erasures that are not complete.
     pub(super) erasures: ArcSwap<BTreeMap<u64, Erasure>>,
     pub(super) directory_changes: AtomicU64,
@@ -131,6 +132,7 @@ impl Index {
             counters: Mutex::default(),
             head: Mutex::new(head),
             policy: Mutex::default(),
+            policies: Mutex::default(),
             erasures: ArcSwap::default(),
             directory_changes: AtomicU64::default(),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
@@ -471,7 +473,9 @@ impl Inner {
         self.buckets.store(Arc::new(buckets.collect()));
         let counters = self.rows::<(Counter, super::Tally)>(&[kind::COUNTER], usize::MAX)?;
         *self.counters.lock() = counters.into_iter().map(|row| row.1).collect::<HashMap<_, _>>();
-        *self.policy.lock() = self.row(keys::POLICY)?;
+        let policy = self.row(keys::POLICY)?;
+        *self.policy.lock() = policy;
+        *self.policies.lock() = Arc::new(self.load_policies(policy)?);
         let erasures = self.rows::<Erasure>(&[kind::ERASURE], usize::MAX)?.into_iter().map(|row| row.1);
         let pending = erasures.filter(|erasure| !erasure.is_complete()).map(|erasure| (erasure.id, erasure));
         self.erasures.store(Arc::new(pending.collect()));

@@ -2,7 +2,8 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version, WriteCondition,
+    Finding, GarbageKey, IndexError, Part, PartEntry, PolicyChange, PolicyConflict, PolicyEntry, Record, SiteRow, Summary,
+    Upload, Version, WriteCondition,
 };
 use crate::{
     access::Acl,
@@ -11,8 +12,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, RecordId, SiteId,
-        SubjectId, Ticket, Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
+        Timestamp, UploadId, VersionId,
     },
 };
 
@@ -103,11 +104,8 @@ pub enum Change {
         /// What is known.
         attributes: Option<Attributes>,
     },
-    /// Puts a policy set in force.
-    Policy {
-        /// The set.
-        revision: PolicyRevision,
-    },
+    /// Brings a policy set into force, or a step nearer to it.
+    Policy(Box<PolicyChange>),
     /// Records that a queued copy is begun or, once begun, that it is durable.
     AddCopy(Box<AddCopyChange>),
     /// Switches a record to other copies.
@@ -356,6 +354,8 @@ pub struct Committed {
     pub superseded: bool,
     /// The erasure that was accepted or has come to another step.
     pub erasure: Option<Erasure>,
+    /// The entry of the policy set, as it is from now on.
+    pub policy: Option<Box<PolicyEntry>>,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
 }
@@ -451,6 +451,9 @@ pub enum CommitError {
     /// The owner already has a key of that generation: use it.
     #[error("the owner has a subject key of that generation")]
     KeyExists(Box<WrappedSubjectKey>),
+    /// A policy set cannot take that step.
+    #[error(transparent)]
+    Policy(PolicyConflict),
     /// A site is known under another country, or its epoch went back.
     #[error("the site is known with another country or a later epoch")]
     SiteConflict,
@@ -487,6 +490,7 @@ impl CommitError {
             Self::Kept { .. } => "kept",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",
+            Self::Policy(conflict) => conflict.code(),
             Self::SiteConflict => "site-conflict",
             Self::NotStored { .. } => "not-stored",
             Self::NotJournalled => "not-journalled",

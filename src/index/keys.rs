@@ -4,7 +4,7 @@
 //! key. A prefix is written without the end, so it is a prefix of the rows under it and of no others.
 
 use super::BucketId;
-use crate::types::{Generation, InstrumentId, KeyId, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
+use crate::types::{Generation, InstrumentId, KeyId, PolicyRevision, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
 use crate::{kms::KeyOwner, types::AttemptId};
 
 /// One letter for each kind of row.
@@ -24,6 +24,7 @@ pub(super) mod kind {
     pub(in crate::index) const NULL_VERSION: u8 = b'n';
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const PENDING: u8 = b'q';
+    pub(in crate::index) const POLICIES: u8 = b'P';
     pub(in crate::index) const REBUILD: u8 = b'a';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
@@ -230,6 +231,21 @@ pub(super) fn ledger(seq: u64) -> Vec<u8> {
 /// What a group commit changed and the journal does not hold at every place yet.
 pub(super) fn outbox(number: u64) -> Vec<u8> {
     with(kind::OUTBOX, &[&number.to_be_bytes()])
+}
+
+/// One time that a policy set was proposed or came into force.
+pub(super) fn policy_entry(number: u64) -> Vec<u8> {
+    with(kind::POLICIES, &[b"e", &number.to_be_bytes()])
+}
+
+/// The files of all policy sets begin so.
+pub(super) fn policy_texts_prefix() -> Vec<u8> {
+    with(kind::POLICIES, &[b"f"])
+}
+
+/// The files of a policy set.
+pub(super) fn policy_texts(revision: &PolicyRevision) -> Vec<u8> {
+    with(kind::POLICIES, &[b"f", revision.as_bytes()])
 }
 
 pub(super) fn session(id: u32) -> Vec<u8> {

@@ -27,6 +27,7 @@ mod keys;
 mod ledger;
 mod list;
 mod named;
+mod policies;
 mod replay;
 mod rows;
 mod sealing;
@@ -59,6 +60,10 @@ pub use keeping::{Keeper, Kept, Term};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;
+pub use policies::{
+    FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding, PolicyState,
+    PolicyTexts, Said,
+};
 pub use replay::{Earlier, Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,

@@ -30,6 +30,7 @@ mod journal;
 mod keeping;
 mod model;
 mod moves;
+mod policies;
 mod search;
 mod sites;
 mod versions;
@@ -64,7 +65,7 @@ fn basis() -> Basis {
 /// An index with a policy, a subject key and a bucket.
 async fn prepared(engine: Arc<dyn Engine>) -> (Index, Arc<Bucket>) {
     let index = open(engine);
-    index.commit(Change::Policy { revision: POLICY }, event()).await.unwrap();
+    index.commit(Change::Policy(PolicyChange::in_force(POLICY)), event()).await.unwrap();
     index.commit(Change::SubjectKey { key: Box::new(wrapped(1)), replaces: None }, event()).await.unwrap();
     let created = index.commit(create("bucket"), event()).await.unwrap();
     (index, created.bucket.unwrap())
@@ -331,7 +332,7 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     let other = || record(&index, 1, SITES[0], "bilal");
     index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), replaces: None }, event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Key);
-    index.commit(Change::Policy { revision: PolicyRevision::from_bytes([8; 32]) }, event()).await.unwrap();
+    index.commit(Change::Policy(PolicyChange::in_force(PolicyRevision::from_bytes([8; 32]))), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Policy);
     index.commit(Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id }, event()).await.unwrap();
     index.commit(create("bucket"), event()).await.unwrap();

@@ -14,7 +14,7 @@ use crate::{
     authn::{AccessKey, Authenticated, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, Sites, Standing, memory::MemoryBackend},
     clock::{Clock, SystemClock},
-    index::{Change, Index, IndexKeys, MemoryEngine, WriteCondition},
+    index::{Change, Index, IndexKeys, MemoryEngine, PolicyChange, WriteCondition},
     kms::{Hierarchy, Keyring, Pseudonyms},
     policy::{PolicyFile, PolicySet},
     residency::{Placement, Residency, Signals, SiteSpec},
@@ -114,7 +114,7 @@ impl World {
         assert!(sites.verify().await.iter().all(|(_, outcome)| outcome.is_ok()));
         let set = policies(AT_HOME);
         index
-            .commit(Change::Policy { revision: set.revision() }, Event::new(Kind::PolicyActivated, Actor::System))
+            .commit(Change::Policy(PolicyChange::in_force(set.revision())), Event::new(Kind::PolicyActivated, Actor::System))
             .await
             .unwrap();
         let policies = Arc::new(ArcSwap::from_pointee(set));
@@ -145,7 +145,7 @@ impl World {
     /// Puts other policies in force, as a reload does.
     pub(in crate::objects) async fn reload(&self, set: PolicySet) {
         let event = Event::new(Kind::PolicyActivated, Actor::System);
-        self.objects.index.commit(Change::Policy { revision: set.revision() }, event).await.unwrap();
+        self.objects.index.commit(Change::Policy(PolicyChange::in_force(set.revision())), event).await.unwrap();
         self.objects.policies.store(Arc::new(set));
     }
 

@@ -37,7 +37,7 @@ use crate::{
     authn::{AccessKey, Authenticated, Principal},
     backend::{Installation, KnownSites, Site, SiteLimits, Standing, memory::MemoryBackend},
     clock::ManualClock,
-    index::{Change, Engine, IndexKeys, MemoryEngine, Record, WriteCondition},
+    index::{Change, Engine, IndexKeys, MemoryEngine, PolicyChange, Record, WriteCondition},
     kms::{Keyring, SecretKey},
     policy::PolicyFile,
     residency::SiteSpec,
@@ -230,7 +230,7 @@ impl World {
 
     /// Puts a set in force in the index alone, as it is for the moment before the gateway decides by it.
     async fn activate(&self, set: Arc<PolicySet>) {
-        let change = Change::Policy { revision: set.revision() };
+        let change = Change::Policy(PolicyChange::in_force(set.revision()));
         self.objects.index.commit(change, Event::new(Kind::PolicyActivated, Actor::System)).await.unwrap();
     }
 

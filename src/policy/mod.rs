@@ -4,6 +4,7 @@
 //! several instruments meet in one decision is told in the module `meet`.
 
 mod analysis;
+mod approval;
 mod bound;
 mod cases;
 mod check;
@@ -24,6 +25,7 @@ mod set;
 mod tests;
 
 pub use analysis::{DecisionChange, Example, PolicyDiff, diff};
+pub use approval::Approval;
 pub use cases::{CaseOutcome, CaseReport};
 pub use check::Available;
 pub use coverage::{Coverage, CoveredRule};

@@ -354,6 +354,7 @@ impl Availability for InService {
 }
 
 /// The day, in UTC.
-pub(super) fn today(now: Timestamp) -> time::Date {
+/// The day (UTC) that decisions of that moment are of.
+pub fn today(now: Timestamp) -> time::Date {
     now.to_datetime().date()
 }

@@ -37,7 +37,11 @@ impl HttpBody for Drip {
 
 async fn send(router: &Router, route: &Route, body: Body) -> Response {
     let request = Request::builder().method(route.method).uri(concrete(route)).header("content-type", "application/json");
-    let request = request.header("authorization", "Bearer token-operator").body(body).unwrap();
+    let role = match route.access {
+        Access::Roles(roles) if !roles.contains(&Role::Operator) => roles[0],
+        _ => Role::Operator,
+    };
+    let request = request.header("authorization", format!("Bearer token-{role}")).body(body).unwrap();
     router.clone().oneshot(request).await.unwrap()
 }
 

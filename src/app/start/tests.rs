@@ -12,6 +12,8 @@ use super::*;
 use crate::admin::Gateway;
 use crate::config::{Environment, PolicySource};
 
+mod revisions;
+
 struct Nothing;
 
 impl Environment for Nothing {

@@ -8,12 +8,12 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::plan::Draft;
+use super::{plan::Draft, policies::step};
 use crate::{
     audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Counters, Erasure, Garbage, GarbageReason,
-        IndexError, Record, Tally, Version, Waste,
+        IndexError, PolicyStanding, Record, Tally, Version, Waste,
         catalogue::Inner,
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) counters: Counters,
     pub(super) frontier: Frontier,
     pub(super) policy: Option<PolicyRevision>,
+    /// Shared with readers once it is durable.
+    pub(super) policies: Arc<PolicyStanding>,
     pub(super) key_generations: HashMap<(KeyId, KeyOwner), Generation>,
     /// Those that are not complete.
     pub(super) erasures: BTreeMap<u64, Erasure>,
@@ -56,6 +58,7 @@ impl State {
             counters: inner.counters.lock().clone(),
             frontier,
             policy: *inner.policy.lock(),
+            policies: Arc::clone(&inner.policies.lock()),
             key_generations: HashMap::new(),
             erasures: BTreeMap::clone(&inner.erasures.load()),
             erasures_changed: false,
@@ -127,7 +130,15 @@ impl<'a> Group<'a> {
                 if let Some(erasure) = &draft.committed.erasure {
                     event.erasure = Some(erasure.id);
                 }
+                if let Some(entry) = &draft.committed.policy {
+                    event.revision = Some(entry.revision);
+                    event.policy = Some(Box::new(step(entry)));
+                }
                 let ledger = self.log(&event).map_err(CommitError::Fatal)?;
+                for kind in &draft.also {
+                    event.kind = *kind;
+                    self.log(&event).map_err(CommitError::Fatal)?;
+                }
                 let mut committed = self.take(draft);
                 committed.ledger = ledger;
                 Ok(committed)
@@ -167,6 +178,9 @@ impl<'a> Group<'a> {
         }
         if let Some(revision) = draft.policy {
             self.state.policy = Some(revision);
+        }
+        if let Some(standing) = draft.policies {
+            self.state.policies = Arc::new(standing);
         }
         if let Some((key, owner, generation)) = draft.key {
             self.remember_key(key, owner, generation);
@@ -357,6 +371,7 @@ impl<'a> Group<'a> {
         drop(published);
         *self.inner.head.lock() = head;
         *self.inner.policy.lock() = self.state.policy;
+        *self.inner.policies.lock() = Arc::clone(&self.state.policies);
         if directory_changes {
             self.inner.directory_changes.fetch_add(1, Ordering::Release);
         }

@@ -5,6 +5,7 @@ mod erase;
 mod expire;
 mod group;
 mod plan;
+mod policies;
 mod records;
 mod relocate;
 mod subject_keys;

@@ -11,11 +11,12 @@ use super::{
     group::{Body, Group, sealed},
 };
 use crate::{
+    audit::Kind,
     backend::Standing,
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, Counter, Garbage, GarbageKey, GarbageReason, IndexError, Layout,
-        SiteRow, Stale, SubjectRow, Unsettled, Waste,
+        PolicyStanding, SiteRow, Stale, SubjectRow, Unsettled, Waste,
         keys::{self, Secondary, kind},
     },
     residency::Basis,
@@ -34,6 +35,9 @@ pub(super) struct Draft {
     pub(super) bucket: Option<Arc<Bucket>>,
     pub(super) deleted: Option<(BucketName, BucketId)>,
     pub(super) policy: Option<PolicyRevision>,
+    pub(super) policies: Option<PolicyStanding>,
+    /// Further entries of the ledger about the same, behind the event's own.
+    pub(super) also: Vec<Kind>,
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
     pub(super) gone_keys: Vec<(KeyId, crate::kms::KeyOwner)>,
     pub(super) committed: Committed,
@@ -84,11 +88,7 @@ impl Group<'_> {
             Change::RotateSubjectKey(key, replaces) => self.rotate_subject_key(*key, replaces),
             Change::RetiredSubjectKey(key) => self.retired_subject_key(&key),
             Change::Subject { id, attributes } => self.subject(id, attributes),
-            Change::Policy { revision } => {
-                let mut draft = Draft { policy: Some(revision), ..Draft::default() };
-                draft.put(keys::POLICY.to_vec(), sealed(&revision)?);
-                Ok(draft)
-            }
+            Change::Policy(change) => self.policy(*change),
             Change::AddCopy(add) => self.add_copy(*add),
             Change::Relocate(relocate) => self.relocate(*relocate),
             Change::Settled { subject, generation } => self.settled(&subject, generation),

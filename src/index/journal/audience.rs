@@ -77,6 +77,7 @@ const JOURNALLED: &[u8] = &[
     kind::PART,
     kind::RECORD,
     kind::PART_TABLE,
+    kind::POLICIES,
     kind::UPLOAD,
     kind::CLOSED_UPLOAD,
     kind::SITE,

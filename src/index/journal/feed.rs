@@ -110,6 +110,14 @@ impl Index {
         }
     }
 
+    /// Waits until a site confirms a change that a rebuild must not undo, and that did not wait by itself.
+    ///
+    /// # Errors
+    /// [`CommitError::NotJournalled`] when none does in time; the change stands.
+    pub async fn confirmed(&self, committed: Committed) -> Result<Committed, CommitError> {
+        self.journalled(committed).await
+    }
+
     /// Whether every ledger entry that these facts tell of is the index's own. It is unless the index is older than the journal.
     ///
     /// # Errors

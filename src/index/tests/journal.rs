@@ -63,7 +63,8 @@ pub(super) fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let range = (std::ops::Bound::Included(&from[..]), std::ops::Bound::Excluded(&to[..]));
         index.inner.engine.scan(range.0, range.1, &mut add).unwrap();
     }
-    let sealed = (b'a'..=b'z').filter(|letter| Audiences::is_journalled(&[*letter]) || *letter == kind::NULL_VERSION);
+    let letters = (b'A'..=b'Z').chain(b'a'..=b'z');
+    let sealed = letters.filter(|letter| Audiences::is_journalled(&[*letter]) || *letter == kind::NULL_VERSION);
     for letter in sealed.filter(|letter| *letter != kind::LEDGER) {
         let mut add = |row: &[u8], body: &[u8]| {
             rows.insert(row.to_vec(), body.to_vec());

@@ -34,7 +34,7 @@ async fn nothing_is_removed_while_nobody_knows_what_the_policy_says() {
     let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
     index.keep_by(Arc::new(Stubborn));
     index.commit(put(&bucket, "free", record(&index, 2, SITES[0], "s")), event()).await.unwrap();
-    index.commit(Change::Policy { revision: PolicyRevision::from_bytes([8; 32]) }, event()).await.unwrap();
+    index.commit(Change::Policy(PolicyChange::in_force(PolicyRevision::from_bytes([8; 32]))), event()).await.unwrap();
     let outcome = index.commit(delete(&bucket, "free", index.ticket().unwrap()), event()).await;
     assert!(matches!(outcome, Err(CommitError::Stale(Stale::Policy))), "{outcome:?}");
 }

@@ -15,7 +15,7 @@ fn body_after(meanwhile: impl Future<Output = ()> + Send + 'static) -> Body {
 }
 
 fn in_force(index: Index, set: Arc<PolicySet>) -> impl Future<Output = ()> {
-    let change = Change::Policy { revision: set.revision() };
+    let change = Change::Policy(PolicyChange::in_force(set.revision()));
     async move { drop(index.commit(change, Event::new(Kind::PolicyActivated, Actor::System)).await.unwrap()) }
 }
 

@@ -1,6 +1,6 @@
 //! The parts of the language one by one: groups, negation, exceptions, processing, retention, dates.
 
-use proptest::{collection::btree_set, prelude::*};
+use proptest::{collection::btree_set, option, prelude::*};
 
 use super::*;
 use crate::types::{InstrumentId, Timestamp};
@@ -414,7 +414,7 @@ proptest! {
     #[test]
     fn conditions_hold_as_their_words_say(
         listed in btree_set(0..COUNTRIES.len(), 1..4), negated in any::<bool>(), as_group in any::<bool>(),
-        by_country in any::<bool>(), value in of(0..COUNTRIES.len()),
+        by_country in any::<bool>(), value in option::of(0..COUNTRIES.len()),
     ) {
         let codes: Vec<&str> = listed.iter().map(|at| COUNTRIES[*at]).collect();
         let list = if as_group { "[\"@some\"]".to_owned() } else { format!("{codes:?}") };
