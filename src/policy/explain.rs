@@ -120,7 +120,7 @@ pub enum MatchExplanation {
 #[serde(rename_all = "kebab-case")]
 pub enum ResultExplanation {
     /// A decision.
-    Decided(Decision),
+    Decided(Box<Decision>),
     /// No place.
     Denied(Denial),
 }
@@ -219,6 +219,6 @@ fn outcome(instrument: &Instrument, exception: &Exception, places: &[&Facts<'_>]
 
 impl From<Result<Decision, Denial>> for ResultExplanation {
     fn from(result: Result<Decision, Denial>) -> Self {
-        result.map_or_else(Self::Denied, Self::Decided)
+        result.map_or_else(Self::Denied, |decision| Self::Decided(Box::new(decision)))
     }
 }

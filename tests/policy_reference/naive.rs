@@ -173,7 +173,7 @@ fn holds(condition: &Condition, request: &Request) -> bool {
         "key" => key_fits(pattern, value),
         _ => glob_fits(pattern, value),
     };
-    condition.values.iter().any(|pattern| fits(&pattern)) != condition.not
+    condition.values.iter().any(fits) != condition.not
 }
 
 /// `*` is any run of characters.
