@@ -28,7 +28,7 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use gateway::{ExportBytes, Gateway, GatewayError, Query};
+pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query};
 pub use imports::ImportOrder;
 pub use problem::Problem;
 pub use router::router;
@@ -36,5 +36,5 @@ pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExplainRequest, ImportedView, KeyVersionView,
     KeyView, LedgerHeadView, PoliciesView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
+    SiteView, StatementView, SubjectView, SummaryView,
 };

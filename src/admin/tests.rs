@@ -21,13 +21,15 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
-use crate::index::RecordsQuery;
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+use crate::index::{RecordsQuery, Saying};
+use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId};
 
 /// A gateway without records that remembers subjects and what was recorded.
 #[derive(Default)]
 struct Fake {
     subjects: Mutex<BTreeMap<SubjectId, Attributes>>,
+    /// Days and reasons of what was said.
+    said: Mutex<Vec<(Option<Timestamp>, Option<String>)>>,
     recorded: Mutex<Vec<&'static str>>,
     evaluated: AtomicBool,
     ledger_broken: bool,
@@ -167,20 +169,35 @@ impl Gateway for Fake {
         let text = String::new;
         Ok(SessionView { access_key_id: text(), secret_access_key: text(), session_token: text(), expires: text() })
     }
-    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
+    async fn subject(
+        &self,
+        subject: &SubjectId,
+        at: Option<Timestamp>,
+        _: Option<Timestamp>,
+    ) -> Result<Option<SubjectView>, GatewayError> {
         self.evaluate();
         let found = self.subjects.lock().get(subject).cloned();
-        Ok(found.map(|attributes| SubjectView { id: subject.clone(), attributes, generation: 1, updated: String::new() }))
+        Ok(found.map(|attributes| SubjectView {
+            id: subject.clone(),
+            attributes,
+            generation: 1,
+            updated: String::new(),
+            known: true,
+            effective: at.map(|at| at.to_rfc3339()),
+            history: Vec::new(),
+            history_cut: None,
+        }))
     }
     async fn set_subject(
         &self,
         _: &RequestId,
         _: &TokenIdentity,
         subject: &SubjectId,
-        attributes: Option<Attributes>,
+        saying: Saying,
     ) -> Result<(), GatewayError> {
         self.hang().await;
-        match attributes {
+        self.said.lock().push((saying.effective, saying.reason.clone()));
+        match saying.attributes {
             Some(_) if self.full_at.is_some_and(|most| self.subjects.lock().len() >= most) => {
                 Err(GatewayError::Unavailable("the gateway is busy"))
             }
@@ -191,6 +208,26 @@ impl Gateway for Fake {
             None if self.subjects.lock().remove(subject).is_some() => Ok(()),
             None => Err(GatewayError::NotFound("nothing is known of this subject")),
         }
+    }
+    async fn import_subjects(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        sayings: Vec<(SubjectId, Saying)>,
+        dry_run: bool,
+    ) -> Vec<Result<ImportedSubject, GatewayError>> {
+        let mut outcomes = Vec::new();
+        for (subject, saying) in sayings {
+            let known = self.subjects.lock().get(&subject) == saying.attributes.as_ref();
+            let set = async { if dry_run { Ok(()) } else { self.set_subject(request, who, &subject, saying).await } };
+            let outcome = set.await.map(|()| if known { ImportedSubject::Unchanged } else { ImportedSubject::Set });
+            let stops = outcome.is_err();
+            outcomes.push(outcome);
+            if stops {
+                break;
+            }
+        }
+        outcomes
     }
     async fn erase_subject(&self, _: &RequestId, _: &TokenIdentity, _: &SubjectId, _: bool) -> Result<ErasureView, GatewayError> {
         Err(GatewayError::Conflict("something stands in the way".to_owned()))
@@ -474,6 +511,39 @@ async fn an_import_sets_good_lines_and_reports_bad_ones_without_their_content() 
     assert_eq!(bad, [3, 4, 5]);
     assert!(!text.contains("secret-person"));
     assert_eq!(fake.subjects.lock().len(), 2);
+}
+
+#[tokio::test]
+async fn days_and_reasons_go_with_what_is_said() {
+    let (fake, router) = api(Fake::default());
+    let operator = Some(Role::Operator);
+    let body = r#"{"attributes":{"residence":"PK"},"effective":"2027-01-01","reason":"moved"}"#;
+    assert_eq!(ask(&router, "PUT", "/v1/subjects/ali", operator, body).await.0, StatusCode::OK);
+    let day = |text| Timestamp::parse_moment(text);
+    assert_eq!(*fake.said.lock(), [(day("2027-01-01"), Some("moved".to_owned()))]);
+    let (_, text) = ask(&router, "GET", "/v1/subjects/ali?at=2026-06-01T12:00:00Z", operator, "").await;
+    assert!(text.contains("\"effective\":\"2026-06-01T12:00:00.000Z\""), "{text}");
+    let lines = "{\"subject\":\"a\",\"attributes\":{},\"effective\":\"2020-02-29\"}\n{\"id\":\"b\",\"attributes\":{}}\n";
+    let path = "/v1/subjects:import?effective=2021-01-01&reason=census&dry-run=";
+    for (dry, said) in [("true", 1), ("false", 3)] {
+        let (status, text) = ask(&router, "POST", &format!("{path}{dry}"), operator, lines).await;
+        assert_eq!((status, text.contains("\"imported\":2")), (StatusCode::OK, true), "{text}");
+        assert_eq!(fake.said.lock().len(), said);
+    }
+    let census = Some("census".to_owned());
+    assert_eq!(fake.said.lock()[1..], [(day("2020-02-29"), census.clone()), (day("2021-01-01"), census)]);
+    assert_eq!(ask(&router, "DELETE", "/v1/subjects/a?effective=2030-01-01&reason=gone", operator, "").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(fake.said.lock().len(), 4);
+    for (method, path, body) in [
+        ("GET", "/v1/subjects/ali?at=yesterday", ""),
+        ("GET", "/v1/subjects/ali?known-at=31.12.2026", ""),
+        ("PUT", "/v1/subjects/ali", r#"{"attributes":{},"effective":"soon"}"#),
+        ("PUT", "/v1/subjects/ali", r#"{"attributes":{},"reason":"two\nlines"}"#),
+        ("DELETE", "/v1/subjects/ali?effective=2026-13-01", ""),
+        ("POST", "/v1/subjects:import?effective=never", "{}"),
+    ] {
+        assert_eq!(ask(&router, method, path, operator, body).await.0, StatusCode::BAD_REQUEST, "{method} {path} {body}");
+    }
 }
 
 #[tokio::test]

@@ -201,6 +201,7 @@ impl App {
             sites: Arc::clone(&sites),
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
+            directory_ids: config.directory_ids,
         });
         let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));

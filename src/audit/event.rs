@@ -88,6 +88,9 @@ pub struct Event {
     /// were left out know since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<Box<FromExport>>,
+    /// From when on it holds, RFC 3339, of [`Kind::SubjectSet`] and [`Kind::SubjectRemoved`] where that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective: Option<String>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -237,6 +240,8 @@ pub enum Kind {
     Refused,
     SubjectSet,
     SubjectRemoved,
+    /// What was said of a subject for a later day has come to hold.
+    SubjectDue,
     PolicyActivated,
     SiteSeen,
     /// A check found something at a site.
@@ -353,6 +358,7 @@ impl Event {
             erasure: None,
             country_key: None,
             export: None,
+            effective: None,
             record_refusal: false,
         }
     }

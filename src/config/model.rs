@@ -8,6 +8,7 @@ use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, Unsi
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
 use crate::lifecycle::Pace;
+use crate::objects::DirectoryIds;
 use crate::policy::Glob;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -40,6 +41,8 @@ pub struct Config {
     pub site_checks: SiteChecks,
     /// Within this time of its acceptance an erasure is to be complete.
     pub erasure_within: Duration,
+    /// What the subject directory keeps of ids.
+    pub directory_ids: DirectoryIds,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

@@ -5,7 +5,7 @@ use std::{
     ops::{Bound, ControlFlow},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -71,6 +71,8 @@ pub(super) struct Inner {
     /// The erasures that are not complete.
     pub(super) erasures: ArcSwap<BTreeMap<u64, Erasure>>,
     pub(super) directory_changes: AtomicU64,
+    /// When the next change of the directory comes to hold, in milliseconds.
+    next_due: AtomicI64,
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
     pub(super) tap: Tap,
@@ -131,6 +133,7 @@ impl Index {
             policy: Mutex::default(),
             erasures: ArcSwap::default(),
             directory_changes: AtomicU64::default(),
+            next_due: AtomicI64::new(i64::MAX),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             journal: Journal::default(),
             tap: Tap::default(),
@@ -172,6 +175,7 @@ impl Index {
                 keys::record(bucket, key.as_str())
             }
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
+            Change::Due { subject } => keys::subject(subject),
             _ => return,
         };
         let parts = match change {
@@ -245,10 +249,10 @@ impl Index {
         Ok(closed.filter(|upload| upload.bucket == bucket && upload.key == *key))
     }
 
-    /// What the directory holds of a subject.
+    /// What the directory holds of a subject: something that holds now, or is to come, or was.
     pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
         let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
-        Ok(row.filter(|row| !row.removed))
+        Ok(row.map(|row| row.at(self.inner.clock.now())).filter(SubjectRow::says_anything))
     }
 
     /// An owner's subject key under a country key.
@@ -279,6 +283,10 @@ impl Index {
     /// Counts the changes of the subject directory since the start. What was read of a subject after one answer holds for as long as the
     /// answer is the same.
     pub fn directory_changes(&self) -> u64 {
+        // Between the time of a change and the commit that says so, nobody may rely on what was read before.
+        if self.inner.is_anything_due() {
+            return self.inner.directory_changes.fetch_add(1, Ordering::AcqRel) + 1;
+        }
         self.inner.directory_changes.load(Ordering::Acquire)
     }
 
@@ -366,12 +374,28 @@ impl Index {
 impl Directory for Index {
     fn lookup(&self, subject: &SubjectId) -> Result<Option<DirectoryEntry>, DirectoryError> {
         let row = keys::subject(&self.inner.keys.pseudonyms.subject(subject));
-        let row: Option<SubjectRow> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
-        Ok(row.map(|row| DirectoryEntry { attributes: row.attributes, generation: row.generation }))
+        let row: Option<super::directory::Entry> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
+        Ok(row.map(|row| row.at(self.inner.clock.now()).into()))
     }
 }
 
 impl Inner {
+    /// Whether a change of the directory has come to hold that its row does not say yet.
+    pub(super) fn is_anything_due(&self) -> bool {
+        self.clock.now().millis() >= self.next_due.load(Ordering::Acquire)
+    }
+
+    /// Looks when the next change of the directory comes to hold.
+    pub(super) fn look_ahead(&self) -> Result<(), IndexError> {
+        let mut next = i64::MAX;
+        self.engine.scan(Bound::Included(&[kind::APPOINTED]), Bound::Excluded(&[kind::APPOINTED + 1]), &mut |row, _| {
+            next = keys::appointment(row).map_or(i64::MIN, |(time, _)| time.millis());
+            ControlFlow::Break(())
+        })?;
+        self.next_due.store(next, Ordering::Release);
+        Ok(())
+    }
+
     /// Reads and decodes one row.
     pub(super) fn row<T: serde::de::DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
         let letter = row.first().copied().map_or('?', char::from);
@@ -469,6 +493,7 @@ impl Inner {
         let counters = self.rows::<(Counter, super::Tally)>(&[kind::COUNTER], usize::MAX)?;
         *self.counters.lock() = counters.into_iter().map(|row| row.1).collect::<HashMap<_, _>>();
         *self.policy.lock() = self.row(keys::POLICY)?;
+        self.look_ahead()?;
         let erasures = self.rows::<Erasure>(&[kind::ERASURE], usize::MAX)?.into_iter().map(|row| row.1);
         let pending = erasures.filter(|erasure| !erasure.is_complete()).map(|erasure| (erasure.id, erasure));
         self.erasures.store(Arc::new(pending.collect()));

@@ -2,7 +2,7 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, Summary, Upload, Version,
+    Finding, GarbageKey, IndexError, Part, PartEntry, Record, Saying, SiteRow, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -12,8 +12,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, RecordId, SiteId,
-        SubjectId, Ticket, UploadId, VersionId,
+        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, Pseudonym, RecordId,
+        SiteId, SubjectId, Ticket, UploadId, VersionId,
     },
 };
 
@@ -93,12 +93,12 @@ pub enum Change {
         /// blobs are garbage then.
         replaces: Option<Box<WrappedSubjectKey>>,
     },
-    /// Sets what is known of a subject; `None` removes the entry.
-    Subject {
+    /// Says something of a subject.
+    Subject(Box<SubjectChange>),
+    /// Lets hold what was to come of a subject and whose time has come; a [`CommitError::Conflict`] when there is nothing.
+    Due {
         /// The subject.
-        id: SubjectId,
-        /// What is known.
-        attributes: Option<Attributes>,
+        subject: Pseudonym,
     },
     /// Puts a policy set in force.
     Policy {
@@ -112,7 +112,7 @@ pub enum Change {
     /// Notes that everything of a subject is where its entry of that generation asks for it.
     Settled {
         /// The subject.
-        subject: SubjectId,
+        subject: Pseudonym,
         /// The generation of its entry that the records were held against.
         generation: Generation,
     },
@@ -351,6 +351,24 @@ pub enum WriteCondition {
     IfMatch(Vec<ETag>),
 }
 
+/// Something is said of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectChange {
+    /// The subject.
+    pub subject: SubjectId,
+    /// Whether the directory keeps its id, sealed, or only the keyed hash of it.
+    pub keep_id: bool,
+    /// What is said.
+    pub saying: Saying,
+}
+
+impl SubjectChange {
+    /// Sets what is known from now on; `None` forgets it.
+    pub fn now(subject: SubjectId, attributes: Option<Attributes>) -> Self {
+        Self { subject, keep_id: true, saying: Saying { attributes, ..Saying::default() } }
+    }
+}
+
 /// What a commit did.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
@@ -366,6 +384,8 @@ pub struct Committed {
     pub superseded: bool,
     /// The erasure that was accepted or has come to another step.
     pub erasure: Option<Erasure>,
+    /// Whether nothing had to be changed, of [`Change::Subject`].
+    pub unchanged: bool,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
 }
@@ -442,6 +462,9 @@ pub enum CommitError {
     /// No such erasure, or it is complete.
     #[error("no such erasure is under way")]
     NoSuchErasure,
+    /// More is to come of a subject than its entry takes.
+    #[error("too many changes of this subject are still to come")]
+    TooMuchToCome,
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
@@ -483,6 +506,7 @@ impl CommitError {
             Self::InvalidPart(_) => "invalid-part",
             Self::NoSuchKey => "no-such-key",
             Self::NoSuchErasure => "no-such-erasure",
+            Self::TooMuchToCome => "too-much-to-come",
             Self::Locked => "locked",
             Self::Setting(_) => "invalid-bucket-state",
             Self::KeyExists(_) => "key-exists",

@@ -12,6 +12,7 @@ mod codec;
 mod commit;
 mod counters;
 mod cursor;
+mod directory;
 pub mod engine;
 mod erasures;
 mod error;
@@ -39,9 +40,10 @@ mod walk;
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
     AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
+    RelocateChange, Seen, Stale, SubjectChange, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
+pub use directory::{Due, Saying, Statement, SubjectRow, Unsettled};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;
@@ -56,7 +58,7 @@ pub use named::BlobNames;
 pub use replay::{Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,
-    SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,
+    Summary, Tally, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

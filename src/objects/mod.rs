@@ -103,6 +103,7 @@ pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
 pub use restore::Restored;
 pub use rotate::{Renewal, Renewed, Renewing};
+pub use subjects::{DirectoryIds, Said};
 pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
 pub use versions::VersionsRequest;
 
@@ -126,6 +127,8 @@ pub struct ObjectsParts {
     pub clock: Arc<dyn Clock>,
     /// Memory for bytes in flight.
     pub memory: MemoryBudget,
+    /// What the subject directory keeps of ids.
+    pub directory_ids: DirectoryIds,
 }
 
 /// The use cases. A clone is another handle on the same gateway.

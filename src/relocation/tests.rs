@@ -6,7 +6,7 @@ use super::*;
 use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Setting, Versioning};
-use crate::index::{Change, Counter, Stock, Tally};
+use crate::index::{Change, Counter, Stock, SubjectChange, Tally};
 use crate::jobs::{JobState, TooMany};
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
@@ -31,7 +31,7 @@ impl World {
 
     async fn lives_in(&self, subject: &str, country: &str) {
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
-        let change = Change::Subject { id: SubjectId::new(subject).unwrap(), attributes: Some(attributes) };
+        let change = Change::Subject(Box::new(SubjectChange::now(SubjectId::new(subject).unwrap(), Some(attributes))));
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
     }
 }
@@ -102,7 +102,7 @@ async fn a_record_with_copies_in_two_countries_counts_once() {
     assert_eq!(plan.moving, Tally { objects: 300, bytes: 300 });
     assert_eq!((&plan.moves[0].from, &plan.moves[0].to), (&countries(&["PK", "SG"]), &countries(&["PK"])));
     let of_others = Stock { subject: Some(SubjectId::new("amna").unwrap()), ..Stock::default() };
-    let one = Stock { bucket: Some(bucket()), prefix: Some("ali/29".to_owned()), subject: None };
+    let one = Stock { bucket: Some(bucket()), prefix: Some("ali/29".to_owned()), ..Stock::default() };
     let ali = Stock { subject: Some(SubjectId::new("ali").unwrap()), ..one.clone() };
     for (stock, objects) in [(of_others, 0), (one, 11), (ali, 11)] {
         let plan = super::plan(&world.objects, &world.objects.policies.load_full(), stock).await.unwrap();
@@ -204,7 +204,7 @@ async fn only_what_was_ordered_moves() {
         world.put(at, b"x").await;
     }
     world.decide_by(sg_law()).await;
-    let of = |prefix: &str| Stock { bucket: Some(bucket()), prefix: Some(prefix.to_owned()), subject: None };
+    let of = |prefix: &str| Stock { bucket: Some(bucket()), prefix: Some(prefix.to_owned()), ..Stock::default() };
     assert_eq!(world.moved(of("ali/b")).await.moved.objects, 1);
     let ali = Stock { subject: Some(SubjectId::new("ali").unwrap()), ..Stock::default() };
     assert_eq!(world.moved(ali).await.moved.objects, 1);

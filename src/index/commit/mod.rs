@@ -7,6 +7,7 @@ mod group;
 mod plan;
 mod records;
 mod relocate;
+mod subjects;
 mod uploads;
 
 use std::{

@@ -15,14 +15,15 @@ use crate::{
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Garbage, GarbageKey, GarbageReason, IndexError,
-        Layout, SiteRow, Stale, SubjectRow, Unsettled, Waste,
-        keys::{self, Secondary, kind},
+        Layout, SiteRow, Stale, Waste,
+        directory::Entry,
+        keys::{self, kind},
     },
     kms::WrappedSubjectKey,
     residency::Basis,
     seal::BlobName,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
         Timestamp,
     },
 };
@@ -82,7 +83,8 @@ impl Group<'_> {
             Change::CompleteUpload { put, upload, parts, parts_digest } => self.complete(&put, upload, &parts, parts_digest),
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
-            Change::Subject { id, attributes } => self.subject(id, attributes),
+            Change::Subject(change) => self.subject(*change),
+            Change::Due { subject } => self.due(&subject),
             Change::Policy { revision } => {
                 let mut draft = Draft { policy: Some(revision), ..Draft::default() };
                 draft.put(keys::POLICY.to_vec(), sealed(&revision)?);
@@ -175,35 +177,6 @@ impl Group<'_> {
         Ok(draft)
     }
 
-    fn subject(&self, id: SubjectId, attributes: Option<Attributes>) -> Planned {
-        let pseudonym = self.inner.keys.pseudonyms.subject(&id);
-        let row = keys::subject(&pseudonym);
-        let old: Option<SubjectRow> = self.row(&row)?;
-        let generation = Generation(old.as_ref().map_or(0, |old| old.generation.0).saturating_add(1));
-        let removed = attributes.is_none();
-        let attributes = attributes.unwrap_or_default();
-        let erased = old.as_ref().and_then(|old| old.erased);
-        let told = old.iter().flat_map(SubjectRow::told_in).collect();
-        let mut draft = Draft::default();
-        // What is stored of the subject may have to live elsewhere now.
-        let differs = old.map_or_else(Attributes::default, |old| old.attributes) != attributes;
-        if differs && self.has_rows(&Secondary::Subject(&pseudonym).prefix())? {
-            draft.put(keys::unsettled(&pseudonym), sealed(&Unsettled { subject: id.clone(), generation, since: self.now })?);
-        }
-        let subject = SubjectRow { id: Some(id), attributes, generation, updated: self.now, removed, erased, told };
-        draft.put(row, sealed(&subject)?);
-        Ok(draft)
-    }
-
-    fn settled(&self, subject: &SubjectId, generation: Generation) -> Planned {
-        let row = keys::unsettled(&self.inner.keys.pseudonyms.subject(subject));
-        let mut draft = Draft::default();
-        if self.row::<Unsettled>(&row)?.is_some_and(|unsettled| unsettled.generation <= generation) {
-            draft.delete(row);
-        }
-        Ok(draft)
-    }
-
     fn site(&self, mut site: SiteRow) -> Planned {
         let row = keys::site(&site.site);
         if let Some(old) = self.row::<SiteRow>(&row)? {
@@ -282,11 +255,11 @@ impl Group<'_> {
             return Err(CommitError::Stale(Stale::Policy));
         }
         let Some(subject) = subject else { return Ok(()) };
-        let row: Option<SubjectRow> = self.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        let row: Option<Entry> = self.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
         if row.as_ref().and_then(|row| row.erased).is_some_and(|erased| basis.subject_generation < erased) {
             return Err(CommitError::Stale(Stale::Erased));
         }
-        let generation = row.map_or(Generation::default(), |row| row.generation);
+        let generation = row.map_or(Generation::default(), |row| row.at(self.now).generation);
         if generation == basis.subject_generation { Ok(()) } else { Err(CommitError::Stale(Stale::Subject)) }
     }
 
