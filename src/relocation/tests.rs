@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
+use crate::clock::Clock;
 use crate::bucket::{Setting, Versioning};
-use crate::index::{Change, Counter, Stock, SubjectChange, Tally};
+use crate::index::{Change, Counter, Saying, Stock, SubjectChange, Tally};
 use crate::jobs::{JobState, TooMany};
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
@@ -33,6 +34,15 @@ impl World {
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
         let change = Change::Subject(Box::new(SubjectChange::now(SubjectId::new(subject).unwrap(), Some(attributes))));
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
+    }
+
+    /// From `millis` after now on, or before it.
+    async fn lives_from(&self, subject: &str, country: &str, millis: i64) {
+        let attributes = Some(Attributes::from([("residence".to_owned(), country.to_owned())]));
+        let effective = Some(self.clock.now().plus_millis(millis));
+        let saying = Saying { attributes, effective, ..Saying::default() };
+        let subject = SubjectId::new(subject).unwrap();
+        self.objects.say_of_subject(&self.request, &Actor::System, &subject, saying).await.unwrap();
     }
 }
 
@@ -229,6 +239,50 @@ async fn the_records_of_a_subject_that_moved_follow() {
     world.lives_in("ali", "SG").await;
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "the same place again is no move");
     world.counters_are_right().await;
+}
+
+#[tokio::test]
+async fn a_move_that_is_said_for_a_later_day_happens_then() {
+    let world = World::new(PK_ONLY).await;
+    for at in ["ali/a", "amna/a"] {
+        world.put(at, b"x").await;
+    }
+    world.lives_from("ali", "SG", 1000).await;
+    let mut waiting = Waiting::default();
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 0);
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "not before its time");
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (2, 0));
+    world.clock.advance(1000);
+    world.put("ali/b", b"x").await;
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (2, 1), "decided by the time, before it is written down");
+    let world = world.restart().await;
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 1);
+    assert_eq!((world.objects.take_effect_round().await.unwrap(), world.count("subject-due")), (0, 1));
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 2));
+    world.counters_are_right().await;
+}
+
+#[tokio::test]
+async fn a_move_that_is_learned_of_late_happens_at_once() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"x").await;
+    world.lives_from("ali", "SG", -86_400_000).await;
+    assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (0, 1));
+}
+
+#[tokio::test]
+async fn a_move_that_was_called_off_does_not_happen() {
+    let world = World::new(PK_ONLY).await;
+    world.lives_in("ali", "PK").await;
+    world.put("ali/a", b"x").await;
+    world.lives_from("ali", "SG", 1000).await;
+    world.lives_from("ali", "PK", 1000).await;
+    world.clock.advance(2000);
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 1);
+    assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 0);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 0));
 }
 
 #[tokio::test]

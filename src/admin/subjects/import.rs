@@ -142,6 +142,8 @@ struct Batch {
     lines: Vec<u64>,
     sayings: Vec<(SubjectId, Saying)>,
     subjects: HashSet<SubjectId>,
+    /// Bad lines among them.
+    bad: Vec<(u64, String)>,
 }
 
 struct Work {
@@ -170,7 +172,10 @@ impl Work {
                 self.batch.sayings.push((subject, saying));
             }
             Err(message) => {
-                self.done.refuse(number, &message);
+                if self.batch.bad.len() == BATCH {
+                    self.flush().await?;
+                }
+                self.batch.bad.push((number, message));
                 // Many bad lines must not keep other requests waiting.
                 tokio::task::consume_budget().await;
             }
@@ -180,21 +185,27 @@ impl Work {
 
     /// Sets what waits.
     async fn flush(&mut self) -> Result<(), Problem> {
-        let Batch { lines, sayings, .. } = std::mem::take(&mut self.batch);
-        let Some(first) = lines.first().copied() else { return Ok(()) };
-        let set = self.api.gateway.import_subjects(&self.request, &self.who, sayings, self.ordered.dry_run);
-        let Ok(outcomes) = timeout_at(Instant::now() + BATCH_TIME, set).await else {
-            return Err(self.stopped_at(first, GatewayError::Unavailable("the import takes too long")));
-        };
+        let Batch { lines, sayings, mut bad, .. } = std::mem::take(&mut self.batch);
         let mut stopped = None;
-        for (number, outcome) in lines.iter().zip(outcomes) {
-            match outcome {
-                Ok(ImportedSubject::Set) => self.done.imported += 1,
-                Ok(ImportedSubject::Unchanged) => self.done.unchanged += 1,
-                Ok(ImportedSubject::Refused(why)) => self.done.refuse(*number, why),
-                Err(error) => stopped = stopped.or(Some((*number, error))),
+        if let Some(first) = lines.first() {
+            let set = self.api.gateway.import_subjects(&self.request, &self.who, sayings, self.ordered.dry_run);
+            let outcomes = timeout_at(Instant::now() + BATCH_TIME, set).await.unwrap_or_else(|_| {
+                stopped = Some((*first, GatewayError::Unavailable("the import takes too long")));
+                Vec::new()
+            });
+            for (number, outcome) in lines.iter().zip(outcomes) {
+                match outcome {
+                    Ok(ImportedSubject::Set) => self.done.imported += 1,
+                    Ok(ImportedSubject::Unchanged) => self.done.unchanged += 1,
+                    Ok(ImportedSubject::Refused(why)) => bad.push((*number, why.to_owned())),
+                    Err(error) => stopped = stopped.or(Some((*number, error))),
+                }
             }
         }
+        bad.sort_by_key(|(number, _)| *number);
+        // What follows where it stopped is sent again, and told then.
+        let before = stopped.as_ref().map_or(u64::MAX, |(line, _)| *line);
+        bad.iter().filter(|(number, _)| *number < before).for_each(|(number, why)| self.done.refuse(*number, why));
         stopped.map_or(Ok(()), |(number, error)| Err(self.stopped_at(number, error)))
     }
 

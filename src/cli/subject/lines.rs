@@ -1,7 +1,8 @@
 //! The lines of a file of subjects, one at a time: JSON objects, or CSV whose first line names its columns.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
+    collections::VecDeque,
     io::{self, BufRead, BufReader, Read},
     rc::Rc,
 };
@@ -129,24 +130,51 @@ impl<R: Read> Json<R> {
 /// Lets no record of CSV grow without bounds, as one does behind a quote that is not closed.
 struct Bounded<R> {
     source: R,
-    since: Rc<Cell<u64>>,
+    seen: Rc<RefCell<Seen>>,
+}
+
+/// What has been read of a file so far.
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    /// Bytes since the last record.
+    since: u64,
+    /// Line ends before the last record's own.
+    lines: u64,
+    /// Where those behind it are.
+    ends: VecDeque<u64>,
+}
+
+impl Seen {
+    /// The last line of a record that ends at `end`. The reader itself counts blank lines before a record as its own.
+    fn record(&mut self, end: u64) -> u64 {
+        self.since = 0;
+        while self.ends.front().is_some_and(|at| at + 1 < end) {
+            self.ends.pop_front();
+            self.lines += 1;
+        }
+        self.lines + 1
+    }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.since.get() > MOST_LINE + BUFFER {
+        let mut seen = self.seen.borrow_mut();
+        if seen.since > MOST_LINE + BUFFER {
             return Err(io::Error::other(format!("a record has more than {MOST_LINE} bytes; is a quote not closed?")));
         }
         let read = self.source.read(buffer)?;
-        self.since.set(self.since.get() + read as u64);
+        let before = seen.bytes;
+        seen.ends.extend(memchr::memchr_iter(b'\n', buffer.get(..read).unwrap_or_default()).map(|at| before + at as u64));
+        seen.bytes += read as u64;
+        seen.since += read as u64;
         Ok(read)
     }
 }
 
 pub(super) struct Csv<R> {
     reader: csv::Reader<Bounded<R>>,
-    /// Bytes read since the last record.
-    since: Rc<Cell<u64>>,
+    seen: Rc<RefCell<Seen>>,
     head: csv::ByteRecord,
     columns: Vec<Column>,
     record: csv::ByteRecord,
@@ -160,23 +188,23 @@ enum Column {
 
 impl<R: Read> Csv<R> {
     fn begin(source: R) -> Result<Self, Failure> {
-        let since = Rc::new(Cell::new(0));
-        let source = Bounded { source, since: Rc::clone(&since) };
+        let seen = Rc::new(RefCell::new(Seen::default()));
+        let source = Bounded { source, seen: Rc::clone(&seen) };
         let buffer = usize::try_from(BUFFER).unwrap_or(usize::MAX);
         let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(buffer).from_reader(source);
         let head = reader.byte_headers().map_err(|error| Failure::Usage(format!("the file cannot be read: {error}")))?.clone();
-        since.set(0);
+        seen.borrow_mut().since = 0;
         let columns = columns(&head).map_err(Failure::Usage)?;
-        Ok(Self { reader, since, head, columns, record: csv::ByteRecord::new() })
+        Ok(Self { reader, seen, head, columns, record: csv::ByteRecord::new() })
     }
 
     fn next(&mut self) -> Result<Option<Line>, csv::Error> {
         if !self.reader.read_byte_record(&mut self.record)? {
             return Ok(None);
         }
-        self.since.set(0);
-        let number = self.record.position().map_or(0, csv::Position::line);
         let end = self.reader.position().byte();
+        let within = memchr::memchr_iter(b'\n', self.record.as_slice()).count() as u64;
+        let number = self.seen.borrow_mut().record(end) - within;
         Ok(Some(Line { number, end, sent: self.line(), raw: self.write(&self.record) }))
     }
 

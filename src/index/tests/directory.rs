@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::{
-    journal::{Listener, Told, replays},
+    journal::{Listener, Told, replays, retell},
     *,
 };
 use crate::{
@@ -214,7 +214,7 @@ async fn a_rebuild_finds_the_history_and_what_is_to_come() {
     let kept = Kept::new().await;
     let told = Told::default();
     let listener = Listener::of(&kept.index, &told);
-    super::journal::retell(&kept.index).await;
+    retell(&kept.index).await;
     kept.say(lives("PK"), None).await;
     kept.say(lives("SG"), Some(500)).await;
     kept.say(lives("DE"), Some(100)).await;
