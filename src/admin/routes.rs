@@ -99,7 +99,13 @@ pub const ROUTES: &[Route] = &[
         "Read principals and tokens again; the old ones stay when the configuration is wrong",
     ),
     taking(DOCUMENT, TIME, built("POST", "/v1/sessions", OPERATE, &[], "Make temporary S3 credentials of a principal")),
-    built("GET", "/v1/subjects/{id}", READ_SUBJECTS, &["at", "known-at"], "What is known of a subject, or was at a time; its history"),
+    built(
+        "GET",
+        "/v1/subjects/{id}",
+        READ_SUBJECTS,
+        &["at", "known-at"],
+        "What is known of a subject, or was at a time; its history",
+    ),
     taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
     built("DELETE", "/v1/subjects/{id}", POLICY, &["effective", "reason"], "Forget what is known of a subject; its records stay"),
     built(

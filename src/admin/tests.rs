@@ -22,7 +22,9 @@ use tower::ServiceExt;
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::{RecordsQuery, Saying};
-use crate::types::{Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId};
+use crate::types::{
+    Attributes, BucketName, KeyId, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId,
+};
 
 /// A gateway without records that remembers subjects and what was recorded.
 #[derive(Default)]
@@ -532,7 +534,10 @@ async fn days_and_reasons_go_with_what_is_said() {
     }
     let census = Some("census".to_owned());
     assert_eq!(fake.said.lock()[1..], [(day("2020-02-29"), census.clone()), (day("2021-01-01"), census)]);
-    assert_eq!(ask(&router, "DELETE", "/v1/subjects/a?effective=2030-01-01&reason=gone", operator, "").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(
+        ask(&router, "DELETE", "/v1/subjects/a?effective=2030-01-01&reason=gone", operator, "").await.0,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(fake.said.lock().len(), 4);
     for (method, path, body) in [
         ("GET", "/v1/subjects/ali?at=yesterday", ""),

@@ -13,9 +13,9 @@ use super::{
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject, KeyVersionView,
-    KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectView, SummaryView,
+    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject,
+    KeyVersionView, KeyView, LedgerHeadView, PoliciesView, Query, Readiness, RecordView, RecordsPage, SessionRequest,
+    SessionView, SiteInitView, SiteView, SubjectView, SummaryView,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};

@@ -214,7 +214,8 @@ impl SubjectRow {
 
     /// What a row of before there was a history says.
     fn legacy(&self) -> Option<Statement> {
-        let is_old = self.past.is_empty() && self.coming.is_empty() && self.generation.0 > 0 && self.erased != Some(self.generation);
+        let is_old =
+            self.past.is_empty() && self.coming.is_empty() && self.generation.0 > 0 && self.erased != Some(self.generation);
         is_old.then(|| Statement {
             attributes: (!self.removed).then(|| self.attributes.clone()),
             effective: self.updated,
@@ -364,7 +365,8 @@ impl Index {
                     return Ok(Step::Stop);
                 }
                 let corrupt = || IndexError::Corrupt { kind: 'e' };
-                let subject = row.get(1..).and_then(|name| name.try_into().ok()).map(Pseudonym::from_bytes).ok_or_else(corrupt)?;
+                let subject =
+                    row.get(1..).and_then(|name| name.try_into().ok()).map(Pseudonym::from_bytes).ok_or_else(corrupt)?;
                 let UnsettledRow { generation, since } = inner.sealing.open(row, sealed, |body| decode('e', body))?;
                 found.push(Unsettled { subject, generation, since });
                 Ok(Step::Next)

@@ -17,8 +17,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AccountId, AttemptId, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId, Ticket,
-        Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId, Ticket, Timestamp,
+        UploadId, VersionId,
     },
 };
 

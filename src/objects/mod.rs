@@ -103,8 +103,8 @@ pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
 pub use restore::Restored;
 pub use rotate::{Renewal, Renewed, Renewing};
-pub use subjects::{DirectoryIds, Said};
 pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
+pub use subjects::{DirectoryIds, Said};
 pub use versions::VersionsRequest;
 
 pub use crate::seal::CustomerKey;

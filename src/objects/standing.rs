@@ -113,11 +113,11 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::objects::fixture::{self, AT_HOME, World, bucket, described, interrupted_body, policies, put, until};
-    use crate::objects::{CreateUpload, GetRequest, PartRequest, ReadCondition};
     use crate::audit::Actor;
     use crate::clock::{Clock, SystemClock};
     use crate::index::Saying;
+    use crate::objects::fixture::{self, AT_HOME, World, bucket, described, interrupted_body, policies, put, until};
+    use crate::objects::{CreateUpload, GetRequest, PartRequest, ReadCondition};
     use crate::policy::PolicySet;
     use crate::seal::EXTENT_SIZE;
     use crate::types::{Attributes, SubjectId, Timestamp};
@@ -194,7 +194,7 @@ mod tests {
         let attributes = Attributes::from([("residence".to_owned(), "SG".to_owned())]);
         let saying = Saying { attributes: Some(attributes), effective: Some(comes), ..Saying::default() };
         let amna = SubjectId::new("amna").unwrap();
-        world.objects.say_of_subject(&world.id, &Actor::System, &amna, saying).await.unwrap();
+        world.objects.say_of_subject(world.request().id, &Actor::System, &amna, saying).await.unwrap();
         let change = async move { until(|| SystemClock.now() >= comes).await };
         let between = after_the_first_extent((Arc::clone(&world), before), change);
         let body = interrupted_body(EXTENT_SIZE + 1, between, LENGTH - EXTENT_SIZE - 1);

@@ -102,10 +102,7 @@ async fn settle_one(objects: &Objects, unsettled: &Unsettled) -> Result<bool, In
             break;
         }
     }
-    let event = Event {
-        subject: Some(unsettled.subject),
-        ..Event::new(Kind::SubjectSettled, Actor::System)
-    };
+    let event = Event { subject: Some(unsettled.subject), ..Event::new(Kind::SubjectSettled, Actor::System) };
     let change = Change::Settled { subject: unsettled.subject, generation: unsettled.generation };
     match objects.index.commit(change, event).await {
         Ok(_) => Ok(true),

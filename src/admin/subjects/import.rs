@@ -212,8 +212,9 @@ impl Work {
     fn stopped_at(&mut self, line: u64, error: GatewayError) -> Problem {
         let done = std::mem::take(&mut self.done);
         let set = done.imported;
-        let stopped = Problem::from(error)
-            .explained(|why| format!("stopped at line {line} of this request, which may be set or not: {why}; {set} lines are set"));
+        let stopped = Problem::from(error).explained(|why| {
+            format!("stopped at line {line} of this request, which may be set or not: {why}; {set} lines are set")
+        });
         done.told(stopped.with("line", line.into()))
     }
 

@@ -60,7 +60,8 @@ fn begin(args: &SubjectImportArgs, kept: Option<&mut Kept>, out: &mut Output<'_>
     match kept.read()? {
         Some(state) if args.resume => {
             if (&state.gateway, &state.effective, &state.reason) != (&fresh.gateway, &fresh.effective, &fresh.reason) {
-                let message = "the import was begun with another gateway, day or reason: resume it with these, or import from the start";
+                let message =
+                    "the import was begun with another gateway, day or reason: resume it with these, or import from the start";
                 return Err(Failure::Usage(message.to_owned()));
             }
             kept.resume(&state)?;
@@ -140,7 +141,9 @@ impl Work {
         };
         let nth = |value: &Value| value.as_u64().and_then(|line| usize::try_from(line).ok()?.checked_sub(1));
         // Where it stopped; everything, when nothing says so.
-        let stopped = failure.map(|failure| (nth(&answer["line"]).and_then(|at| good.get(at)).or(good.first()).map_or(0, |line| line.number), failure));
+        let stopped = failure.map(|failure| {
+            (nth(&answer["line"]).and_then(|at| good.get(at)).or(good.first()).map_or(0, |line| line.number), failure)
+        });
         let before = stopped.as_ref().map_or(u64::MAX, |(line, _)| *line);
         let mut bad: Vec<(&Line, &str)> = Vec::new();
         for error in answer["errors"].as_array().into_iter().flatten() {

@@ -235,7 +235,8 @@ impl<R: Read> Csv<R> {
 }
 
 fn columns(head: &csv::ByteRecord) -> Result<Vec<Column>, String> {
-    let wrong = || "the first line names the columns: `subject`, attributes such as `residence`, `effective` and `reason`".to_owned();
+    let wrong =
+        || "the first line names the columns: `subject`, attributes such as `residence`, `effective` and `reason`".to_owned();
     let mut names: Vec<&str> = Vec::new();
     for name in head {
         let name = std::str::from_utf8(name).map_err(|_| wrong())?.trim();
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn columns_become_lines_of_json_with_number_and_place() {
-        let text = "\u{feff}residence,subject,effective,reason\r\nPK,\"a, \"\"b\"\"\",2026-01-01,\r\n\n,ali,,\"moved\nhome\"\nSG,x\n";
+        let text =
+            "\u{feff}residence,subject,effective,reason\r\nPK,\"a, \"\"b\"\"\",2026-01-01,\r\n\n,ali,,\"moved\nhome\"\nSG,x\n";
         let lines = all(text, Format::Csv);
         let expected = serde_json::json!({ "id": "a, \"b\"", "attributes": { "residence": "PK" }, "effective": "2026-01-01" });
         assert_eq!((lines[0].number, sent(&lines[0])), (2, expected));

@@ -78,7 +78,9 @@ impl Kept {
     /// # Errors
     /// It does not.
     pub(super) fn resume(&mut self, state: &State) -> Result<(), Failure> {
-        let other = || Failure::Usage(format!("the first {} bytes are not those that were imported: import it from the start", state.bytes));
+        let other = || {
+            Failure::Usage(format!("the first {} bytes are not those that were imported: import it from the start", state.bytes))
+        };
         self.advance(state.bytes).map_err(|_| other())?;
         if self.hex() == state.sha256 { Ok(()) } else { Err(other()) }
     }

@@ -23,8 +23,7 @@ use crate::{
     residency::Basis,
     seal::BlobName,
     types::{
-        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
-        Timestamp,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId, Timestamp,
     },
 };
 

@@ -137,7 +137,8 @@ async fn what_is_said_between_a_time_and_its_writing_down_comes_after_it() {
     kept.clock.advance(50);
     assert_eq!(kept.now(), (Some("DE".to_owned()), 6));
     let row = kept.index.subject(&ayesha()).unwrap().unwrap();
-    let at = |millis| row.held(time(millis), time(1_000_000)).and_then(|held| held.attributes).map(|held| held["residence"].clone());
+    let at =
+        |millis| row.held(time(millis), time(1_000_000)).and_then(|held| held.attributes).map(|held| held["residence"].clone());
     assert_eq!([at(-1), at(0), at(120), at(170), at(300)].map(Option::unwrap_or_default), ["", "PK", "SG", "IN", "DE"]);
 }
 
@@ -158,7 +159,9 @@ async fn what_is_said_of_the_past_holds_now_and_what_was_known_stays_known() {
 #[tokio::test]
 async fn what_is_known_already_changes_nothing() {
     let kept = Kept::new().await;
-    for (attributes, effective) in [(lives("PK"), None), (lives("SG"), Some(500)), (lives("PK"), Some(-500)), (lives("PK"), Some(300))] {
+    for (attributes, effective) in
+        [(lives("PK"), None), (lives("SG"), Some(500)), (lives("PK"), Some(-500)), (lives("PK"), Some(300))]
+    {
         assert!(!kept.say(attributes.clone(), effective).await.unchanged);
         let before = kept.index.subject(&ayesha()).unwrap();
         kept.clock.advance(1);
@@ -255,10 +258,9 @@ async fn rows_of_before_there_was_a_history_can_be_read() {
     };
     let unsettled = OldUnsettled { subject: ayesha(), generation: Generation(7), since: time(-1000) };
     let mut batch = Batch::default();
-    for (row, body) in [
-        (keys::subject(&kept.name()), encode(&row).unwrap()),
-        (keys::unsettled(&kept.name()), encode(&unsettled).unwrap()),
-    ] {
+    for (row, body) in
+        [(keys::subject(&kept.name()), encode(&row).unwrap()), (keys::unsettled(&kept.name()), encode(&unsettled).unwrap())]
+    {
         batch.put(row.clone(), kept.index.inner.sealing.seal(&row, &body).unwrap());
     }
     kept.engine.apply(batch).unwrap();

@@ -323,7 +323,8 @@ impl World {
                 // The one chain of these tests is that of the home country.
                 let attributes = citizen.map(|citizen| Attributes::from([("citizen".to_owned(), citizen.to_string())]));
                 with.know(subject, attributes.clone());
-                self.send(Change::Subject(Box::new(SubjectChange::now(SubjectId::new(SUBJECTS[subject]).unwrap(), attributes)))).await
+                self.send(Change::Subject(Box::new(SubjectChange::now(SubjectId::new(SUBJECTS[subject]).unwrap(), attributes))))
+                    .await
             }
             Step::Settle { subject } => {
                 let Known { generation, .. } = self.reference.subjects[subject];
