@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, io, num::NonZeroU32, path::Path};
 
 use super::*;
 use crate::diagnostics::Diagnostic;
+use crate::objects::DirectoryIds;
 
 /// Files and variables by name.
 struct Fake(BTreeMap<&'static str, &'static str>);
@@ -40,6 +41,14 @@ fn the_example_is_read_as_it_says() {
     assert!(matches!(&config.sites[0].backend, Backend::S3(s3) if s3.service.credentials.access_key_id == "AK"));
     assert_eq!(config.principals[0].attributes["residence"], "PK");
     assert_eq!(config.keyring.identity_file, Path::new("/etc/domicile/domicile-data/operator.identity"));
+}
+
+#[test]
+fn a_directory_keeps_ids_unless_it_is_told_not_to() {
+    let ids = |more: &str| read(&format!("{GOOD}\n{more}")).map(|config| config.directory_ids);
+    assert_eq!(ids("").ok(), Some(DirectoryIds::Kept));
+    assert_eq!(ids("[directory]\nids = \"hashed\"").ok(), Some(DirectoryIds::Hashed));
+    assert!(ids("[directory]\nids = \"none\"").unwrap_err()[0].to_string().contains("must be one of"));
 }
 
 #[test]

@@ -328,7 +328,7 @@ proptest! {
         let countries = ["PK", "SG", "DE"];
         let clock = ManualClock::new(time(0));
         let mut row = SubjectRow::unknown(Generation(0));
-        let (mut said, mut known): (Vec<_>, Vec<(Timestamp, Vec<Option<Attributes>>)>) = (Vec::new(), Vec::new());
+        let (mut said, mut known) = (Vec::new(), Vec::<(Timestamp, Vec<_>)>::new());
         let days = -30..60_i64;
         for (passes, effective, country) in steps {
             clock.advance(passes);
