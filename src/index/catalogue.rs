@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Erasure, IndexError, Intent,
-    IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    IntentGuard, PartEntry, Pin, Record, Reservation, SiteRow, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -35,8 +35,7 @@ use crate::{
     audit::{Event, Frontier, LedgerHead},
     clock::Clock,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
-    residency::{Directory, DirectoryEntry, DirectoryError},
-    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
+    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, Ticket, UploadId},
 };
 
 /// The installation's keys that the index works with.
@@ -72,7 +71,7 @@ pub(super) struct Inner {
     pub(super) erasures: ArcSwap<BTreeMap<u64, Erasure>>,
     pub(super) directory_changes: AtomicU64,
     /// When the next change of the directory comes to hold, in milliseconds.
-    next_due: AtomicI64,
+    pub(super) next_due: AtomicI64,
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
     pub(super) tap: Tap,
@@ -175,7 +174,7 @@ impl Index {
                 keys::record(bucket, key.as_str())
             }
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
-            Change::Due { subject } => keys::subject(subject),
+            Change::Due(subject) => keys::subject(subject),
             _ => return,
         };
         let parts = match change {
@@ -249,12 +248,6 @@ impl Index {
         Ok(closed.filter(|upload| upload.bucket == bucket && upload.key == *key))
     }
 
-    /// What the directory holds of a subject: something that holds now, or is to come, or was.
-    pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
-        let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
-        Ok(row.map(|row| row.at(self.inner.clock.now())).filter(SubjectRow::says_anything))
-    }
-
     /// An owner's subject key under a country key.
     pub fn subject_key(&self, key: &KeyId, owner: &KeyOwner) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
         self.inner.row(&keys::subject_key(key, owner))
@@ -278,16 +271,6 @@ impl Index {
     /// The policy set in force, as last committed.
     pub fn policy(&self) -> Option<PolicyRevision> {
         *self.inner.policy.lock()
-    }
-
-    /// Counts the changes of the subject directory since the start. What was read of a subject after one answer holds for as long as the
-    /// answer is the same.
-    pub fn directory_changes(&self) -> u64 {
-        // Between the time of a change and the commit that says so, nobody may rely on what was read before.
-        if self.inner.is_anything_due() {
-            return self.inner.directory_changes.fetch_add(1, Ordering::AcqRel) + 1;
-        }
-        self.inner.directory_changes.load(Ordering::Acquire)
     }
 
     /// How far the ledger has come.
@@ -371,31 +354,7 @@ impl Index {
     }
 }
 
-impl Directory for Index {
-    fn lookup(&self, subject: &SubjectId) -> Result<Option<DirectoryEntry>, DirectoryError> {
-        let row = keys::subject(&self.inner.keys.pseudonyms.subject(subject));
-        let row: Option<super::directory::Entry> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
-        Ok(row.map(|row| row.at(self.inner.clock.now()).into()))
-    }
-}
-
 impl Inner {
-    /// Whether a change of the directory has come to hold that its row does not say yet.
-    pub(super) fn is_anything_due(&self) -> bool {
-        self.clock.now().millis() >= self.next_due.load(Ordering::Acquire)
-    }
-
-    /// Looks when the next change of the directory comes to hold.
-    pub(super) fn look_ahead(&self) -> Result<(), IndexError> {
-        let mut next = i64::MAX;
-        self.engine.scan(Bound::Included(&[kind::APPOINTED]), Bound::Excluded(&[kind::APPOINTED + 1]), &mut |row, _| {
-            next = keys::appointment(row).map_or(i64::MIN, |(time, _)| time.millis());
-            ControlFlow::Break(())
-        })?;
-        self.next_due.store(next, Ordering::Release);
-        Ok(())
-    }
-
     /// Reads and decodes one row.
     pub(super) fn row<T: serde::de::DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
         let letter = row.first().copied().map_or('?', char::from);

@@ -2,7 +2,7 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, Record, Saying, SiteRow, Summary, Upload, Version,
+    Finding, GarbageKey, IndexError, Part, PartEntry, Record, SiteRow, SubjectChange, Summary, Upload, Version,
 };
 use crate::{
     access::Acl,
@@ -12,8 +12,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, PolicyRevision, Pseudonym, RecordId,
-        SiteId, SubjectId, Ticket, UploadId, VersionId,
+        AccountId, AttemptId, BucketName, Country, Generation, ObjectKey, PolicyRevision, Pseudonym, RecordId, SiteId, Ticket,
+        UploadId, VersionId,
     },
 };
 
@@ -96,10 +96,7 @@ pub enum Change {
     /// Says something of a subject.
     Subject(Box<SubjectChange>),
     /// Lets hold what was to come of a subject and whose time has come; a [`CommitError::Conflict`] when there is nothing.
-    Due {
-        /// The subject.
-        subject: Pseudonym,
-    },
+    Due(Pseudonym),
     /// Puts a policy set in force.
     Policy {
         /// The set.
@@ -349,24 +346,6 @@ pub enum WriteCondition {
     IfPresent,
     /// `If-Match`: it has one of these ETags.
     IfMatch(Vec<ETag>),
-}
-
-/// Something is said of a subject.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubjectChange {
-    /// The subject.
-    pub subject: SubjectId,
-    /// Whether the directory keeps its id, sealed, or only the keyed hash of it.
-    pub keep_id: bool,
-    /// What is said.
-    pub saying: Saying,
-}
-
-impl SubjectChange {
-    /// Sets what is known from now on; `None` forgets it.
-    pub fn now(subject: SubjectId, attributes: Option<Attributes>) -> Self {
-        Self { subject, keep_id: true, saying: Saying { attributes, ..Saying::default() } }
-    }
 }
 
 /// What a commit did.

@@ -4,18 +4,23 @@
 //! still to come then stays to come. So what is said of now or of the past is always what holds now; what is said of a day to come waits in
 //! the row, and every reader holds it against the clock: the row need not be written at that moment for it to count.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, ControlFlow},
+    sync::atomic::Ordering,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Index, IndexError,
+    catalogue::Inner,
     codec::decode,
     keys::{self, kind},
     list::Step,
 };
 use crate::{
-    residency::DirectoryEntry,
+    residency::{Directory, DirectoryEntry, DirectoryError},
     types::{Attributes, Country, Generation, PrincipalId, Pseudonym, SubjectId, Timestamp},
 };
 
@@ -37,6 +42,24 @@ pub struct Saying {
     pub by: Option<PrincipalId>,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// Something is said of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectChange {
+    /// The subject.
+    pub subject: SubjectId,
+    /// Whether the directory keeps its id, sealed, or only the keyed hash of it.
+    pub keep_id: bool,
+    /// What is said.
+    pub saying: Saying,
+}
+
+impl SubjectChange {
+    /// Sets what is known from now on; `None` forgets it.
+    pub fn now(subject: SubjectId, attributes: Option<Attributes>) -> Self {
+        Self { subject, keep_id: true, saying: Saying { attributes, ..Saying::default() } }
+    }
 }
 
 /// What was said of a subject.
@@ -314,6 +337,22 @@ pub(super) struct UnsettledRow {
 pub type Due = Vec<Pseudonym>;
 
 impl Index {
+    /// What the directory holds of a subject: something that holds now, or is to come, or was.
+    pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
+        let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        Ok(row.map(|row| row.at(self.inner.clock.now())).filter(SubjectRow::says_anything))
+    }
+
+    /// Counts the changes of the subject directory since the start. What was read of a subject after one answer holds for as long as the
+    /// answer is the same.
+    pub fn directory_changes(&self) -> u64 {
+        // Between the time of a change and the commit that says so, nobody may rely on what was read before.
+        if self.inner.is_anything_due() {
+            return self.inner.directory_changes.fetch_add(1, Ordering::AcqRel) + 1;
+        }
+        self.inner.directory_changes.load(Ordering::Acquire)
+    }
+
     /// Whether it would change anything, now or on another day, if this were said of a subject.
     ///
     /// # Errors
@@ -374,5 +413,31 @@ impl Index {
             Ok(found)
         })
         .await
+    }
+}
+
+impl Directory for Index {
+    fn lookup(&self, subject: &SubjectId) -> Result<Option<DirectoryEntry>, DirectoryError> {
+        let row = keys::subject(&self.inner.keys.pseudonyms.subject(subject));
+        let row: Option<Entry> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
+        Ok(row.map(|row| row.at(self.inner.clock.now()).into()))
+    }
+}
+
+impl Inner {
+    /// Whether a change of the directory has come to hold that its row does not say yet.
+    pub(super) fn is_anything_due(&self) -> bool {
+        self.clock.now().millis() >= self.next_due.load(Ordering::Acquire)
+    }
+
+    /// Looks when the next change of the directory comes to hold.
+    pub(super) fn look_ahead(&self) -> Result<(), IndexError> {
+        let mut next = i64::MAX;
+        self.engine.scan(Bound::Included(&[kind::APPOINTED]), Bound::Excluded(&[kind::APPOINTED + 1]), &mut |row, _| {
+            next = keys::appointment(row).map_or(i64::MIN, |(time, _)| time.millis());
+            ControlFlow::Break(())
+        })?;
+        self.next_due.store(next, Ordering::Release);
+        Ok(())
     }
 }

@@ -40,10 +40,10 @@ mod walk;
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
     AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, SubjectChange, UpdateChange, WriteCondition,
+    RelocateChange, Seen, Stale, UpdateChange, WriteCondition,
 };
 pub use counters::{Counter, Counters};
-pub use directory::{Due, Saying, Statement, SubjectRow, Unsettled};
+pub use directory::{Due, Saying, Statement, SubjectChange, SubjectRow, Unsettled};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;

@@ -112,7 +112,7 @@ impl Objects {
 
     async fn take_effect(&self, subject: Pseudonym) -> Result<bool, IndexError> {
         let event = Event { subject: Some(subject), ..Event::new(Kind::SubjectDue, Actor::System) };
-        match self.index.commit(Change::Due { subject }, event).await {
+        match self.index.commit(Change::Due(subject), event).await {
             Ok(_) => Ok(true),
             Err(CommitError::Fatal(error)) => Err(error),
             Err(_) => Ok(false),

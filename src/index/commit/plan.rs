@@ -83,7 +83,7 @@ impl Group<'_> {
             Change::AbortUpload { bucket, key, upload } => self.abort(bucket, &key, upload),
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
             Change::Subject(change) => self.subject(*change),
-            Change::Due { subject } => self.due(&subject),
+            Change::Due(subject) => self.due(&subject),
             Change::Policy { revision } => {
                 let mut draft = Draft { policy: Some(revision), ..Draft::default() };
                 draft.put(keys::POLICY.to_vec(), sealed(&revision)?);

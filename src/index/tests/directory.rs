@@ -115,12 +115,12 @@ async fn what_is_to_come_holds_at_its_time_whoever_writes_it_down() {
 
     let kept = kept.again();
     assert_eq!((kept.now(), kept.index.due(10).await.unwrap()), ((Some("SG".to_owned()), 3), vec![kept.name()]));
-    kept.index.commit(Change::Due { subject: kept.name() }, event()).await.unwrap();
+    kept.index.commit(Change::Due(kept.name()), event()).await.unwrap();
     assert_eq!((kept.now(), kept.rows_of(kind::APPOINTED)), ((Some("SG".to_owned()), 3), 0));
     assert_eq!(kept.index.directory_changes(), kept.index.directory_changes());
     let unsettled = kept.index.unsettled(None, 10).await.unwrap();
     assert_eq!((unsettled.len(), unsettled[0].subject, unsettled[0].generation), (1, kept.name(), Generation(3)));
-    assert!(matches!(kept.index.commit(Change::Due { subject: kept.name() }, event()).await, Err(CommitError::Conflict)));
+    assert!(matches!(kept.index.commit(Change::Due(kept.name()), event()).await, Err(CommitError::Conflict)));
     assert!(kept.index.due(10).await.unwrap().is_empty());
 }
 
@@ -224,7 +224,7 @@ async fn a_rebuild_finds_the_history_and_what_is_to_come() {
     kept.say(lives("PK"), Some(100)).await;
     replays(&kept.index, &told).await;
     kept.clock.advance(200);
-    kept.index.commit(Change::Due { subject: kept.name() }, event()).await.unwrap();
+    kept.index.commit(Change::Due(kept.name()), event()).await.unwrap();
     replays(&kept.index, &told).await;
     listener.stop().await;
 }
