@@ -18,6 +18,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let id = next_request_id();
     request.extensions_mut().insert(id.clone());
     let mut response = match admit(&api, &mut request) {
+        Ok(Some(route)) if route.streams => next.run(request).await,
         Ok(Some(route)) => match limits::read_body(request, route).await {
             Ok(request) => limits::in_time(route, next.run(request)).await,
             Err(refused) => refused,

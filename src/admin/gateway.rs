@@ -13,12 +13,12 @@ use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRe
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
-use crate::index::{Finding, RecordsQuery};
+use crate::index::{Finding, RecordsQuery, Saying};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
 use crate::rotation;
 use crate::scrub;
-use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{BucketName, ObjectKey, RequestId, SiteId, SubjectId, Timestamp, VersionId};
 
 /// A question for metadata, for the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +130,17 @@ pub enum Verdict {
     Approve,
     /// It does not.
     Reject,
+}
+
+/// What came of a line of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportedSubject {
+    /// It changed something.
+    Set,
+    /// It was known before.
+    Unchanged,
+    /// It cannot be taken.
+    Refused(&'static str),
 }
 
 /// A file as it comes.
@@ -268,17 +279,30 @@ pub trait Gateway: Send + Sync + 'static {
         session: SessionRequest,
     ) -> Result<SessionView, GatewayError>;
 
-    /// What is known of a subject.
-    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError>;
-    /// Replaces what is known of a subject; `None` forgets it. Forgetting a subject of whom nothing is known is recorded, and
-    /// [`GatewayError::NotFound`].
+    /// What is known of a subject, now or at `at`, by what had been said until `known`.
+    async fn subject(
+        &self,
+        subject: &SubjectId,
+        at: Option<Timestamp>,
+        known: Option<Timestamp>,
+    ) -> Result<Option<SubjectView>, GatewayError>;
+    /// Takes what is said of a subject. Forgetting a subject of whom nothing is known is recorded, and [`GatewayError::NotFound`].
     async fn set_subject(
         &self,
         request: &RequestId,
         who: &TokenIdentity,
         subject: &SubjectId,
-        attributes: Option<Attributes>,
+        saying: Saying,
     ) -> Result<(), GatewayError>;
+    /// Takes what is said of subjects, of each one thing, together; a dry run only looks. What comes back is in their order and can
+    /// end behind the first error: what is later in order may be set or not then.
+    async fn import_subjects(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        sayings: Vec<(SubjectId, Saying)>,
+        dry_run: bool,
+    ) -> Vec<Result<ImportedSubject, GatewayError>>;
 
     /// Erases a subject. [`GatewayError::Conflict`] while something keeps a version of it, [`GatewayError::NotFound`] where there is
     /// nothing of it; both are recorded.

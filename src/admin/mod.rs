@@ -30,7 +30,7 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use gateway::{ExportBytes, Gateway, GatewayError, Query, Verdict};
+pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
 pub use imports::ImportOrder;
 pub use policy_views::{
     DecisionChangeView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyFolderView, PolicyRevisionView, SaidView,
@@ -42,5 +42,5 @@ pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest, ImportedView,
     KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, SubjectKeyView, SubjectView, SummaryView,
+    SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView,
 };

@@ -67,6 +67,7 @@ fn parameters(route: &Route) -> Vec<Value> {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
             "since" | "until" => json!({ "type": "string", "format": "date-time" }),
+            "dry-run" => json!({ "type": "boolean", "default": false }),
             _ => json!({ "type": "string" }),
         };
         json!({ "name": name, "in": "query", "required": required, "schema": schema })
@@ -157,6 +158,7 @@ fn schemas() -> Value {
     let strings = json!({ "type": "array", "items": { "type": "string" } });
     let finding = object(&[("class", &string), ("site", &string), ("country", &string), ("name", &string), ("detail", &string)]);
     let number = json!({ "type": "integer" });
+    let maybe = json!({ "type": ["string", "null"] });
     let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let counters = json!({ "type": "object", "additionalProperties": object(&[("objects", &number), ("bytes", &number)]) });
     let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
@@ -298,12 +300,21 @@ fn schemas() -> Value {
         "Session": object(&[
             ("access_key_id", &string), ("secret_access_key", &string), ("session_token", &string), ("expires", &string),
         ]),
-        "SubjectBody": object(&[("attributes", &words)]),
-        "ImportLine": object(&[("id", &string), ("attributes", &words)]),
+        "SubjectBody": saying(&[("attributes", &words)]),
+        "ImportLine": saying(&[("id", &string), ("attributes", &words)]),
         "Imported": object(&[
-            ("imported", &number), ("failed", &number), ("errors", &json!({ "type": "array", "items": bad_line })),
+            ("imported", &number), ("unchanged", &number), ("failed", &number),
+            ("errors", &json!({ "type": "array", "items": bad_line })), ("dry_run", &json!({ "type": "boolean" })),
         ]),
-        "Subject": object(&[("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string)]),
+        "Subject": object(&[
+            ("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string), ("known", &json!({ "type": "boolean" })),
+            ("history", &json!({ "type": "array", "items": { "$ref": "#/components/schemas/Statement" } })),
+        ]),
+        "Statement": object(&[
+            ("attributes", &json!({ "type": ["object", "null"], "additionalProperties": string })), ("effective", &string),
+            ("recorded", &string), ("by", &maybe), ("reason", &maybe), ("generation", &number),
+            ("state", &json!({ "type": "string", "enum": ["holds", "coming", "past"] })),
+        ]),
         "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
         "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
@@ -316,6 +327,15 @@ fn schemas() -> Value {
         all.extend(policies);
     }
     schemas
+}
+
+/// The same, with the day from which it holds and the reason, where these are said.
+fn saying(properties: &[(&str, &Value)]) -> Value {
+    let mut schema = object(properties);
+    for name in ["effective", "reason"] {
+        schema["properties"][name] = json!({ "type": "string" });
+    }
+    schema
 }
 
 /// An object with all of these properties.

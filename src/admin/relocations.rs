@@ -48,7 +48,7 @@ pub(super) async fn order(
     if body.bytes_per_second == Some(0) || body.requests_per_second == Some(0) {
         return Err(Problem::invalid("a rate must be 1 or more"));
     }
-    let stock = Stock { bucket: body.bucket, prefix: body.prefix, subject: body.subject };
+    let stock = Stock { bucket: body.bucket, prefix: body.prefix, subject: body.subject, ..Stock::default() };
     let pace = Pace { bytes_per_second: body.bytes_per_second, requests_per_second: body.requests_per_second };
     Ok(Json(api.gateway.order_relocation(&request, &who, Order { stock, pace, retries: Order::RETRIES }, body.dry_run).await?))
 }

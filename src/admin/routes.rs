@@ -30,6 +30,8 @@ pub struct Route {
     pub body: usize,
     /// Within this time it is answered.
     pub time: Duration,
+    /// Whether its handler takes the body as it comes, and bounds each piece of the work instead of the whole.
+    pub streams: bool,
     /// Whether it answers anything but 501.
     pub built: bool,
 }
@@ -40,17 +42,11 @@ const NO_BODY: usize = 4 << 10;
 const DOCUMENT: usize = 64 << 10;
 /// The files of a policy folder.
 const POLICIES: usize = 8 << 20;
-/// Lines of an import. More than that goes in several.
-const IMPORT: usize = 32 << 20;
-
 /// An order with the subjects of many objects. More than that goes in several, by prefix.
 const MAP: usize = 64 << 20;
 
 /// For an answer.
 const TIME: Duration = Duration::from_secs(60);
-/// For an import, which itself stops earlier and says how far it came.
-const IMPORT_TIME: Duration = Duration::from_secs(110);
-
 /// For a walk through all records.
 const LONG: Duration = Duration::from_secs(110);
 
@@ -69,12 +65,17 @@ const fn built(
     parameters: &'static [&'static str],
     summary: &'static str,
 ) -> Route {
-    Route { method, path, access, summary, parameters, body: NO_BODY, time: TIME, built: true }
+    Route { method, path, access, summary, parameters, body: NO_BODY, time: TIME, streams: false, built: true }
 }
 
 /// The same with bodies of at most `body` bytes, answered within `time`.
 const fn taking(body: usize, time: Duration, route: Route) -> Route {
     Route { body, time, ..route }
+}
+
+/// The same with a body that the handler takes as it comes.
+const fn streaming(route: Route) -> Route {
+    Route { streams: true, ..route }
 }
 
 const fn later(method: &'static str, path: &'static str, access: Access, summary: &'static str) -> Route {
@@ -125,9 +126,15 @@ pub const ROUTES: &[Route] = &[
         "Read principals and tokens again; the old ones stay when the configuration is wrong",
     ),
     taking(DOCUMENT, TIME, built("POST", "/v1/sessions", OPERATE, &[], "Make temporary S3 credentials of a principal")),
-    built("GET", "/v1/subjects/{id}", READ_SUBJECTS, &[], "What is known of a subject"),
+    built(
+        "GET",
+        "/v1/subjects/{id}",
+        READ_SUBJECTS,
+        &["at", "known-at"],
+        "What is known of a subject, or was at a time; its history",
+    ),
     taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
-    built("DELETE", "/v1/subjects/{id}", POLICY, &[], "Forget what is known of a subject; its records stay"),
+    built("DELETE", "/v1/subjects/{id}", POLICY, &["effective", "reason"], "Forget what is known of a subject; its records stay"),
     built(
         "POST",
         "/v1/subjects/{id}/erase",
@@ -138,7 +145,7 @@ pub const ROUTES: &[Route] = &[
     built("POST", "/v1/subjects/{id}/rotate-key", OPERATE, &[], "Give a subject's keys a new generation in every country"),
     built("GET", "/v1/erasures", READ, &["before", "limit"], "Erasures, the newest first"),
     built("GET", "/v1/erasures/{id}", READ, &[], "Where an erasure stands"),
-    taking(IMPORT, IMPORT_TIME, built("POST", "/v1/subjects:import", POLICY, &[], "Set many subjects, one JSON object a line")),
+    streaming(built("POST", "/v1/subjects:import", POLICY, &SAYING, "Set many subjects, one JSON object a line")),
     built("GET", "/v1/relocations", OPERATE, &[], "Moves of records that the policy in force wants elsewhere"),
     taking(
         DOCUMENT,
@@ -193,6 +200,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
+const SAYING: [&str; 3] = ["effective", "reason", "dry-run"];
 const RECORDS: [&str; 10] = ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
 
 impl Route {

@@ -59,7 +59,7 @@ pub(super) async fn order(
         return Err(Problem::invalid("a rate must be 1 or more"));
     }
     let order = Order {
-        stock: Stock { bucket: body.bucket, prefix: body.prefix, subject: body.subject },
+        stock: Stock { bucket: body.bucket, prefix: body.prefix, subject: body.subject, ..Stock::default() },
         depth: if body.deep { Depth::Whole } else { Depth::Head },
         repair: body.repair,
         sample: body.sample,

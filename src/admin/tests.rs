@@ -1,5 +1,7 @@
 mod answers;
 mod limits;
+mod queries;
+mod subjects;
 
 use std::{
     collections::BTreeMap,
@@ -22,9 +24,9 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
-use crate::index::RecordsQuery;
+use crate::index::{RecordsQuery, Saying};
 use crate::rotation;
-use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, VersionId};
+use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId};
 
 type Answer<T> = Result<T, GatewayError>;
 
@@ -32,6 +34,8 @@ type Answer<T> = Result<T, GatewayError>;
 #[derive(Default)]
 struct Fake {
     subjects: Mutex<BTreeMap<SubjectId, Attributes>>,
+    /// Days and reasons of what was said.
+    said: Mutex<Vec<(Option<Timestamp>, Option<String>)>>,
     recorded: Mutex<Vec<&'static str>>,
     evaluated: AtomicBool,
     ledger_broken: bool,
@@ -211,20 +215,35 @@ impl Gateway for Fake {
         let text = String::new;
         Ok(SessionView { access_key_id: text(), secret_access_key: text(), session_token: text(), expires: text() })
     }
-    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
+    async fn subject(
+        &self,
+        subject: &SubjectId,
+        at: Option<Timestamp>,
+        _: Option<Timestamp>,
+    ) -> Result<Option<SubjectView>, GatewayError> {
         self.evaluate();
         let found = self.subjects.lock().get(subject).cloned();
-        Ok(found.map(|attributes| SubjectView { id: subject.clone(), attributes, generation: 1, updated: String::new() }))
+        Ok(found.map(|attributes| SubjectView {
+            id: subject.clone(),
+            attributes,
+            generation: 1,
+            updated: String::new(),
+            known: true,
+            effective: at.map(|at| at.to_rfc3339()),
+            history: Vec::new(),
+            history_cut: None,
+        }))
     }
     async fn set_subject(
         &self,
         _: &RequestId,
         _: &TokenIdentity,
         subject: &SubjectId,
-        attributes: Option<Attributes>,
+        saying: Saying,
     ) -> Result<(), GatewayError> {
         self.hang().await;
-        match attributes {
+        self.said.lock().push((saying.effective, saying.reason.clone()));
+        match saying.attributes {
             Some(_) if self.full_at.is_some_and(|most| self.subjects.lock().len() >= most) => {
                 Err(GatewayError::Unavailable("the gateway is busy"))
             }
@@ -235,6 +254,26 @@ impl Gateway for Fake {
             None if self.subjects.lock().remove(subject).is_some() => Ok(()),
             None => Err(GatewayError::NotFound("nothing is known of this subject")),
         }
+    }
+    async fn import_subjects(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        sayings: Vec<(SubjectId, Saying)>,
+        dry_run: bool,
+    ) -> Vec<Result<ImportedSubject, GatewayError>> {
+        let mut outcomes = Vec::new();
+        for (subject, saying) in sayings {
+            let known = self.subjects.lock().get(&subject) == saying.attributes.as_ref();
+            let set = async { if dry_run { Ok(()) } else { self.set_subject(request, who, &subject, saying).await } };
+            let outcome = set.await.map(|()| if known { ImportedSubject::Unchanged } else { ImportedSubject::Set });
+            let stops = outcome.is_err();
+            outcomes.push(outcome);
+            if stops {
+                break;
+            }
+        }
+        outcomes
     }
     async fn erase_subject(&self, _: &RequestId, _: &TokenIdentity, _: &SubjectId, _: bool) -> Result<ErasureView, GatewayError> {
         Err(GatewayError::Conflict("something stands in the way".to_owned()))
@@ -409,60 +448,6 @@ async fn the_openapi_document_names_every_route_and_no_other() {
     for reference in text.split("#/components/").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(document.pointer(&format!("/components/{reference}")).is_some(), "{reference}");
     }
-}
-
-/// The routes that answer with what the gateway knows: every one behind a token but those that change it.
-fn queries() -> impl Iterator<Item = &'static Route> {
-    let asks =
-        |route: &&Route| route.method == "GET" || matches!(route.path, "/v1/explain" | "/v1/policies/plan" | "/v1/policies/diff");
-    ROUTES.iter().filter(|route| route.built && route.access != Access::Public).filter(asks)
-}
-
-#[tokio::test]
-async fn every_query_is_recorded_under_its_route_also_when_it_finds_nothing() {
-    for route in queries() {
-        let (fake, router) = api(Fake::default());
-        ask(&router, route.method, &concrete(route), Some(Role::Operator), body_of(route)).await;
-        assert_eq!(*fake.recorded.lock(), [format!("{} {}", route.method, route.path)]);
-        assert!(fake.evaluated.load(Ordering::Relaxed));
-    }
-}
-
-#[tokio::test]
-async fn subjects_are_set_read_and_forgotten() {
-    let (_, router) = api(Fake::default());
-    let path = "/v1/subjects/a%2Fb%20c";
-    let operator = Some(Role::Operator);
-    let (status, text) = ask(&router, "PUT", path, operator, r#"{"attributes":{"residence":"pk"}}"#).await;
-    assert_eq!(status, StatusCode::OK);
-    let subject: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&subject["id"], &subject["attributes"]["residence"]), (&json!("a/b c"), &json!("PK")));
-    assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NO_CONTENT);
-    assert_eq!(ask(&router, "DELETE", path, operator, "").await.0, StatusCode::NOT_FOUND);
-    for wrong in [r#"{"attributes":{"residence":"Pakistan"}}"#, r#"{"attributes":{"A":"b"}}"#, r#"{"attributes":{},"x":1}"#, "{"]
-    {
-        let (status, _) = ask(&router, "PUT", path, operator, wrong).await;
-        assert!(status.is_client_error(), "{wrong}: {status}");
-    }
-}
-
-#[tokio::test]
-async fn an_import_sets_good_lines_and_reports_bad_ones_without_their_content() {
-    let (fake, router) = api(Fake::default());
-    let lines = concat!(
-        "{\"id\":\"a\",\"attributes\":{\"residence\":\"PK\"}}\n\n",
-        "{\"id\":\"secret-person\",\"attributes\":{\"residence\":\"nowhere\"}}\n",
-        "{\"id\":\"\",\"attributes\":{}}\nnonsense\n",
-        "{\"id\":\"b\",\"attributes\":{\"residence\":\"sg\"}}",
-    );
-    let (status, text) = ask(&router, "POST", "/v1/subjects:import", Some(Role::PolicyAdmin), lines).await;
-    assert_eq!(status, StatusCode::OK, "{text}");
-    let answer: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&answer["imported"], &answer["failed"]), (&json!(2), &json!(3)));
-    let bad: Vec<u64> = answer["errors"].as_array().unwrap().iter().map(|error| error["line"].as_u64().unwrap()).collect();
-    assert_eq!(bad, [3, 4, 5]);
-    assert!(!text.contains("secret-person"));
-    assert_eq!(fake.subjects.lock().len(), 2);
 }
 
 #[tokio::test]

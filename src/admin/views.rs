@@ -199,12 +199,41 @@ pub struct SessionView {
 pub struct SubjectView {
     /// The subject.
     pub id: SubjectId,
-    /// What is known.
+    /// What is known, at the time that was asked for.
     pub attributes: Attributes,
     /// Counts the changes.
     pub generation: u64,
     /// When it was last changed.
     pub updated: String,
+    /// Whether anything was known at that time.
+    pub known: bool,
+    /// Since when that holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective: Option<String>,
+    /// All that was said of the subject, in order.
+    pub history: Vec<StatementView>,
+    /// What was said up to then is not kept any more, or only in part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_cut: Option<String>,
+}
+
+/// Something that was said of a subject.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatementView {
+    /// What is known; null: nothing any more.
+    pub attributes: Option<Attributes>,
+    /// From when on.
+    pub effective: String,
+    /// When it was said.
+    pub recorded: String,
+    /// By whose token.
+    pub by: Option<PrincipalId>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The generation that began with it.
+    pub generation: u64,
+    /// `holds`, `coming`, or `past`: it held before, or another word took its place.
+    pub state: &'static str,
 }
 
 /// The ledger's head: note it elsewhere, and a later truncation or edit shows.

@@ -11,18 +11,19 @@ use super::{
     gateway::{AppGateway, actor, internal},
     keys, open, queries,
     revisions::Asker,
-    sites,
+    sites, subjects,
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, KeyView,
-    LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView, RecordsPage,
-    SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
+    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject,
+    KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView,
+    RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
-use crate::index::{Counter, Finding, RecordsQuery, Stock, Version};
+use crate::index::{Counter, Finding, RecordsQuery, Saying, Stock, Version};
 use crate::kms::KeyStanding;
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
@@ -30,7 +31,7 @@ use crate::residency::Signals;
 use crate::rotation::{self};
 use crate::scrub::{self};
 use crate::telemetry::{Metrics, metric};
-use crate::types::{Attributes, BucketName, ObjectKey, RequestId, SiteId, SubjectId, VersionId};
+use crate::types::{BucketName, ObjectKey, RequestId, SiteId, SubjectId, Timestamp, VersionId};
 
 /// Findings that are shown at the most.
 const FINDINGS: usize = 10_000;
@@ -297,14 +298,14 @@ impl Gateway for AppGateway {
         })
     }
 
-    async fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectView>, GatewayError> {
+    async fn subject(
+        &self,
+        subject: &SubjectId,
+        at: Option<Timestamp>,
+        known: Option<Timestamp>,
+    ) -> Result<Option<SubjectView>, GatewayError> {
         let row = self.objects.index.subject(subject)?;
-        Ok(row.map(|row| SubjectView {
-            id: subject.clone(),
-            attributes: row.attributes,
-            generation: row.generation.0,
-            updated: row.updated.to_rfc3339(),
-        }))
+        Ok(row.and_then(|row| subjects::view(subject, &row, self.objects.clock.now(), at, known)))
     }
 
     async fn set_subject(
@@ -312,19 +313,19 @@ impl Gateway for AppGateway {
         request: &RequestId,
         who: &TokenIdentity,
         subject: &SubjectId,
-        attributes: Option<Attributes>,
+        saying: Saying,
     ) -> Result<(), GatewayError> {
-        if attributes.is_none() && self.objects.index.subject(subject)?.is_none() {
-            let event = Event {
-                request: Some(request.clone()),
-                subject: Some(self.objects.pseudonyms.subject(subject)),
-                ..Event::new(Kind::SubjectRemoved, actor(who))
-            };
-            self.objects.record(event.refused("NoSuchSubject")).await?;
-            return Err(GatewayError::NotFound("nothing is known of this subject"));
-        }
-        self.objects.set_subject(request, &actor(who), subject, attributes).await?;
-        Ok(())
+        subjects::set(&self.objects, request, who, subject, saying).await
+    }
+
+    async fn import_subjects(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        sayings: Vec<(SubjectId, Saying)>,
+        dry_run: bool,
+    ) -> Vec<Result<ImportedSubject, GatewayError>> {
+        subjects::import(&self.objects, request, who, sayings, dry_run).await
     }
 
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {

@@ -1,5 +1,6 @@
 //! What a gateway does beside answering requests: probing and inspecting sites, watching the providers of keys and recording what is asked of them, collecting garbage, storing queued copies, writing and compacting the
-//! journal, carrying out lifecycle rules, doing the jobs that were ordered, moving the records of subjects that moved, erasing subjects, scrubbing the
+//! journal, carrying out lifecycle rules, doing the jobs that were ordered, letting changes of the subject directory take
+//! effect, moving the records of subjects that moved, erasing subjects, scrubbing the
 //! sites and summing up floods of refusals.
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use crate::scrub::{self, Continuous};
 const PAUSE: Duration = Duration::from_secs(30);
 /// Pause between two looks at the queued copies.
 const PAUSE_REPLICATION: Duration = Duration::from_secs(2);
-/// Pause between two looks at the subjects that moved.
+/// Pause between two looks at the subjects that moved, and at the changes of the directory whose time has come.
 const PAUSE_SETTLING: Duration = Duration::from_secs(2);
 /// Pause between two entries that say how many refusals were not written one by one.
 const PAUSE_REFUSALS: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ impl Background {
         relocation::register();
         let settler = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { relocation::settle(&settler, PAUSE_SETTLING).await });
+        let keeper = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { keeper.keep_directory(PAUSE_SETTLING).await });
         spawn(&mut tasks, stopped.clone(), async move { relocations.serve().await });
         scrub::register();
         spawn(&mut tasks, stopped.clone(), async move { scrubs.serve().await });

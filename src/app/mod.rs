@@ -27,6 +27,7 @@ mod scrubs;
 mod sites;
 mod start;
 mod stopped;
+mod subjects;
 mod swap;
 mod views;
 

@@ -221,6 +221,7 @@ impl App {
             sites: Arc::clone(&sites),
             clock: Arc::clone(&clock),
             memory: MemoryBudget::new(config.limits.memory),
+            directory_ids: config.directory_ids,
         });
         objects.set_subject_key_life(config.subject_keys);
         let principals = config.known_principals()?;

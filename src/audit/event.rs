@@ -98,6 +98,9 @@ pub struct Event {
     /// The step of a policy set, of [`Kind::PolicyActivated`] and the kinds like it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Box<PolicyStep>>,
+    /// From when on it holds, RFC 3339, of [`Kind::SubjectSet`] and [`Kind::SubjectRemoved`] where that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective: Option<String>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -288,6 +291,8 @@ pub enum Kind {
     Refused,
     SubjectSet,
     SubjectRemoved,
+    /// What was said of a subject for a later day has come to hold.
+    SubjectDue,
     PolicyActivated,
     /// A policy set waits for somebody else's approval.
     PolicyProposed,
@@ -419,6 +424,7 @@ impl Event {
             key_calls: Vec::new(),
             exceptions: Vec::new(),
             policy: None,
+            effective: None,
             record_refusal: false,
         }
     }

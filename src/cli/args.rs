@@ -2,6 +2,7 @@
 
 mod offline;
 mod policies;
+mod subject;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::demo::DemoArgs;
 
 pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
 pub(super) use policies::{PolicyDiffArgs, PolicyHistoryArgs, PolicyShowArgs, PolicyVerdictArgs};
+pub(super) use subject::{SubjectGetArgs, SubjectImportArgs, SubjectSetArgs};
 pub(super) use upkeep::{ImportArgs, RelocateArgs, VerifyArgs};
 
 /// A data-residency storage gateway: S3 in front, every record sealed and stored in the country its policy requires.
@@ -201,32 +203,11 @@ pub struct PlanArgs {
 #[derive(Debug, Subcommand)]
 pub enum SubjectCommand {
     /// Set what is known of a subject, replacing what was known before.
-    Set {
-        /// The subject, as the application names it.
-        id: String,
-        /// Attributes such as `residence=PK`.
-        #[arg(required = true, value_name = "NAME=VALUE", value_parser = pair)]
-        attributes: Vec<(String, String)>,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
-    /// Show what is known of a subject.
-    Get {
-        /// The subject.
-        id: String,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
-    /// Set many subjects from a file with one JSON object a line: {"id": "…", "attributes": {"residence": "PK"}}.
-    Import {
-        /// The file; `-` is standard input.
-        file: PathBuf,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
+    Set(SubjectSetArgs),
+    /// Show what is known of a subject, or was at a time, and what has been said of it.
+    Get(SubjectGetArgs),
+    /// Set many subjects from a file: lines of {"id": "…", "attributes": {"residence": "PK"}}, or CSV whose first line names the columns.
+    Import(SubjectImportArgs),
     /// Erase a subject for good: its keys in every country, its records in all versions, what is known of it.
     Erase(EraseArgs),
     /// Give a subject's keys a new generation in every country: for new records. What is stored keeps the one before.

@@ -33,6 +33,11 @@ impl Bar {
         Self { terminal: std::io::stderr().is_terminal(), state: Mutex::new(state) }
     }
 
+    /// Says more of the step that is under way.
+    pub(super) fn name(&self, step: String) {
+        self.state.lock().step = step;
+    }
+
     /// Ends the line.
     pub(super) fn finish(&self) {
         let state = self.state.lock();

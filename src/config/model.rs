@@ -11,7 +11,7 @@ use crate::bucket::BucketSettings;
 use crate::kms::Pkcs11Settings;
 use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
-use crate::objects::SubjectKeyLife;
+use crate::objects::{DirectoryIds, SubjectKeyLife};
 use crate::policy::{Approval, Glob};
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -46,6 +46,8 @@ pub struct Config {
     pub site_checks: SiteChecks,
     /// Within this time of its acceptance an erasure is to be complete.
     pub erasure_within: Duration,
+    /// What the subject directory keeps of ids.
+    pub directory_ids: DirectoryIds,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

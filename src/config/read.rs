@@ -26,7 +26,7 @@ use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
-use crate::objects::{self, Depth};
+use crate::objects::{self, Depth, DirectoryIds};
 use crate::policy::Approval;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -181,6 +181,7 @@ impl Reader<'_> {
         let site_checks = section(&root, "site-checks", site_checks::read).unwrap_or_default();
         let erasure_within =
             section(&root, "erasure", |table| span(table, "within")).flatten().unwrap_or(Config::DEFAULT_ERASURE);
+        let directory_ids = section(&root, "directory", directory_ids).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -209,6 +210,7 @@ impl Reader<'_> {
             scrub,
             site_checks,
             erasure_within,
+            directory_ids,
             s3,
             admin,
             engine,
@@ -329,6 +331,11 @@ impl Reader<'_> {
     fn required_path(&self, table: &Table<'_>, key: &str) -> Option<PathBuf> {
         table.required(key).and_then(non_empty).map(|path| self.folder.join(path))
     }
+}
+
+fn directory_ids(table: &Table<'_>) -> DirectoryIds {
+    let words = [("kept", DirectoryIds::Kept), ("hashed", DirectoryIds::Hashed)];
+    table.optional("ids").and_then(|item| item.one_of(&words)).unwrap_or_default()
 }
 
 fn log(table: &Table<'_>) -> Log {

@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, io, num::NonZeroU32, path::Path};
 use super::*;
 use crate::diagnostics::Diagnostic;
 use crate::kms::VaultLogin;
+use crate::objects::DirectoryIds;
 
 /// Files and variables by name.
 struct Fake(BTreeMap<&'static str, &'static str>);
@@ -53,6 +54,14 @@ fn subject_keys_live_as_long_as_it_says_and_wrap_no_more_than_is_safe() {
     for wrong in ["subject-key-max-wraps = 0", "subject-key-max-wraps = 4294967296", "subject-key-max-age = \"0s\"", "max = 1"] {
         assert!(keys(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_directory_keeps_ids_unless_it_is_told_not_to() {
+    let ids = |more: &str| read(&format!("{GOOD}\n{more}")).map(|config| config.directory_ids);
+    assert_eq!(ids("").ok(), Some(DirectoryIds::Kept));
+    assert_eq!(ids("[directory]\nids = \"hashed\"").ok(), Some(DirectoryIds::Hashed));
+    assert!(ids("[directory]\nids = \"none\"").unwrap_err()[0].to_string().contains("must be one of"));
 }
 
 #[test]

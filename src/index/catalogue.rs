@@ -5,7 +5,7 @@ use std::{
     ops::{Bound, ControlFlow},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::{
     Blob, Bucket, BucketId, Busy, Change, CommitError, Committed, Counters, Engine, EngineStats, Erasure, IndexError, Intent,
-    IntentGuard, PartEntry, Pin, PolicyStanding, Record, Reservation, SiteRow, SubjectRow, Upload, Waste,
+    IntentGuard, PartEntry, Pin, PolicyStanding, Record, Reservation, SiteRow, Upload, Waste,
     codec::{decode, decode_record, decode_version},
     commit::{self, Request, Work},
     counters::{Counter, count, counters_of},
@@ -36,8 +36,7 @@ use crate::{
     audit::{Event, Frontier, LedgerHead},
     clock::Clock,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
-    residency::{Directory, DirectoryEntry, DirectoryError},
-    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, SubjectId, Ticket, UploadId},
+    types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, Ticket, UploadId},
 };
 
 /// The installation's keys that the index works with.
@@ -73,6 +72,8 @@ pub(super) struct Inner {
     /// The erasures that are not complete.
     pub(super) erasures: ArcSwap<BTreeMap<u64, Erasure>>,
     pub(super) directory_changes: AtomicU64,
+    /// When the next change of the directory comes to hold, in milliseconds.
+    pub(super) next_due: AtomicI64,
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
     pub(super) tap: Tap,
@@ -135,6 +136,7 @@ impl Index {
             policies: Mutex::default(),
             erasures: ArcSwap::default(),
             directory_changes: AtomicU64::default(),
+            next_due: AtomicI64::new(i64::MAX),
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             journal: Journal::default(),
             tap: Tap::default(),
@@ -177,6 +179,7 @@ impl Index {
                 keys::record(bucket, key.as_str())
             }
             Change::PutPart(part) => keys::upload(part.bucket, part.key.as_str(), &part.upload),
+            Change::Due(subject) => keys::subject(subject),
             _ => return,
         };
         let parts = match change {
@@ -250,12 +253,6 @@ impl Index {
         Ok(closed.filter(|upload| upload.bucket == bucket && upload.key == *key))
     }
 
-    /// What the directory holds of a subject.
-    pub fn subject(&self, subject: &SubjectId) -> Result<Option<SubjectRow>, IndexError> {
-        let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
-        Ok(row.filter(|row| !row.removed))
-    }
-
     /// An owner's subject key under a country key.
     pub fn subject_key(&self, key: &KeyId, owner: &KeyOwner) -> Result<Option<Arc<WrappedSubjectKey>>, IndexError> {
         self.inner.row(&keys::subject_key(key, owner))
@@ -279,12 +276,6 @@ impl Index {
     /// The policy set in force, as last committed.
     pub fn policy(&self) -> Option<PolicyRevision> {
         *self.inner.policy.lock()
-    }
-
-    /// Counts the changes of the subject directory since the start. What was read of a subject after one answer holds for as long as the
-    /// answer is the same.
-    pub fn directory_changes(&self) -> u64 {
-        self.inner.directory_changes.load(Ordering::Acquire)
     }
 
     /// How far the ledger has come.
@@ -365,14 +356,6 @@ impl Index {
     ) -> Result<T, IndexError> {
         let inner = Arc::clone(&self.inner);
         tokio::task::spawn_blocking(move || read(&inner)).await.map_err(|_| IndexError::Stopped)?
-    }
-}
-
-impl Directory for Index {
-    fn lookup(&self, subject: &SubjectId) -> Result<Option<DirectoryEntry>, DirectoryError> {
-        let row = keys::subject(&self.inner.keys.pseudonyms.subject(subject));
-        let row: Option<SubjectRow> = self.inner.row(&row).map_err(|error| DirectoryError(Box::new(error)))?;
-        Ok(row.map(|row| DirectoryEntry { attributes: row.attributes, generation: row.generation }))
     }
 }
 
@@ -476,6 +459,7 @@ impl Inner {
         let policy = self.row(keys::POLICY)?;
         *self.policy.lock() = policy;
         *self.policies.lock() = Arc::new(self.load_policies(policy)?);
+        self.look_ahead()?;
         let erasures = self.rows::<Erasure>(&[kind::ERASURE], usize::MAX)?.into_iter().map(|row| row.1);
         let pending = erasures.filter(|erasure| !erasure.is_complete()).map(|erasure| (erasure.id, erasure));
         self.erasures.store(Arc::new(pending.collect()));

@@ -2,8 +2,8 @@
 
 use super::{
     Bucket, BucketId, CompletedUpload, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires,
-    Finding, GarbageKey, IndexError, Part, PartEntry, PolicyChange, PolicyConflict, PolicyEntry, Record, SiteRow, Summary,
-    Upload, Version, WriteCondition,
+    Finding, GarbageKey, IndexError, Part, PartEntry, PolicyChange, PolicyConflict, PolicyEntry, Record, SiteRow, SubjectChange,
+    Summary, Upload, Version, WriteCondition,
 };
 use crate::{
     access::Acl,
@@ -12,8 +12,8 @@ use crate::{
     kms::WrappedSubjectKey,
     residency::{Basis, Origin, PlacementRecord},
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, ObjectKey, RecordId, SiteId, SubjectId, Ticket,
-        Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, BucketName, Country, Generation, ObjectKey, Pseudonym, RecordId, SiteId, Ticket, Timestamp,
+        UploadId, VersionId,
     },
 };
 
@@ -97,13 +97,10 @@ pub enum Change {
     RotateSubjectKey(Box<WrappedSubjectKey>, Generation),
     /// Keeps a subject key as one of before, beside the one in use: of an owner that has another one.
     RetiredSubjectKey(Box<WrappedSubjectKey>),
-    /// Sets what is known of a subject; `None` removes the entry.
-    Subject {
-        /// The subject.
-        id: SubjectId,
-        /// What is known.
-        attributes: Option<Attributes>,
-    },
+    /// Says something of a subject.
+    Subject(Box<SubjectChange>),
+    /// Lets hold what was to come of a subject and whose time has come; a [`CommitError::Conflict`] when there is nothing.
+    Due(Pseudonym),
     /// Brings a policy set into force, or a step nearer to it.
     Policy(Box<PolicyChange>),
     /// Records that a queued copy is begun or, once begun, that it is durable.
@@ -113,7 +110,7 @@ pub enum Change {
     /// Notes that everything of a subject is where its entry of that generation asks for it.
     Settled {
         /// The subject.
-        subject: SubjectId,
+        subject: Pseudonym,
         /// The generation of its entry that the records were held against.
         generation: Generation,
     },
@@ -356,6 +353,8 @@ pub struct Committed {
     pub erasure: Option<Erasure>,
     /// The entry of the policy set, as it is from now on.
     pub policy: Option<Box<PolicyEntry>>,
+    /// Whether nothing had to be changed, of [`Change::Subject`].
+    pub unchanged: bool,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
 }
@@ -436,6 +435,9 @@ pub enum CommitError {
     /// No such erasure, or it is complete.
     #[error("no such erasure is under way")]
     NoSuchErasure,
+    /// More is to come of a subject than its entry takes.
+    #[error("too many changes of this subject are still to come")]
+    TooMuchToCome,
     /// A retention or a legal hold keeps the version.
     #[error("a retention or a legal hold keeps the version")]
     Locked,
@@ -486,6 +488,7 @@ impl CommitError {
             Self::InvalidPart(_) => "invalid-part",
             Self::NoSuchKey => "no-such-key",
             Self::NoSuchErasure => "no-such-erasure",
+            Self::TooMuchToCome => "too-much-to-come",
             Self::Locked => "locked",
             Self::Kept { .. } => "kept",
             Self::Setting(_) => "invalid-bucket-state",

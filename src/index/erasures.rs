@@ -13,6 +13,7 @@ use super::{
     catalogue::Inner,
     codec::decode,
     commit::Work,
+    directory::Entry,
     keys::{self, Secondary, kind},
     list::Step,
 };
@@ -178,7 +179,7 @@ impl Index {
     /// # Errors
     /// Those of reading the row.
     pub fn erased_at(&self, subject: &SubjectId) -> Result<Option<Generation>, IndexError> {
-        let row: Option<SubjectRow> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        let row: Option<Entry> = self.inner.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
         Ok(row.and_then(|row| row.erased))
     }
 
@@ -221,7 +222,7 @@ impl Index {
     pub async fn knows(&self, subject: &SubjectId) -> Result<bool, IndexError> {
         let pseudonym = self.inner.keys.pseudonyms.subject(subject);
         let row: Option<SubjectRow> = self.inner.row(&keys::subject(&pseudonym))?;
-        if row.is_some_and(|row| row.id.is_some()) {
+        if row.is_some_and(|row| row.says_anything()) {
             return Ok(true);
         }
         let owner = KeyOwner::Subject(pseudonym).canonical_bytes();

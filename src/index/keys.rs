@@ -9,6 +9,7 @@ use crate::{kms::KeyOwner, types::AttemptId};
 
 /// One letter for each kind of row.
 pub(super) mod kind {
+    pub(in crate::index) const APPOINTED: u8 = b'a';
     pub(in crate::index) const BUCKET: u8 = b'b';
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
@@ -177,6 +178,19 @@ pub(super) fn bucket(id: BucketId) -> Vec<u8> {
 
 pub(super) fn subject(subject: &Pseudonym) -> Vec<u8> {
     with(kind::SUBJECT, &[subject.as_bytes()])
+}
+
+/// Something that is to hold of a subject from a time on; ordered by that.
+pub(super) fn appointed(from: Timestamp, subject: &Pseudonym) -> Vec<u8> {
+    let millis = u64::try_from(from.millis()).unwrap_or(0);
+    with(kind::APPOINTED, &[&millis.to_be_bytes(), subject.as_bytes()])
+}
+
+/// Reads a row of [`appointed`].
+pub(super) fn appointment(row: &[u8]) -> Option<(Timestamp, Pseudonym)> {
+    let (millis, subject) = row.get(1..)?.split_first_chunk::<8>()?;
+    let millis = i64::try_from(u64::from_be_bytes(*millis)).unwrap_or(i64::MAX);
+    Some((Timestamp::from_millis(millis), Pseudonym::from_bytes(subject.try_into().ok()?)))
 }
 
 /// A subject whose entry has changed since its records were placed.

@@ -13,6 +13,7 @@ mod commit;
 mod condition;
 mod counters;
 mod cursor;
+mod directory;
 pub mod engine;
 mod erasures;
 mod error;
@@ -46,6 +47,7 @@ pub use change::{
 };
 pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
+pub use directory::{Due, Saying, Statement, SubjectChange, SubjectRow, Unsettled};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;
@@ -67,7 +69,7 @@ pub use policies::{
 pub use replay::{Earlier, Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,
-    SubjectRow, Summary, Tally, Unsettled, Upload, UploadState, Version,
+    Summary, Tally, Upload, UploadState, Version,
 };
 pub use search::{FoundRecord, RecordsPage, RecordsQuery};
 pub use uploads::{UploadsPage, UploadsQuery};

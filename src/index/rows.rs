@@ -2,7 +2,7 @@
 //!
 //! Bodies are MessagePack with named fields, so that a field can be added with `#[serde(default)]` without rewriting what is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ use crate::{
     residency::PlacementRecord,
     seal::CustomerSeal,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId,
-        SubjectId, Ticket, Timestamp, UploadId, VersionId,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, ObjectKey, RecordId, SiteId, SourceId, Ticket, Timestamp,
+        UploadId, VersionId,
     },
 };
 
@@ -344,52 +344,6 @@ pub struct Part {
     pub entry: PartEntry,
     /// When it was stored.
     pub modified: Timestamp,
-}
-
-/// What the subject directory holds. The row's key is a pseudonym; the id is sealed in here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SubjectRow {
-    /// The subject; `None` once it is erased.
-    #[serde(default)]
-    pub id: Option<SubjectId>,
-    /// What is known; empty once removed. The row stays, so that a generation never repeats.
-    pub attributes: Attributes,
-    /// Counts the changes.
-    pub generation: Generation,
-    /// When it changed last.
-    pub updated: Timestamp,
-    /// Whether the entry has been removed.
-    #[serde(default)]
-    pub removed: bool,
-    /// The generation that its last erasure began: what was decided under an earlier one does not commit any more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erased: Option<Generation>,
-    /// The countries whose journals have been told of the entry before.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub told: BTreeSet<Country>,
-}
-
-impl SubjectRow {
-    /// Where the subject lives, as far as its entry says so.
-    pub fn residence(&self) -> Option<Country> {
-        self.attributes.get("residence").and_then(|value| value.parse().ok())
-    }
-
-    /// The countries whose journals have been told of the entry; the gateway's own comes in addition.
-    pub(super) fn told_in(&self) -> impl Iterator<Item = Country> + '_ {
-        self.told.iter().copied().chain(self.residence())
-    }
-}
-
-/// A subject whose entry has changed since its records were placed: they are to be held against it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unsettled {
-    /// The subject.
-    pub subject: SubjectId,
-    /// The entry's generation.
-    pub generation: Generation,
-    /// When it changed.
-    pub since: Timestamp,
 }
 
 /// A site as the index last saw it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    BucketId, Index, IndexError, Record, Unsettled, Version,
+    BucketId, Index, IndexError, Record, Version,
     catalogue::Inner,
     codec::{decode, decode_record, decode_version},
     cursor,
@@ -160,24 +160,6 @@ impl Index {
                     return Ok(Step::Stop);
                 }
                 found.push(next);
-                Ok(Step::Next)
-            })?;
-            Ok(found)
-        })
-        .await
-    }
-
-    /// Subjects whose entries have changed since their records were placed, at most `limit`, from behind `after` on.
-    pub async fn unsettled(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Unsettled>, IndexError> {
-        self.blocking(move |inner| {
-            let start =
-                after.map(|subject| [keys::unsettled(&inner.keys.pseudonyms.subject(&subject)).as_slice(), &[0]].concat());
-            let mut found = Vec::new();
-            inner.walk(&[kind::UNSETTLED], start, |row, sealed| {
-                if found.len() == limit {
-                    return Ok(Step::Stop);
-                }
-                found.push(inner.sealing.open(row, sealed, |body| decode('e', body))?);
                 Ok(Step::Next)
             })?;
             Ok(found)

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod commits;
+mod directory;
 mod expire;
 mod exports;
 mod histories;
@@ -326,7 +327,7 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     };
     let fresh = || record(&index, 1, SITES[0], "ayesha");
     let subject = SubjectId::new("ayesha").unwrap();
-    index.commit(Change::Subject { id: subject.clone(), attributes: Some(Attributes::new()) }, event()).await.unwrap();
+    index.commit(Change::Subject(Box::new(SubjectChange::now(subject.clone(), Some(Attributes::new())))), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", fresh()), event()).await), Stale::Subject);
     assert_eq!(index.lookup(&subject).unwrap().unwrap().generation, Generation(1));
     let other = || record(&index, 1, SITES[0], "bilal");

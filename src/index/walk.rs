@@ -12,7 +12,7 @@ use super::{
     keys::{self, Secondary},
     list::Step,
 };
-use crate::types::{BucketName, ObjectKey, SiteId, SubjectId};
+use crate::types::{BucketName, ObjectKey, Pseudonym, SiteId, SubjectId};
 
 /// Which records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Stock {
     pub prefix: Option<String>,
     /// Data of this subject.
     pub subject: Option<SubjectId>,
+    /// Data of the subject of that name in rows, where its id is not known.
+    pub pseudonym: Option<Pseudonym>,
 }
 
 /// How far a walk has come.
@@ -65,7 +67,8 @@ impl Inner {
             None => (None, None),
             Some(place) => (place.site, Some(place.row)),
         };
-        let subject = stock.subject.as_ref().map(|subject| self.keys.pseudonyms.subject(subject));
+        let name = |subject: &SubjectId| self.keys.pseudonyms.subject(subject);
+        let subject = stock.subject.as_ref().map(name).or(stock.pseudonym);
         let site = match (&subject, from) {
             (Some(_), _) => None,
             (None, Some(site)) => Some(site),
@@ -99,7 +102,7 @@ impl Inner {
             let wanted = is_its_turn
                 && bucket.is_none_or(|bucket| bucket == id)
                 && stock.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
-                && (stock.subject.is_none() || record.detail.placement.subject == stock.subject);
+                && subject.is_none_or(|subject| record.detail.placement.subject.as_ref().map(name) == Some(subject));
             if wanted && let (Some(bucket), Ok(key)) = (self.bucket_ids_name(&buckets, id), ObjectKey::new(&key)) {
                 page.records.push(FoundRecord { bucket, key, record });
             }

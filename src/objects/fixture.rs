@@ -123,7 +123,17 @@ impl World {
         let providers = countries.iter().map(|(key, country)| (key.clone(), *country, keyring.provider(key, *country).unwrap()));
         let hierarchy = Arc::new(Hierarchy::new(providers.collect(), keyring.installation_id()));
         let memory = MemoryBudget::new(memory);
-        let parts = ObjectsParts { index, residency: Arc::new(residency), policies, hierarchy, pseudonyms, sites, clock, memory };
+        let parts = ObjectsParts {
+            index,
+            residency: Arc::new(residency),
+            policies,
+            hierarchy,
+            pseudonyms,
+            sites,
+            clock,
+            memory,
+            directory_ids: Default::default(),
+        };
         let access_key = AccessKey::new("AK", "hush".to_owned().into());
         let auth = Authenticated::for_test(Principal::unrestricted("feed", vec![access_key]).unwrap());
         let world = Self { objects: Objects::new(parts), backends, id: RequestId::new("test").unwrap(), auth, _folder: folder };

@@ -110,6 +110,7 @@ pub use request::*;
 pub use restore::Restored;
 pub use rotate::{Destruction, Renewal, Renewed, Renewing};
 pub use segments::{SegmentError, SiteKeys, read_segment, site_keys};
+pub use subjects::{DirectoryIds, Said};
 pub use versions::VersionsRequest;
 
 pub use crate::seal::CustomerKey;
@@ -132,6 +133,8 @@ pub struct ObjectsParts {
     pub clock: Arc<dyn Clock>,
     /// Memory for bytes in flight.
     pub memory: MemoryBudget,
+    /// What the subject directory keeps of ids.
+    pub directory_ids: DirectoryIds,
 }
 
 /// The use cases. A clone is another handle on the same gateway.

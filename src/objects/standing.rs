@@ -113,10 +113,14 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
+    use crate::audit::Actor;
+    use crate::clock::{Clock, SystemClock};
+    use crate::index::Saying;
     use crate::objects::fixture::{self, AT_HOME, World, bucket, described, interrupted_body, policies, put, until};
     use crate::objects::{CreateUpload, GetRequest, PartRequest, ReadCondition};
     use crate::policy::PolicySet;
     use crate::seal::EXTENT_SIZE;
+    use crate::types::{Attributes, SubjectId, Timestamp};
 
     /// Other policies with the same places for residents, and ones with another.
     const SAME: [&str; 2] = ["DE", "PK"];
@@ -175,6 +179,23 @@ mod tests {
         let (world, before) = world().await;
         let moving = Arc::clone(&world);
         let change = async move { moving.lives_in("amna", "SG").await };
+        let between = after_the_first_extent((Arc::clone(&world), before), change);
+        let body = interrupted_body(EXTENT_SIZE + 1, between, LENGTH - EXTENT_SIZE - 1);
+        let outcome = world.objects.put(&world.request(), put("k", "amna", LENGTH), body).await;
+        assert!(is_stale(&outcome), "{outcome:?}");
+        assert_eq!(world.blobs("pk"), before + 1);
+        assert_refused_once(&world, "put-object").await;
+    }
+
+    #[tokio::test]
+    async fn nothing_more_is_stored_once_a_move_that_was_said_before_has_come() {
+        let (world, before) = world().await;
+        let comes = Timestamp::from_millis(SystemClock.now().millis() + 1500);
+        let attributes = Attributes::from([("residence".to_owned(), "SG".to_owned())]);
+        let saying = Saying { attributes: Some(attributes), effective: Some(comes), ..Saying::default() };
+        let amna = SubjectId::new("amna").unwrap();
+        world.objects.say_of_subject(world.request().id, &Actor::System, &amna, saying).await.unwrap();
+        let change = async move { until(|| SystemClock.now() >= comes).await };
         let between = after_the_first_extent((Arc::clone(&world), before), change);
         let body = interrupted_body(EXTENT_SIZE + 1, between, LENGTH - EXTENT_SIZE - 1);
         let outcome = world.objects.put(&world.request(), put("k", "amna", LENGTH), body).await;

@@ -186,6 +186,7 @@ impl World {
             sites,
             clock: clock.clone(),
             memory: MemoryBudget::new(64 << 20),
+            directory_ids: Default::default(),
         });
         let auth = Authenticated::for_test(Principal {
             attributes: Attributes::from([("residence".to_owned(), "PK".to_owned())]),

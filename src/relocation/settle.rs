@@ -14,7 +14,7 @@ use crate::{
     index::{Change, CommitError, IndexError, Stock, Unsettled},
     objects::Objects,
     telemetry::metric,
-    types::SubjectId,
+    types::Pseudonym,
 };
 
 /// Subjects looked at in one step.
@@ -24,17 +24,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// When subjects whose records could not all be moved have their next turn.
 #[derive(Debug, Default)]
-pub struct Waiting(HashMap<SubjectId, (Instant, Duration)>);
+pub struct Waiting(HashMap<Pseudonym, (Instant, Duration)>);
 
 impl Waiting {
-    fn is_due(&self, subject: &SubjectId) -> bool {
+    fn is_due(&self, subject: &Pseudonym) -> bool {
         self.0.get(subject).is_none_or(|(until, _)| *until <= Instant::now())
     }
 
-    fn failed(&mut self, subject: &SubjectId) {
+    fn failed(&mut self, subject: &Pseudonym) {
         let before = self.0.get(subject).map_or(Duration::from_secs(1), |(_, pause)| *pause);
         let pause = before.saturating_mul(2).min(LONGEST_PAUSE);
-        self.0.insert(subject.clone(), (Instant::now() + pause, pause));
+        self.0.insert(*subject, (Instant::now() + pause, pause));
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn settle_round(objects: &Objects, waiting: &mut Waiting) -> Result<us
             left += 1;
             still.extend(waiting.0.remove_entry(&unsettled.subject));
         }
-        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.subject.clone());
+        after = page.last().filter(|_| page.len() == PAGE).map(|last| last.subject);
         if after.is_none() {
             break;
         }
@@ -86,7 +86,7 @@ pub async fn settle_round(objects: &Objects, waiting: &mut Waiting) -> Result<us
 
 /// `true` when every record of the subject is where it belongs.
 async fn settle_one(objects: &Objects, unsettled: &Unsettled) -> Result<bool, IndexError> {
-    let stock = Stock { subject: Some(unsettled.subject.clone()), ..Stock::default() };
+    let stock = Stock { pseudonym: Some(unsettled.subject), ..Stock::default() };
     // Without retries: who cannot follow now keeps no other waiting, and has another turn.
     let order = Order { stock, ..Order::default() };
     loop {
@@ -102,11 +102,8 @@ async fn settle_one(objects: &Objects, unsettled: &Unsettled) -> Result<bool, In
             break;
         }
     }
-    let event = Event {
-        subject: Some(objects.pseudonyms.subject(&unsettled.subject)),
-        ..Event::new(Kind::SubjectSettled, Actor::System)
-    };
-    let change = Change::Settled { subject: unsettled.subject.clone(), generation: unsettled.generation };
+    let event = Event { subject: Some(unsettled.subject), ..Event::new(Kind::SubjectSettled, Actor::System) };
+    let change = Change::Settled { subject: unsettled.subject, generation: unsettled.generation };
     match objects.index.commit(change, event).await {
         Ok(_) => Ok(true),
         Err(CommitError::Fatal(error)) => Err(error),

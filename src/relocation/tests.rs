@@ -6,7 +6,8 @@ use super::*;
 use crate::access::Action;
 use crate::audit::{Actor, Event, Kind};
 use crate::bucket::{Setting, Versioning};
-use crate::index::{Change, Counter, Stock, Tally};
+use crate::clock::Clock;
+use crate::index::{Change, Counter, Saying, Stock, SubjectChange, Tally};
 use crate::jobs::{JobState, TooMany};
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
@@ -31,8 +32,17 @@ impl World {
 
     async fn lives_in(&self, subject: &str, country: &str) {
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
-        let change = Change::Subject { id: SubjectId::new(subject).unwrap(), attributes: Some(attributes) };
+        let change = Change::Subject(Box::new(SubjectChange::now(SubjectId::new(subject).unwrap(), Some(attributes))));
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
+    }
+
+    /// From `millis` after now on, or before it.
+    async fn lives_from(&self, subject: &str, country: &str, millis: i64) {
+        let attributes = Some(Attributes::from([("residence".to_owned(), country.to_owned())]));
+        let effective = Some(self.clock.now().plus_millis(millis));
+        let saying = Saying { attributes, effective, ..Saying::default() };
+        let subject = SubjectId::new(subject).unwrap();
+        self.objects.say_of_subject(self.asks().id, &Actor::System, &subject, saying).await.unwrap();
     }
 }
 
@@ -102,7 +112,7 @@ async fn a_record_with_copies_in_two_countries_counts_once() {
     assert_eq!(plan.moving, Tally { objects: 300, bytes: 300 });
     assert_eq!((&plan.moves[0].from, &plan.moves[0].to), (&countries(&["PK", "SG"]), &countries(&["PK"])));
     let of_others = Stock { subject: Some(SubjectId::new("amna").unwrap()), ..Stock::default() };
-    let one = Stock { bucket: Some(bucket()), prefix: Some("ali/29".to_owned()), subject: None };
+    let one = Stock { bucket: Some(bucket()), prefix: Some("ali/29".to_owned()), ..Stock::default() };
     let ali = Stock { subject: Some(SubjectId::new("ali").unwrap()), ..one.clone() };
     for (stock, objects) in [(of_others, 0), (one, 11), (ali, 11)] {
         let plan = super::plan(&world.objects, &world.objects.policies.load_full(), stock).await.unwrap();
@@ -204,7 +214,7 @@ async fn only_what_was_ordered_moves() {
         world.put(at, b"x").await;
     }
     world.decide_by(sg_law()).await;
-    let of = |prefix: &str| Stock { bucket: Some(bucket()), prefix: Some(prefix.to_owned()), subject: None };
+    let of = |prefix: &str| Stock { bucket: Some(bucket()), prefix: Some(prefix.to_owned()), ..Stock::default() };
     assert_eq!(world.moved(of("ali/b")).await.moved.objects, 1);
     let ali = Stock { subject: Some(SubjectId::new("ali").unwrap()), ..Stock::default() };
     assert_eq!(world.moved(ali).await.moved.objects, 1);
@@ -229,6 +239,50 @@ async fn the_records_of_a_subject_that_moved_follow() {
     world.lives_in("ali", "SG").await;
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "the same place again is no move");
     world.counters_are_right().await;
+}
+
+#[tokio::test]
+async fn a_move_that_is_said_for_a_later_day_happens_then() {
+    let world = World::new(PK_ONLY).await;
+    for at in ["ali/a", "amna/a"] {
+        world.put(at, b"x").await;
+    }
+    world.lives_from("ali", "SG", 1000).await;
+    let mut waiting = Waiting::default();
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 0);
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "not before its time");
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (2, 0));
+    world.clock.advance(1000);
+    assert_eq!(world.plan_in_force().await.moving.objects, 1, "decided by the time, before it is written down");
+    assert!(world.try_put("ali/b", b"x").await.is_err(), "the principal says PK still");
+    let world = world.restart().await;
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 1);
+    assert_eq!((world.objects.take_effect_round().await.unwrap(), world.count("subject-due")), (0, 1));
+    assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 1));
+    world.counters_are_right().await;
+}
+
+#[tokio::test]
+async fn a_move_that_is_learned_of_late_happens_at_once() {
+    let world = World::new(PK_ONLY).await;
+    world.put("ali/a", b"x").await;
+    world.lives_from("ali", "SG", -86_400_000).await;
+    assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 1);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (0, 1));
+}
+
+#[tokio::test]
+async fn a_move_that_was_called_off_does_not_happen() {
+    let world = World::new(PK_ONLY).await;
+    world.lives_in("ali", "PK").await;
+    world.put("ali/a", b"x").await;
+    world.lives_from("ali", "SG", 1000).await;
+    world.lives_from("ali", "PK", 1000).await;
+    world.clock.advance(2000);
+    assert_eq!(world.objects.take_effect_round().await.unwrap(), 1);
+    assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 0);
+    assert_eq!((world.stored_in("PK"), world.stored_in("SG")), (1, 0));
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ impl World {
 
     async fn lives_in_the(&self, subject: &str, country: &str) {
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
-        let change = Change::Subject { id: SubjectId::new(subject).unwrap(), attributes: Some(attributes) };
+        let change =
+            Change::Subject(Box::new(crate::index::SubjectChange::now(SubjectId::new(subject).unwrap(), Some(attributes))));
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
     }
 

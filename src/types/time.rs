@@ -65,6 +65,12 @@ impl Timestamp {
         i64::try_from(date.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
+    /// Parses RFC 3339, or a day (`2026-11-23`), which stands for its first moment, UTC.
+    pub fn parse_moment(text: &str) -> Option<Self> {
+        let is_day = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        if is_day { Self::parse_rfc3339(&format!("{text}T00:00:00Z")) } else { Self::parse_rfc3339(text) }
+    }
+
     /// Parses a date as HTTP or as mail writes it (RFC 5322 section 3.3): some clients end a `Date` with `-0000`.
     pub fn parse_date(text: &str) -> Option<Self> {
         let mail = || {
@@ -104,6 +110,9 @@ mod tests {
         assert_eq!(time.to_rfc3339(), "2026-11-23T20:40:01.250Z");
         assert_eq!(time.to_http_date(), "Mon, 23 Nov 2026 20:40:01 GMT");
         assert_eq!(Timestamp::parse_rfc3339(&time.to_rfc3339()), Some(time));
+        let day = Timestamp::parse_rfc3339("2026-11-23T00:00:00Z");
+        assert_eq!((Timestamp::parse_moment("2026-11-23"), Timestamp::parse_moment("2026-11-23T05:00:00+05:00")), (day, day));
+        assert_eq!([Timestamp::parse_moment("2026-02-30"), Timestamp::parse_moment("23.11.2026")], [None, None]);
         assert_eq!(Timestamp::parse_http_date(&time.to_http_date()), Some(Timestamp::from_seconds(time.seconds())));
     }
 

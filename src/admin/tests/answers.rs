@@ -19,16 +19,6 @@ async fn only_an_operator_may_have_what_a_scrub_finds_put_right() {
 }
 
 #[tokio::test]
-async fn a_query_that_cannot_be_recorded_is_not_evaluated() {
-    for route in queries() {
-        let (fake, router) = api(Fake { ledger_broken: true, ..Fake::default() });
-        let (status, text) = ask(&router, route.method, &concrete(route), Some(Role::Operator), body_of(route)).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{} {}: {text}", route.method, route.path);
-        assert!(!fake.evaluated.load(Ordering::Relaxed), "{} {}", route.method, route.path);
-    }
-}
-
-#[tokio::test]
 async fn an_export_that_breaks_off_does_not_look_whole() {
     for breaks_off in [false, true] {
         let (_, router) = api(Fake { breaks_off, ..Fake::default() });

@@ -48,16 +48,11 @@ impl Group<'_> {
         let row = keys::subject(&pseudonym);
         let old: Option<SubjectRow> = self.row(&row)?;
         countries.extend(old.iter().flat_map(SubjectRow::told_in));
-        let generation = Generation(old.map_or(0, |old| old.generation.0).saturating_add(1));
-        let known = SubjectRow {
-            id: None,
-            attributes: Attributes::new(),
-            generation,
-            updated: self.now,
-            removed: true,
-            erased: Some(generation),
-            told: BTreeSet::new(),
-        };
+        for next in old.iter().flat_map(|old| &old.coming) {
+            draft.delete(keys::appointed(next.effective, &pseudonym));
+        }
+        let generation = Generation(old.map_or(0, |old| old.at(self.now).generation.0).saturating_add(1));
+        let known = SubjectRow { updated: self.now, erased: Some(generation), ..SubjectRow::unknown(generation) };
         draft.put(row, sealed(&known)?);
         draft.delete(keys::unsettled(&pseudonym));
 

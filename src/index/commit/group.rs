@@ -340,7 +340,8 @@ impl<'a> Group<'a> {
         }
         let entry = self.journal_entry()?;
         let head = self.head();
-        let directory_changes = self.overlay.keys().any(|row| row.first() == Some(&keys::kind::SUBJECT));
+        let writes = |kind| self.overlay.keys().any(|row| row.first() == Some(&kind));
+        let (directory_changes, appointed) = (writes(keys::kind::SUBJECT), writes(keys::kind::APPOINTED));
         let written = self.inner.tap.is_on().then(|| self.journalled_rows());
         let mut batch = self.batch(head)?;
         if let Some(entry) = &entry {
@@ -372,6 +373,9 @@ impl<'a> Group<'a> {
         *self.inner.head.lock() = head;
         *self.inner.policy.lock() = self.state.policy;
         *self.inner.policies.lock() = Arc::clone(&self.state.policies);
+        if appointed {
+            self.inner.look_ahead()?;
+        }
         if directory_changes {
             self.inner.directory_changes.fetch_add(1, Ordering::Release);
         }

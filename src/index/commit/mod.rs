@@ -9,6 +9,7 @@ mod policies;
 mod records;
 mod relocate;
 mod subject_keys;
+mod subjects;
 mod uploads;
 
 use std::{

@@ -16,13 +16,13 @@ use crate::{
     bucket::{BucketSettings, Setting},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, Counter, Garbage, GarbageKey, GarbageReason, IndexError, Layout,
-        PolicyStanding, SiteRow, Stale, SubjectRow, Unsettled, Waste,
-        keys::{self, Secondary, kind},
+        PolicyStanding, SiteRow, Stale, Waste,
+        directory::Entry,
+        keys::{self, kind},
     },
     residency::Basis,
     types::{
-        AccountId, AttemptId, Attributes, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId,
-        Timestamp,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId, Timestamp,
     },
 };
 
@@ -87,7 +87,8 @@ impl Group<'_> {
             Change::SubjectKey { key, replaces } => self.subject_key(*key, replaces.map(|old| *old)),
             Change::RotateSubjectKey(key, replaces) => self.rotate_subject_key(*key, replaces),
             Change::RetiredSubjectKey(key) => self.retired_subject_key(&key),
-            Change::Subject { id, attributes } => self.subject(id, attributes),
+            Change::Subject(change) => self.subject(*change),
+            Change::Due(subject) => self.due(&subject),
             Change::Policy(change) => self.policy(*change),
             Change::AddCopy(add) => self.add_copy(*add),
             Change::Relocate(relocate) => self.relocate(*relocate),
@@ -154,35 +155,6 @@ impl Group<'_> {
         }
         let mut draft = Draft { deleted: Some((name, id)), ..Draft::default() };
         draft.delete(keys::bucket(id));
-        Ok(draft)
-    }
-
-    fn subject(&self, id: SubjectId, attributes: Option<Attributes>) -> Planned {
-        let pseudonym = self.inner.keys.pseudonyms.subject(&id);
-        let row = keys::subject(&pseudonym);
-        let old: Option<SubjectRow> = self.row(&row)?;
-        let generation = Generation(old.as_ref().map_or(0, |old| old.generation.0).saturating_add(1));
-        let removed = attributes.is_none();
-        let attributes = attributes.unwrap_or_default();
-        let erased = old.as_ref().and_then(|old| old.erased);
-        let told = old.iter().flat_map(SubjectRow::told_in).collect();
-        let mut draft = Draft::default();
-        // What is stored of the subject may have to live elsewhere now.
-        let differs = old.map_or_else(Attributes::default, |old| old.attributes) != attributes;
-        if differs && self.has_rows(&Secondary::Subject(&pseudonym).prefix())? {
-            draft.put(keys::unsettled(&pseudonym), sealed(&Unsettled { subject: id.clone(), generation, since: self.now })?);
-        }
-        let subject = SubjectRow { id: Some(id), attributes, generation, updated: self.now, removed, erased, told };
-        draft.put(row, sealed(&subject)?);
-        Ok(draft)
-    }
-
-    fn settled(&self, subject: &SubjectId, generation: Generation) -> Planned {
-        let row = keys::unsettled(&self.inner.keys.pseudonyms.subject(subject));
-        let mut draft = Draft::default();
-        if self.row::<Unsettled>(&row)?.is_some_and(|unsettled| unsettled.generation <= generation) {
-            draft.delete(row);
-        }
         Ok(draft)
     }
 
@@ -264,11 +236,11 @@ impl Group<'_> {
             return Err(CommitError::Stale(Stale::Policy));
         }
         let Some(subject) = subject else { return Ok(()) };
-        let row: Option<SubjectRow> = self.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
+        let row: Option<Entry> = self.row(&keys::subject(&self.inner.keys.pseudonyms.subject(subject)))?;
         if row.as_ref().and_then(|row| row.erased).is_some_and(|erased| basis.subject_generation < erased) {
             return Err(CommitError::Stale(Stale::Erased));
         }
-        let generation = row.map_or(Generation::default(), |row| row.generation);
+        let generation = row.map_or(Generation::default(), |row| row.at(self.now).generation);
         if generation == basis.subject_generation { Ok(()) } else { Err(CommitError::Stale(Stale::Subject)) }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     index::{
-        CopyRow, Garbage, IndexError, SubjectRow, Unsettled, Upload, Version, Waste,
+        CopyRow, Garbage, IndexError, SubjectRow, Upload, Version, Waste,
         codec::{decode, decode_version},
+        directory::UnsettledRow,
         keys::kind,
     },
     kms::WrappedSubjectKey,
@@ -55,7 +56,7 @@ impl Audiences {
             kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
             kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
             kind::UNSETTLED => {
-                let _: Unsettled = decode('e', body)?;
+                let _: UnsettledRow = decode('e', body)?;
                 BTreeSet::new()
             }
             _ => return Ok(Audience::Everyone),
@@ -105,6 +106,7 @@ mod tests {
     #[test]
     fn every_kind_of_row_is_either_told_of_or_derived() {
         let derived = [
+            kind::APPOINTED,
             kind::COUNTER,
             kind::FINDING,
             kind::INTENT,

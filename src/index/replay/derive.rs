@@ -6,14 +6,14 @@ use super::{BATCH, JUMP, Replay, Replayed, resume::Stage};
 use crate::{
     audit::{Frontier, LedgerHead},
     index::{
-        BucketId, Counters, Engine, IndexError, IndexKeys, Layout, Record, Version,
-        codec::{decode_version, encode},
+        BucketId, Counters, Engine, IndexError, IndexKeys, Layout, Record, SubjectRow, Version,
+        codec::{decode, decode_version, encode},
         counters::{count, counters_of},
         journal::{Audiences, row_hash},
         keys::{self, Secondary, kind},
         ledger::head_row,
     },
-    types::{Ticket, Timestamp},
+    types::{Pseudonym, Ticket, Timestamp},
 };
 
 impl Replay {
@@ -79,7 +79,7 @@ impl Replay {
         self.write(keys::LEDGER_HEAD.to_vec(), Some(row))
     }
 
-    /// Writes the secondary rows, the ways to `null` versions and the counters.
+    /// Writes the secondary rows, the ways to `null` versions, what is to come of subjects and the counters.
     fn derive(&mut self, replayed: &mut Replayed) -> Result<(), IndexError> {
         let mut counters = Counters::new();
         for letter in [kind::RECORD, kind::HISTORY] {
@@ -95,12 +95,31 @@ impl Replay {
                 }
             }
         }
+        self.appoint()?;
         for (counter, tally) in counters {
             let row = keys::counter(&encode(&counter)?);
             let value = self.sealing.seal(&row, &encode(&(counter, tally))?)?;
             self.write(row, Some(value))?;
         }
         Ok(())
+    }
+
+    /// Writes when what is to come of subjects comes to hold.
+    fn appoint(&mut self) -> Result<(), IndexError> {
+        let corrupt = || IndexError::Corrupt { kind: 'd' };
+        let mut from = vec![kind::SUBJECT];
+        loop {
+            let page = page(self.engine.as_ref(), &from, &[kind::SUBJECT + 1])?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (row, value) in &page {
+                let subject: SubjectRow = self.sealing.open(row, value, |body| decode('d', body))?;
+                let name = row.get(1..).and_then(|name| name.try_into().ok()).map(Pseudonym::from_bytes).ok_or_else(corrupt)?;
+                for next in &subject.coming {
+                    self.write(keys::appointed(next.effective, &name), Some(Vec::new()))?;
+                }
+            }
+        }
     }
 
     fn derive_from(

@@ -16,7 +16,7 @@ impl World {
     async fn resides(&self, subject: &str, country: &str) -> SubjectRow {
         let id = crate::types::SubjectId::new(subject).unwrap();
         let attributes = Attributes::from([("residence".to_owned(), country.to_owned())]);
-        let change = Change::Subject { id: id.clone(), attributes: Some(attributes) };
+        let change = Change::Subject(Box::new(crate::index::SubjectChange::now(id.clone(), Some(attributes))));
         self.objects.index.commit(change, Event::new(Kind::SubjectSet, Actor::System)).await.unwrap();
         self.objects.index.subject(&id).unwrap().unwrap()
     }

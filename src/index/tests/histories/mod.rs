@@ -322,13 +322,14 @@ impl World {
             Step::Subject { subject, citizen } => {
                 // The one chain of these tests is that of the home country.
                 let attributes = citizen.map(|citizen| Attributes::from([("citizen".to_owned(), citizen.to_string())]));
-                with.know(subject, attributes.clone().unwrap_or_default());
-                self.send(Change::Subject { id: SubjectId::new(SUBJECTS[subject]).unwrap(), attributes }).await
+                with.know(subject, attributes.clone());
+                self.send(Change::Subject(Box::new(SubjectChange::now(SubjectId::new(SUBJECTS[subject]).unwrap(), attributes))))
+                    .await
             }
             Step::Settle { subject } => {
                 let Known { generation, .. } = self.reference.subjects[subject];
                 with.subjects[subject].unsettled = None;
-                let subject = SubjectId::new(SUBJECTS[subject]).unwrap();
+                let subject = self.index.inner.keys.pseudonyms.subject(&SubjectId::new(SUBJECTS[subject]).unwrap());
                 self.send(Change::Settled { subject, generation: Generation(generation) }).await
             }
             Step::Move { key, nth, site } => {

@@ -38,6 +38,8 @@ pub(super) struct Open {
 pub(super) struct Known {
     pub(super) generation: u64,
     pub(super) attributes: Attributes,
+    /// Whether anything is known.
+    pub(super) is_known: bool,
     /// The generation that its records have not been held against.
     pub(super) unsettled: Option<u64>,
 }
@@ -90,10 +92,15 @@ impl Reference {
     }
 
     /// Sets what is known of a subject.
-    pub(super) fn know(&mut self, subject: usize, attributes: Attributes) {
+    pub(super) fn know(&mut self, subject: usize, said: Option<Attributes>) {
         let has_records =
             self.versions.iter().flatten().any(|kept| kept.live.as_ref().is_some_and(|live| live.subject == subject));
         let known = &mut self.subjects[subject];
+        let (is_known, attributes) = (said.is_some(), said.unwrap_or_default());
+        if known.is_known == is_known && known.attributes == attributes {
+            return;
+        }
+        known.is_known = is_known;
         known.generation += 1;
         if known.attributes != attributes && has_records {
             known.unsettled = Some(known.generation);
@@ -122,9 +129,11 @@ impl Seen {
         let known = |name: &&str| {
             let subject = SubjectId::new(*name).unwrap();
             let entry = index.lookup(&subject).unwrap();
-            let unsettled = unsettled.iter().find(|row| row.subject == subject).map(|row| row.generation.0);
+            let name = index.inner.keys.pseudonyms.subject(&subject);
+            let unsettled = unsettled.iter().find(|row| row.subject == name).map(|row| row.generation.0);
+            let is_known = index.subject(&subject).unwrap().is_some_and(|row| !row.removed);
             let (generation, attributes) = entry.map(|entry| (entry.generation.0, entry.attributes)).unwrap_or_default();
-            Known { generation, attributes, unsettled }
+            Known { generation, attributes, is_known, unsettled }
         };
         let mut versions = Vec::new();
         for name in KEYS {
