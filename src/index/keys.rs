@@ -26,7 +26,7 @@ pub(super) mod kind {
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const PENDING: u8 = b'q';
     pub(in crate::index) const POLICIES: u8 = b'P';
-    pub(in crate::index) const REBUILD: u8 = b'a';
+    pub(in crate::index) const REBUILD: u8 = b'R';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
     pub(in crate::index) const PART_TABLE: u8 = b't';
@@ -49,8 +49,8 @@ pub(super) const SCRUB: &[u8] = b"mscrub";
 pub(super) const SEQUENCES: &[u8] = b"msequences";
 
 // Of kind `REBUILD`, all gone when the index is whole: what it is to come to, and how far it has.
-pub(super) const REBUILD_BEGUN: &[u8] = b"abegun";
-pub(super) const REBUILD_STAGE: &[u8] = b"astage";
+pub(super) const REBUILD_BEGUN: &[u8] = b"Rbegun";
+pub(super) const REBUILD_STAGE: &[u8] = b"Rstage";
 
 const END: [u8; 2] = [0, 1];
 

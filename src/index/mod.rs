@@ -29,6 +29,7 @@ mod ledger;
 mod list;
 mod named;
 mod policies;
+mod refusal;
 mod replay;
 mod rows;
 mod sealing;
@@ -42,8 +43,8 @@ mod walk;
 
 pub use catalogue::{Index, IndexKeys};
 pub use change::{
-    AddCopyChange, AdoptChange, Change, CommitError, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate,
-    RelocateChange, Seen, Stale, UpdateChange,
+    AddCopyChange, AdoptChange, Change, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Seen,
+    UpdateChange,
 };
 pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
@@ -66,6 +67,7 @@ pub use policies::{
     FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding, PolicyState,
     PolicyTexts, Said,
 };
+pub use refusal::{CommitError, Stale};
 pub use replay::{Earlier, Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,

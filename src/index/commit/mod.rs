@@ -4,6 +4,7 @@
 mod erase;
 mod expire;
 mod group;
+mod journal;
 mod plan;
 mod policies;
 mod records;

@@ -79,7 +79,7 @@ impl Replay {
             let Some((last, _)) = rows.last() else { break };
             from = [last.as_slice(), &[0]].concat();
             for (row, value) in &rows {
-                let piece: Piece = replay.sealing.open(row, value, |body| decode('a', body))?;
+                let piece: Piece = replay.sealing.open(row, value, |body| decode('R', body))?;
                 replay.recall(&piece);
                 earlier.pieces.insert(piece.name, piece.note);
             }
@@ -147,7 +147,7 @@ impl Replay {
 
     fn kept<T: serde::de::DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
         let Some(value) = self.engine.get(row)? else { return Ok(None) };
-        self.sealing.open(row, &value, |body| decode('a', body)).map(Some)
+        self.sealing.open(row, &value, |body| decode('R', body)).map(Some)
     }
 
     fn recall(&mut self, piece: &Piece) {
