@@ -79,7 +79,7 @@ pub mod metric {
     pub const KEY_SECONDS: &str = "domicile_key_call_seconds";
 
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 23] = [
+    pub const ALL: [(&str, &str); 24] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -95,6 +95,7 @@ pub mod metric {
         (SITE_SECONDS, "Time of an operation at a site; a read ends with its first byte"),
         (SITE_BYTES, "Bytes that went to or came from a site"),
         (LIFECYCLE_EXPIRED, "What lifecycle rules let go"),
+        (POLICY_PROPOSALS, "Policy sets that wait for approval"),
         (RELOCATION_QUEUE, "Subjects that moved and whose records have not all followed"),
         (ERASURES_PENDING, "Subjects whose erasure is accepted and not complete"),
         (JOURNAL_LAG, "Age of the oldest commit that a country's sites have not been told of"),

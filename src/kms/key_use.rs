@@ -61,6 +61,9 @@ pub enum KeyOutcome {
 }
 
 impl KeyOperation {
+    /// What is asked of a provider because the gateway needs it, and not to see how it is.
+    pub(super) const CALLS: [Self; 6] = [Self::Wrap, Self::Unwrap, Self::Rewrap, Self::Describe, Self::Rotate, Self::Destroy];
+
     /// As the ledger and the metrics write it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -58,12 +58,13 @@ class FsSite:
         return without_journal(self.everything())
 
     def everything(self):
-        """The same with the journal."""
-        return {
-            str(path.relative_to(self.folder)): path.read_bytes()
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file()
-        }
+        """The same with the journal. What the gateway removes while it is looked at is left out."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    found[str(path.relative_to(self.folder))] = path.read_bytes()
+        return found
 
     def raw(self):
         """Every byte that the storage behind the site holds, file by file."""

@@ -155,7 +155,12 @@ def test_a_countrys_key_that_cannot_be_had_stops_that_country_alone_and_at_once(
         status, code, seconds = world.refusal(world.put, "pk-new", "PK", "nobody-yet")
         assert (status, code) == (503, "ResidencyUnavailable") and seconds < AT_ONCE, (status, code, seconds)
         world.wait("PK", up=False, seconds=AT_ONCE)
-        assert says in world.key("PK")["trouble"] and world.key("SG")["up"]
+        # On a machine with more to do the first look may be late rather than answered.
+        deadline = time.monotonic() + 2 * AT_ONCE
+        while says not in (trouble_now := world.key("PK")["trouble"] or ""):
+            assert time.monotonic() < deadline, trouble_now
+            time.sleep(0.02)
+        assert world.key("SG")["up"]
         assert 'domicile_key_up{key="pk",country="PK"} 0' in world.gateway.admin("GET", "/metrics", role=None)[1]
 
         # Once it is known, nobody waits at all.
@@ -183,9 +188,10 @@ def test_a_countrys_key_that_cannot_be_had_stops_that_country_alone_and_at_once(
         for line in entry["key-calls"]
         if line["operation"] == "health"
     ]
-    # Told on change alone: a server that comes back may be sealed, or without a leader, for a while.
-    assert 2 <= len(health) <= 5 and all(countries == ["PK"] for countries, _ in health), health
-    assert health[0][1] == ("KeyRefused" if closes_cached else "KeyUnavailable") and health[-1][1] == "ok", health
+    # Told on change alone: a server that comes back may be sealed, or without a leader, for a while. Two changes within a second are lines
+    # of one entry, in no order.
+    assert 2 <= len(health) <= 6 and all(countries == ["PK"] for countries, _ in health), health
+    assert {"KeyRefused" if closes_cached else "KeyUnavailable", "ok"} <= {outcome for _, outcome in health}, health
 
 
 def test_a_version_that_is_destroyed_at_the_server_is_told_from_one_that_is_only_not_allowed(world):

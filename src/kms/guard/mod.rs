@@ -25,7 +25,10 @@ use tokio::{
 };
 
 use self::pending::Pending;
-use super::{KeyObserver, KeyOperation, KeyOwner, KeyProvider, KeyUse, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey};
+use super::{
+    KeyObserver, KeyOperation, KeyOutcome, KeyOwner, KeyProvider, KeyUse, KeyVersion, KmsError, SecretKey, WrapContext,
+    WrappedKey,
+};
 use crate::telemetry::metric;
 use crate::types::{Country, KeyId};
 
@@ -92,6 +95,7 @@ impl Guard {
         provider: Arc<dyn KeyProvider>,
         observer: Arc<OnceLock<Arc<dyn KeyObserver>>>,
     ) -> Self {
+        register(&key);
         let standing = watch::Sender::new(KeyStanding::Up);
         let (turns, hurry, anchor) = (Semaphore::new(TOGETHER), Notify::new(), Mutex::new(None));
         Self { key, country, provider, standing, turns, hurry, looked: AtomicBool::new(false), observer, anchor }
@@ -289,6 +293,16 @@ impl KeyProvider for Guard {
             self.changed(&found, &result);
         }
         result
+    }
+}
+
+/// Makes a key's metrics appear before it is used.
+fn register(key: &KeyId) {
+    for operation in KeyOperation::CALLS.map(KeyOperation::as_str) {
+        let labels =
+            [("key", key.to_string()), ("operation", operation.to_owned()), ("outcome", KeyOutcome::Done.as_str().to_owned())];
+        metrics::counter!(metric::KEY_CALLS, &labels).increment(0);
+        let _ = metrics::histogram!(metric::KEY_SECONDS, &labels[..2]);
     }
 }
 
