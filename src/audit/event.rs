@@ -101,9 +101,16 @@ pub struct Event {
     /// From when on it holds, RFC 3339, of [`Kind::SubjectSet`] and [`Kind::SubjectRemoved`] where that is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<String>,
+    /// Where who was let read processes, of [`Kind::GetObject`], as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Country>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
+    /// Whose the key or prefix is, where `subject` does not say it: the entry's names are made with the salt of that subject, and mean nothing
+    /// any more once it is erased. The index puts them in the place of the pseudonyms that this event has.
+    #[serde(skip)]
+    pub whose: Option<Pseudonym>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -283,6 +290,8 @@ pub enum Kind {
     DeleteObject,
     /// A version's tags, retention or legal hold changed.
     DescribeObject,
+    /// Content was opened for whoever asked for it.
+    GetObject,
     CreateUpload,
     UploadPart,
     CompleteUpload,
@@ -425,8 +434,25 @@ impl Event {
             exceptions: Vec::new(),
             policy: None,
             effective: None,
+            reader: None,
             record_refusal: false,
+            whose: None,
         }
+    }
+
+    /// Whether it is a reason to name somebody anew who was erased: something of them is stored or said again, or asked for.
+    pub fn begins(&self) -> bool {
+        self.outcome == Outcome::Ok
+            && matches!(
+                self.kind,
+                Kind::PutObject
+                    | Kind::CopyObject
+                    | Kind::ImportObject
+                    | Kind::CreateUpload
+                    | Kind::SubjectSet
+                    | Kind::AuditQuery
+                    | Kind::AdminAction
+            )
     }
 
     /// The same, refused with `code`.

@@ -214,15 +214,15 @@ impl Index {
         .await
     }
 
-    /// Whether there is anything of a subject that an erasure would take away: keys, or what the directory holds of it. Every record and
-    /// upload has a key.
+    /// Whether there is anything of a subject that an erasure would take away: keys, what the directory holds of it, or names in the ledger.
+    /// Every record and upload has a key.
     ///
     /// # Errors
     /// Those of reading rows.
     pub async fn knows(&self, subject: &SubjectId) -> Result<bool, IndexError> {
         let pseudonym = self.inner.keys.pseudonyms.subject(subject);
         let row: Option<SubjectRow> = self.inner.row(&keys::subject(&pseudonym))?;
-        if row.is_some_and(|row| row.says_anything()) {
+        if row.is_some_and(|row| row.says_anything()) || self.inner.engine.get(&keys::salt(&pseudonym))?.is_some() {
             return Ok(true);
         }
         let owner = KeyOwner::Subject(pseudonym).canonical_bytes();

@@ -28,6 +28,7 @@ pub(super) mod kind {
     pub(in crate::index) const POLICIES: u8 = b'P';
     pub(in crate::index) const REBUILD: u8 = b'R';
     pub(in crate::index) const RECORD: u8 = b'r';
+    pub(in crate::index) const SALT: u8 = b'S';
     pub(in crate::index) const SESSION: u8 = b's';
     pub(in crate::index) const PART_TABLE: u8 = b't';
     pub(in crate::index) const UPLOAD: u8 = b'u';
@@ -144,6 +145,13 @@ pub(super) fn upload(bucket: BucketId, key: &str, id: &UploadId) -> Vec<u8> {
     row
 }
 
+/// The open uploads to a key begin so.
+pub(super) fn uploads_of(bucket: BucketId, key: &str) -> Vec<u8> {
+    let mut row = under(kind::UPLOAD, bucket, key);
+    row.extend_from_slice(&END);
+    row
+}
+
 /// A piece of the journal that a rebuild has taken.
 pub(super) fn rebuild_piece(name: &str) -> Vec<u8> {
     with(kind::REBUILD, &[b"p", name.as_bytes()])
@@ -178,6 +186,11 @@ pub(super) fn bucket(id: BucketId) -> Vec<u8> {
 
 pub(super) fn subject(subject: &Pseudonym) -> Vec<u8> {
     with(kind::SUBJECT, &[subject.as_bytes()])
+}
+
+/// What the ledger's names of a subject are made with.
+pub(super) fn salt(subject: &Pseudonym) -> Vec<u8> {
+    with(kind::SALT, &[subject.as_bytes()])
 }
 
 /// Something that is to hold of a subject from a time on; ordered by that.

@@ -28,6 +28,7 @@ mod keys;
 mod ledger;
 mod list;
 mod named;
+mod names;
 mod policies;
 mod refusal;
 mod replay;
@@ -63,6 +64,7 @@ pub use keeping::{Keeper, Kept, Term};
 pub use ledger::StoredLedger;
 pub use list::{ListAfter, ListItem, ListPage, ListQuery};
 pub use named::BlobNames;
+pub use names::LedgerNames;
 pub use policies::{
     FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding, PolicyState,
     PolicyTexts, Said,

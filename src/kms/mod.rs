@@ -35,7 +35,7 @@ pub use keyring::{CreatedKeyring, Keyring, KeyringRecipients};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{Pkcs11Provider, Pkcs11Settings, Pkcs11Token};
 pub use provider::{KeyIdentity, KeyProvider, KeyState, KeyVersion, WrappedKey};
-pub use pseudonym::Pseudonyms;
+pub use pseudonym::{LedgerSalt, Pseudonyms};
 pub use secret::SecretKey;
 pub use subject_key::{Dek, SubjectKey, WrappedDek, WrappedSubjectKey};
 pub use vault::{VaultLogin, VaultProvider, VaultSettings};

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
 use super::SecretKey;
 use crate::{
     digest,
@@ -58,16 +61,43 @@ impl Pseudonyms {
         self.of("access-key", &[access_key_id])
     }
 
+    /// What the ledger calls `name` under the salt of whom it belongs to.
+    pub fn in_ledger(&self, salt: &LedgerSalt, name: &Pseudonym) -> Pseudonym {
+        self.cut(&[b"domicile ledger name v1", &salt.0, name.as_bytes()])
+    }
+
     fn of(&self, kind: &str, names: &[&str]) -> Pseudonym {
         let mut message = Vec::with_capacity(128);
         for part in std::iter::once(&kind).chain(names) {
             message.extend_from_slice(&(part.len() as u64).to_be_bytes());
             message.extend_from_slice(part.as_bytes());
         }
-        let hash = digest::hmac_sha256(self.0.expose(), &[b"domicile pseudonym v1", &message]);
+        self.cut(&[b"domicile pseudonym v1", &message])
+    }
+
+    fn cut(&self, message: &[&[u8]]) -> Pseudonym {
+        let hash = digest::hmac_sha256(self.0.expose(), message);
         let mut cut = [0; 16];
         cut.copy_from_slice(&hash[..16]);
         Pseudonym::from_bytes(cut)
+    }
+}
+
+/// What the ledger's names of one subject are made with, random and kept in one row of the index. Once it is gone, nobody can tell any more
+/// whose they were, whatever keys they have. Wiped on drop and never shown.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+pub struct LedgerSalt([u8; 16]);
+
+impl LedgerSalt {
+    /// A new one.
+    pub fn random() -> Self {
+        Self(digest::random())
+    }
+}
+
+impl fmt::Debug for LedgerSalt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LedgerSalt")
     }
 }
 
@@ -101,5 +131,22 @@ mod tests {
         ]);
         assert_eq!(all.len(), 10);
         assert_eq!(one.bucket(&bucket("media")), one.bucket(&bucket("media")));
+    }
+
+    #[test]
+    fn a_name_of_the_ledger_is_made_of_key_salt_and_name_alone() {
+        let (one, two) = (Pseudonyms::new(SecretKey::random()), Pseudonyms::new(SecretKey::random()));
+        let (salt, later) = (LedgerSalt::random(), LedgerSalt::random());
+        let [amna, ali] = ["amna", "ali"].map(|id| one.subject(&SubjectId::new(id).unwrap()));
+        let names = BTreeSet::from([
+            amna,
+            one.in_ledger(&salt, &amna),
+            one.in_ledger(&salt, &ali),
+            one.in_ledger(&later, &amna),
+            two.in_ledger(&salt, &amna),
+        ]);
+        assert_eq!(names.len(), 5);
+        assert_eq!(one.in_ledger(&salt.clone(), &amna), one.in_ledger(&salt, &amna));
+        assert_eq!(format!("{salt:?}"), "LedgerSalt");
     }
 }

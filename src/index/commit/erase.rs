@@ -16,6 +16,7 @@ use crate::{
         BucketId, CommitError, CopyRow, DeleteChange, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep,
         GarbageReason, IndexError, SubjectRow, Upload, UploadState, Version, Waste, WriteCondition,
         keys::{self, kind, successor},
+        names::SaltRow,
     },
     kms::KeyOwner,
     types::{Attributes, Country, Generation, KeyId, ObjectKey, Ticket, UploadId, VersionId},
@@ -55,6 +56,13 @@ impl Group<'_> {
         let known = SubjectRow { updated: self.now, erased: Some(generation), ..SubjectRow::unknown(generation) };
         draft.put(row, sealed(&known)?);
         draft.delete(keys::unsettled(&pseudonym));
+        // From here on nobody can tell any more which entries of the ledger were about it.
+        let salt = keys::salt(&pseudonym);
+        if let Some(kept) = self.row::<SaltRow>(&salt)? {
+            countries.extend(kept.country);
+            draft.delete(salt);
+        }
+        draft.gone_salt = Some(pseudonym);
 
         let erasure = Erasure {
             // Tickets never repeat, so neither do the numbers of erasures.

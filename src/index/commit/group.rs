@@ -22,13 +22,13 @@ use crate::{
         keys::{self, successor},
         ledger::head_row,
     },
-    kms::KeyOwner,
+    kms::{KeyOwner, LedgerSalt},
     seal::BlobName,
-    types::{AttemptId, BucketName, Generation, KeyId, PolicyRevision, RecordId, SiteId, Timestamp},
+    types::{AttemptId, BucketName, Generation, KeyId, PolicyRevision, Pseudonym, RecordId, SiteId, Timestamp},
 };
 
-/// Subject key generations remembered at the most.
-const KEY_CACHE: usize = 65_536;
+/// Subject key generations remembered at the most, and salts of subjects.
+pub(super) const CACHED: usize = 65_536;
 /// How long an attempt lasts before its intent is written.
 const INTENT_AGE_MILLIS: i64 = 250;
 
@@ -43,6 +43,8 @@ pub(super) struct State {
     /// Shared with readers once it is durable.
     pub(super) policies: Arc<PolicyStanding>,
     pub(super) key_generations: HashMap<(KeyId, KeyOwner), Generation>,
+    /// What the ledger's names of subjects are made with.
+    pub(super) salts: HashMap<Pseudonym, LedgerSalt>,
     /// Those that are not complete.
     pub(super) erasures: BTreeMap<u64, Erasure>,
     pub(super) erasures_changed: bool,
@@ -60,6 +62,7 @@ impl State {
             policy: *inner.policy.lock(),
             policies: Arc::clone(&inner.policies.lock()),
             key_generations: HashMap::new(),
+            salts: HashMap::new(),
             erasures: BTreeMap::clone(&inner.erasures.load()),
             erasures_changed: false,
         }
@@ -129,11 +132,15 @@ impl<'a> Group<'a> {
                 }
                 if let Some(erasure) = &draft.committed.erasure {
                     event.erasure = Some(erasure.id);
+                    // It would be the one entry that goes on saying who.
+                    (event.subject, event.whose) = (None, None);
                 }
+                event.whose = event.whose.or(draft.whose);
                 if let Some(entry) = &draft.committed.policy {
                     event.revision = Some(entry.revision);
                     event.policy = Some(Box::new(step(entry)));
                 }
+                self.name(&mut event).map_err(CommitError::Fatal)?;
                 let ledger = self.log(&event).map_err(CommitError::Fatal)?;
                 for kind in &draft.also {
                     event.kind = *kind;
@@ -146,6 +153,7 @@ impl<'a> Group<'a> {
             Err(error) => {
                 if event.record_refusal {
                     event.outcome = Outcome::Refused { code: error.code() };
+                    self.name(&mut event).map_err(CommitError::Fatal)?;
                     self.log(&event).map_err(CommitError::Fatal)?;
                 }
                 Err(error)
@@ -188,6 +196,9 @@ impl<'a> Group<'a> {
         for key in draft.gone_keys {
             self.state.key_generations.remove(&key);
         }
+        if let Some(subject) = draft.gone_salt {
+            self.state.salts.remove(&subject);
+        }
         if let Some(erasure) = &draft.committed.erasure {
             if erasure.is_complete() {
                 self.state.erasures.remove(&erasure.id);
@@ -200,7 +211,7 @@ impl<'a> Group<'a> {
     }
 
     pub(super) fn remember_key(&mut self, key: KeyId, owner: KeyOwner, generation: Generation) {
-        if self.state.key_generations.len() >= KEY_CACHE {
+        if self.state.key_generations.len() >= CACHED {
             self.state.key_generations.clear();
         }
         self.state.key_generations.insert((key, owner), generation);

@@ -5,6 +5,7 @@ mod erase;
 mod expire;
 mod group;
 mod journal;
+mod names;
 mod plan;
 mod policies;
 mod records;

@@ -22,7 +22,8 @@ use crate::{
     },
     residency::Basis,
     types::{
-        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, RecordId, SiteId, SubjectId, Timestamp,
+        AccountId, AttemptId, BucketName, Country, Generation, KeyId, PolicyRevision, Pseudonym, RecordId, SiteId, SubjectId,
+        Timestamp,
     },
 };
 
@@ -40,6 +41,9 @@ pub(super) struct Draft {
     pub(super) also: Vec<Kind>,
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
     pub(super) gone_keys: Vec<(KeyId, crate::kms::KeyOwner)>,
+    pub(super) gone_salt: Option<Pseudonym>,
+    /// Whose what the change is about is, for the names in its entry.
+    pub(super) whose: Option<Pseudonym>,
     pub(super) committed: Committed,
     /// Where rows belong whose text does not say it.
     pub(super) audiences: Vec<(Vec<u8>, BTreeSet<Country>)>,

@@ -20,6 +20,7 @@ use crate::{
         counters::counters_of,
         journal::of_copies,
         keys::{self, Secondary},
+        names::of_copies as of_subject,
         replay::secondary_rows,
     },
     policy::Role,
@@ -55,6 +56,12 @@ impl Group<'_> {
 
     /// Puts a record among the versions of its key.
     pub(super) fn place_record(&self, put: &PutChange) -> Planned {
+        let mut draft = self.place_among(put)?;
+        draft.whose = of_subject(&put.record.detail.copies);
+        Ok(draft)
+    }
+
+    fn place_among(&self, put: &PutChange) -> Planned {
         let detail = &put.record.detail;
         let term = self.term(put.bucket, &put.key, &put.record)?;
         if !detail.lock.is_empty() || term.at_least.is_some() {
@@ -138,10 +145,15 @@ impl Group<'_> {
                 return Err(CommitError::Conflict);
             }
         }
-        match delete.version {
-            Some(version) => self.delete_version(delete, version, GarbageReason::Deleted),
-            None => self.delete_key(delete),
+        let mut draft = match delete.version {
+            Some(version) => self.delete_version(delete, version, GarbageReason::Deleted)?,
+            None => self.delete_key(delete)?,
+        };
+        // A marker has no subject; what lies under it has.
+        if draft.whose.is_none() {
+            draft.whose = self.inner.whose(delete.bucket, &delete.key)?;
         }
+        Ok(draft)
     }
 
     fn delete_key(&self, delete: &DeleteChange) -> Planned {
@@ -286,7 +298,7 @@ impl Group<'_> {
                 self.inner.ongoing.held(record.detail.placement.subject.as_ref());
             }
         }
-        let mut draft = Draft::default();
+        let mut draft = Draft { whose: of_subject(&record.detail.copies), ..Draft::default() };
         draft.put(row, Body::Sealed(encode_record(&record)?));
         Ok(draft)
     }
@@ -433,6 +445,7 @@ impl Group<'_> {
         bypass_governance: bool,
     ) -> Result<(), CommitError> {
         if let Version::Record(record) = &version {
+            draft.whose = of_subject(&record.detail.copies);
             // An erasure was held against what keeps versions before it was accepted.
             if why != GarbageReason::Erased && record.detail.lock.forbids_removal(self.now, bypass_governance) {
                 return Err(CommitError::Locked);

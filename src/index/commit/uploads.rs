@@ -10,6 +10,7 @@ use crate::{
     index::{
         BucketId, CommitError, CompletedUpload, CopyRow, GarbageReason, IndexError, Part, PartEntry, PutChange, PutPartChange,
         Stale, Upload, UploadState, Waste, garbage::run, journal::of_copies, keys,
+        names::of_copies as of_subject,
     },
     policy::Role,
     residency::Basis,
@@ -21,7 +22,7 @@ impl Group<'_> {
         self.check_bucket(upload.bucket)?;
         self.check_basis(basis, upload.placement.subject.as_ref())?;
         self.check_keys(&upload.copies)?;
-        let mut draft = Draft::default();
+        let mut draft = Draft { whose: of_subject(&upload.copies), ..Draft::default() };
         draft.put(keys::upload(upload.bucket, upload.key.as_str(), &upload.id), sealed(upload)?);
         self.count_wraps(&mut draft, &upload.copies)?;
         Ok(draft)
@@ -63,6 +64,7 @@ impl Group<'_> {
             draft.put(keys::upload(put.bucket, put.key.as_str(), &put.upload), sealed(&upload)?);
         }
         draft.resolved.push((upload.record, part.attempt));
+        draft.whose = of_subject(&upload.copies);
         Ok(draft)
     }
 
@@ -95,7 +97,7 @@ impl Group<'_> {
     pub(super) fn abort(&self, bucket: BucketId, key: &ObjectKey, id: UploadId) -> Planned {
         let mut upload = self.open_upload(bucket, key, &id)?;
         upload.state = UploadState::Aborted;
-        let mut draft = Draft::default();
+        let mut draft = Draft { whose: of_subject(&upload.copies), ..Draft::default() };
         self.close(&mut draft, &upload, GarbageReason::Aborted)?;
         Ok(draft)
     }

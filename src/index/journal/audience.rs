@@ -8,6 +8,7 @@ use crate::{
         codec::{decode, decode_version},
         directory::UnsettledRow,
         keys::kind,
+        names::SaltRow,
     },
     kms::WrappedSubjectKey,
     types::Country,
@@ -55,6 +56,7 @@ impl Audiences {
             kind::GARBAGE => return of_garbage(&decode::<Garbage>('g', body)?.what, home),
             kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
             kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
+            kind::SALT => decode::<SaltRow>('S', body)?.country.into_iter().collect(),
             kind::UNSETTLED => {
                 let _: UnsettledRow = decode('e', body)?;
                 BTreeSet::new()
@@ -77,6 +79,7 @@ const JOURNALLED: &[u8] = &[
     kind::LEDGER,
     kind::PART,
     kind::RECORD,
+    kind::SALT,
     kind::PART_TABLE,
     kind::POLICIES,
     kind::UPLOAD,
