@@ -53,6 +53,7 @@ impl Gateway for AppGateway {
             request: Some(request.clone()),
             ..queries::describe(&self.objects.pseudonyms, query, Event::new(Kind::AuditQuery, actor(who)))
         };
+        event.whose = queries::whose(&self.objects.index, query)?;
         if let Query::Explain(explain) = query {
             event.subject = self.named_subject(explain).map(|subject| self.objects.pseudonyms.subject(&subject));
         }
@@ -144,6 +145,7 @@ impl Gateway for AppGateway {
             request: Some(request.clone()),
             bucket: bucket.map(|bucket| pseudonyms.bucket(bucket)),
             subject: subject.map(|subject| pseudonyms.subject(subject)),
+            whose: queries::whose_prefix(&self.objects.index, prefix)?,
             query: Some(Box::new(asked)),
             ..Event::new(Kind::AdminAction, actor(who))
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::open;
+use super::{open, queries};
 use crate::admin::{GatewayError, ImportOrder};
 use crate::audit::{Actor, Asked, Event, Kind};
 use crate::authn::{Principals, TokenIdentity};
@@ -13,7 +13,7 @@ use crate::config::{self, Backend, S3Service};
 use crate::import::{Import, Imports, Job, Order, SubjectMap};
 use crate::jobs::JobState;
 use crate::objects::Objects;
-use crate::types::{PrincipalId, RequestId};
+use crate::types::{PrincipalId, Pseudonym, RequestId};
 
 /// Imports that wait or run, at the most: each may have a large map.
 const MOST: usize = 8;
@@ -83,7 +83,8 @@ impl Importing {
             principal: Some(pseudonyms.principal(&principal)),
             ..Asked::default()
         };
-        self.record(request, who, Some(pseudonyms.bucket(&order.to)), asked).await?;
+        let whose = queries::whose_prefix(&self.objects.index, Some(&order.to).zip(order.to_prefix.as_ref()))?;
+        self.record(request, who, (Some(pseudonyms.bucket(&order.to)), whose), asked).await?;
         let order = Order {
             request: request.clone(),
             who: who.clone(),
@@ -109,7 +110,7 @@ impl Importing {
     /// Calls one off, in the ledger before.
     pub(super) async fn cancel(&self, request: &RequestId, who: &TokenIdentity, id: u64) -> Result<Option<Job>, GatewayError> {
         let asked = Asked { route: "DELETE /v1/imports/{id}", ..Asked::default() };
-        self.record(request, who, None, asked).await?;
+        self.record(request, who, (None, None), asked).await?;
         Ok(self.imports.cancel(id))
     }
 
@@ -117,13 +118,14 @@ impl Importing {
         &self,
         request: &RequestId,
         who: &TokenIdentity,
-        bucket: Option<crate::types::Pseudonym>,
+        (bucket, whose): (Option<Pseudonym>, Option<Pseudonym>),
         asked: Asked,
     ) -> Result<(), GatewayError> {
         let actor = Actor::Token { role: who.role.as_str(), id: who.id.clone() };
         let event = Event {
             request: Some(request.clone()),
             bucket,
+            whose,
             query: Some(Box::new(asked)),
             ..Event::new(Kind::AdminAction, actor)
         };

@@ -2,8 +2,9 @@
 
 use crate::admin::Query;
 use crate::audit::{Asked, Event};
-use crate::index::RecordsQuery;
+use crate::index::{Index, IndexError, RecordsQuery};
 use crate::kms::Pseudonyms;
+use crate::types::{BucketName, Pseudonym};
 
 /// Adds to `event` what was asked.
 pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) -> Event {
@@ -54,6 +55,27 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         | Query::Keys => event,
     };
     Event { query: Some(Box::new(asked)), ..event }
+}
+
+/// Whose the key or the prefix is that is asked for: its name in the entry means nothing any more once that subject is erased.
+///
+/// # Errors
+/// Those of reading rows.
+pub(super) fn whose(index: &Index, query: Query<'_>) -> Result<Option<Pseudonym>, IndexError> {
+    match query {
+        Query::Records(filter) => whose_prefix(index, filter.bucket.as_ref().zip(filter.prefix.as_ref())),
+        Query::Record(bucket, key, _) => index.whose(bucket, key),
+        Query::Explain(request) => index.whose(&request.bucket, &request.key),
+        _ => Ok(None),
+    }
+}
+
+/// Whose the keys are that begin so.
+///
+/// # Errors
+/// Those of reading rows.
+pub(super) fn whose_prefix(index: &Index, prefix: Option<(&BucketName, &String)>) -> Result<Option<Pseudonym>, IndexError> {
+    prefix.map_or(Ok(None), |(bucket, prefix)| index.whose_prefix(bucket, prefix))
 }
 
 fn records(pseudonyms: &Pseudonyms, filter: &RecordsQuery, event: Event, asked: &mut Asked) -> Event {

@@ -1,6 +1,7 @@
 //! Scrubs as the admin API orders them.
 
 use super::gateway::{AppGateway, actor};
+use super::queries::whose_prefix;
 use crate::admin::GatewayError;
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::TokenIdentity;
@@ -21,6 +22,7 @@ impl AppGateway {
             request: Some(request.clone()),
             bucket: bucket.map(|bucket| pseudonyms.bucket(bucket)),
             subject: subject.map(|subject| pseudonyms.subject(subject)),
+            whose: whose_prefix(&self.objects.index, prefix)?,
             query: Some(Box::new(asked)),
             ..Event::new(Kind::AdminAction, actor(who))
         };

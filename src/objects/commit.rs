@@ -118,6 +118,7 @@ impl Objects {
         fail::fail_point!("objects::before-commit", |_| Err(ObjectError::Internal("failpoint".to_owned()).into()));
         let kind = event.kind;
         let mut placement = decided.placement.clone();
+        let (place, subject) = ((&decided.bucket.name, Some(decided.key)), placement.subject().cloned());
         let (mut decisions, mut waits) = (0, 0);
         let refusal = loop {
             let event = self.with_placement(event.clone(), placement.record());
@@ -129,7 +130,7 @@ impl Objects {
                 Err(CommitError::Stale(Stale::Erased)) => break erased_meanwhile(),
                 Err(CommitError::Stale(what @ (Stale::Policy | Stale::Subject))) => what,
                 Err(kept @ CommitError::Kept { .. }) => {
-                    self.record_refusal(request, kind, &decided.bucket.name, Some(decided.key), "AccessDenied").await?;
+                    self.record_refusal_of(request, kind, place, subject.as_ref(), "AccessDenied").await?;
                     return Err(NotCommitted::Commit(kept));
                 }
                 Err(other) => return Err(NotCommitted::Commit(other)),
@@ -151,7 +152,7 @@ impl Objects {
                 break Refusal::Stale { reason: "what the decision rests on changes too fast".to_owned() };
             }
         };
-        self.record_refusal(request, kind, &decided.bucket.name, Some(decided.key), refusal.code()).await?;
+        self.record_refusal_of(request, kind, place, subject.as_ref(), refusal.code()).await?;
         Err(NotCommitted::Refused(refusal.into()))
     }
 

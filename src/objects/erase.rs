@@ -56,7 +56,8 @@ impl Objects {
             if let Some(erasure) = pending {
                 return Ok(Erasing::Accepted(erasure));
             }
-            self.record(event.refused("NoSuchSubject")).await?;
+            // Of nobody there is a name to begin with.
+            self.record(Event { subject: None, ..event }.refused("NoSuchSubject")).await?;
             return Ok(Erasing::Unknown);
         }
         for _ in 0..ATTEMPTS {

@@ -89,7 +89,8 @@ impl Objects {
         match self.residency.read_permission(&record.detail.placement, bucket, key, reader) {
             Ok(_) => Ok(()),
             Err(refusal) => {
-                self.record_refusal(request, Kind::Refused, bucket, Some(key), refusal.code()).await?;
+                let subject = record.detail.placement.subject.as_ref();
+                self.record_refusal_of(request, Kind::Refused, (bucket, Some(key)), subject, refusal.code()).await?;
                 Err(refusal.into())
             }
         }

@@ -123,10 +123,11 @@ impl Objects {
         let stated = object.import.as_ref().map(|import| &import.stated);
         let signals = Signals { bucket: &bucket.name, key, metadata, tags, sources, stated };
         let placement = self.place(request, kind, &signals).await?;
+        let subject = placement.subject().cloned();
         let standing = Standing::of_request(*request, kind, (self, bucket, key), (placement, sources), Some(seen));
         let stored = self.store_placed(request, object, standing, body).await;
         if let Some(code) = stored.as_ref().err().and_then(ObjectError::outage_code) {
-            self.record_refusal(request, kind, &bucket.name, Some(key), code).await?;
+            self.record_refusal_of(request, kind, (&bucket.name, Some(key)), subject.as_ref(), code).await?;
         }
         stored
     }
@@ -200,7 +201,9 @@ impl Objects {
         match self.residency.place(request.auth, signals) {
             Ok(placement) => Ok(placement),
             Err(refusal) => {
-                self.record_refusal(request, kind, signals.bucket, Some(signals.key), refusal.code()).await?;
+                let subject = self.residency.named_subject(self.residency.facts_of(request.auth.principal()), signals);
+                let place = (signals.bucket, Some(signals.key));
+                self.record_refusal_of(request, kind, place, subject.as_ref(), refusal.code()).await?;
                 Err(refusal.into())
             }
         }

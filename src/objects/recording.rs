@@ -9,7 +9,7 @@ use crate::objects::{ObjectError, Objects, Request};
 use crate::policy::{ExceptionBasis, UsedException};
 use crate::residency::PlacementRecord;
 use crate::telemetry::metric;
-use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId};
+use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId, SubjectId};
 
 impl Objects {
     /// An event of this request's caller about a bucket, and a key in it.
@@ -58,6 +58,21 @@ impl Objects {
         key: Option<&ObjectKey>,
         code: &'static str,
     ) -> Result<(), ObjectError> {
+        self.record_refusal_of(request, kind, (bucket, key), None, code).await
+    }
+
+    /// The same of a write that would have been of `subject`. The entry does not say so; its key means nothing once the subject is erased.
+    ///
+    /// # Errors
+    /// As [`Objects::record_refusal`].
+    pub(super) async fn record_refusal_of(
+        &self,
+        request: &Request<'_>,
+        kind: Kind,
+        (bucket, key): (&BucketName, Option<&ObjectKey>),
+        subject: Option<&SubjectId>,
+        code: &'static str,
+    ) -> Result<(), ObjectError> {
         tracing::info!(request = %request.id, bucket = %bucket, code, "refused");
         metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
         let admitted = if request.auth.is_anonymous() {
@@ -66,7 +81,12 @@ impl Objects {
             self.0.refusals.callers.admit((request.auth.principal().id.clone(), code), self.clock.now())
         };
         let Some(suppressed) = admitted else { return Ok(()) };
-        self.record(Event { suppressed, ..self.event(request, kind, bucket, key).refused(code) }).await
+        let whose = match (subject, key) {
+            (Some(subject), _) => Some(self.pseudonyms.subject(subject)),
+            (None, Some(key)) => self.index.whose(bucket, key)?,
+            (None, None) => None,
+        };
+        self.record(Event { suppressed, whose, ..self.event(request, kind, bucket, key).refused(code) }).await
     }
 
     /// Records that a request was refused before anybody was authenticated. Floods are counted instead of written one by one.

@@ -61,7 +61,8 @@ impl<'a> Standing<'a> {
     pub(super) async fn check(&mut self) -> Result<(), ObjectError> {
         let Err(refusal) = self.stands().await else { return Ok(()) };
         if let Decider::Caller { request, kind, .. } = &self.decider {
-            self.objects.record_refusal(request, *kind, &self.bucket.name, Some(self.key), refusal.code()).await?;
+            let (place, subject) = ((&self.bucket.name, Some(self.key)), self.placement.subject());
+            self.objects.record_refusal_of(request, *kind, place, subject, refusal.code()).await?;
         }
         Err(refusal.into())
     }

@@ -34,7 +34,7 @@ impl Scrub<'_> {
         if standing.is_none() {
             tracing::warn!(site = %finding.site, class = finding.class.as_str(), name = finding.name, "scrub");
             metrics::counter!(metric::SCRUB_FINDINGS, "class" => finding.class.as_str()).increment(1);
-            let event = event(self.objects, Kind::Found, &finding);
+            let event = event(self.objects, Kind::Found, &finding)?;
             self.objects.index.commit(Change::Found(Box::new(finding.clone())), event).await?;
         }
         Ok(finding)
@@ -43,14 +43,14 @@ impl Scrub<'_> {
     /// Records that a finding has been put right.
     pub(super) async fn repaired(&self, finding: Finding) -> Result<(), ObjectError> {
         self.counting.repaired(&finding);
-        let event = event(self.objects, Kind::Repaired, &finding);
+        let event = event(self.objects, Kind::Repaired, &finding)?;
         self.objects.index.commit(Change::Cleared(Box::new(finding)), event).await?;
         Ok(())
     }
 
     /// Records that what was found earlier is so no longer.
     pub(super) async fn clear(&self, finding: Finding) -> Result<(), ObjectError> {
-        let event = event(self.objects, Kind::Cleared, &finding);
+        let event = event(self.objects, Kind::Cleared, &finding)?;
         self.objects.index.commit(Change::Cleared(Box::new(finding)), event).await?;
         Ok(())
     }
@@ -61,18 +61,20 @@ impl Scrub<'_> {
 }
 
 /// What the ledger says of a finding: everything but names and text.
-fn event(objects: &Objects, kind: Kind, finding: &Finding) -> Event {
+fn event(objects: &Objects, kind: Kind, finding: &Finding) -> Result<Event, ObjectError> {
     let bucket = finding.bucket.as_ref();
-    Event {
+    let place = bucket.zip(finding.key.as_ref());
+    Ok(Event {
+        whose: place.map(|(bucket, key)| objects.index.whose(bucket, key)).transpose()?.flatten(),
         bucket: bucket.map(|bucket| objects.pseudonyms.bucket(bucket)),
-        key: bucket.zip(finding.key.as_ref()).map(|(bucket, key)| objects.pseudonyms.key(bucket, key)),
+        key: place.map(|(bucket, key)| objects.pseudonyms.key(bucket, key)),
         record: finding.record,
         version: finding.version,
         countries: vec![finding.country],
         sites: vec![finding.site.clone()],
         finding: Some(finding.class.as_str()),
         ..Event::new(kind, Actor::System)
-    }
+    })
 }
 
 fn id(finding: &Finding) -> [u8; 32] {

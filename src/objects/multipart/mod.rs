@@ -72,7 +72,8 @@ impl Objects {
         let placement = match self.residency.resume(request.auth, &upload.placement, &bucket.name, key) {
             Ok(placement) => placement,
             Err(refusal) => {
-                self.record_refusal(request, kind, &bucket.name, Some(key), refusal.code()).await?;
+                let (place, subject) = ((&bucket.name, Some(key)), upload.placement.subject.as_ref());
+                self.record_refusal_of(request, kind, place, subject, refusal.code()).await?;
                 return Err(refusal.into());
             }
         };

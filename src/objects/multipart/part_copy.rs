@@ -21,7 +21,8 @@ impl Objects {
             Ok(origins) => origins,
             Err(refusal) => {
                 let kind = Kind::UploadPart;
-                self.record_refusal(request, kind, &open.bucket.name, Some(&copy.key), refusal.code()).await?;
+                let (place, subject) = ((&open.bucket.name, Some(&copy.key)), open.placement.subject());
+                self.record_refusal_of(request, kind, place, subject, refusal.code()).await?;
                 return Err(refusal.into());
             }
         };
