@@ -101,6 +101,7 @@ impl Installation {
             site_checks: SiteChecks::default(),
             erasure_within: Config::DEFAULT_ERASURE,
             directory_ids: Default::default(),
+            recorded_reads: Default::default(),
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, tls: None },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

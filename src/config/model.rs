@@ -11,7 +11,7 @@ use crate::bucket::BucketSettings;
 use crate::kms::Pkcs11Settings;
 use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
-use crate::objects::{DirectoryIds, SubjectKeyLife};
+use crate::objects::{DirectoryIds, RecordedReads, SubjectKeyLife};
 use crate::policy::{Approval, Glob};
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -48,6 +48,8 @@ pub struct Config {
     pub erasure_within: Duration,
     /// What the subject directory keeps of ids.
     pub directory_ids: DirectoryIds,
+    /// Which reads of content are in the ledger.
+    pub recorded_reads: RecordedReads,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.

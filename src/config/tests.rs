@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, io, num::NonZeroU32, path::Path};
 use super::*;
 use crate::diagnostics::Diagnostic;
 use crate::kms::VaultLogin;
-use crate::objects::DirectoryIds;
+use crate::objects::{DirectoryIds, RecordedReads};
 
 /// Files and variables by name.
 struct Fake(BTreeMap<&'static str, &'static str>);
@@ -62,6 +62,15 @@ fn a_directory_keeps_ids_unless_it_is_told_not_to() {
     assert_eq!(ids("").ok(), Some(DirectoryIds::Kept));
     assert_eq!(ids("[directory]\nids = \"hashed\"").ok(), Some(DirectoryIds::Hashed));
     assert!(ids("[directory]\nids = \"none\"").unwrap_err()[0].to_string().contains("must be one of"));
+}
+
+#[test]
+fn reads_across_borders_are_in_the_ledger_unless_something_else_is_said() {
+    let reads = |more: &str| read(&format!("{GOOD}\n{more}")).map(|config| config.recorded_reads);
+    assert_eq!(reads("").ok(), Some(RecordedReads::CrossBorder));
+    assert_eq!(reads("[ledger]\nreads = \"all\"").ok(), Some(RecordedReads::All));
+    assert_eq!(reads("[ledger]\nreads = \"none\"").ok(), Some(RecordedReads::None));
+    assert!(reads("[ledger]\nreads = \"some\"").unwrap_err()[0].to_string().contains("must be one of"));
 }
 
 #[test]

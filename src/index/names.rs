@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     kms::{KeyOwner, LedgerSalt},
-    types::{BucketName, Country, ObjectKey, Pseudonym, SubjectId},
+    types::{BucketName, Country, Generation, ObjectKey, Pseudonym, SubjectId},
 };
 
 /// Rows of a key's history that are looked through for whose it is.
@@ -30,6 +30,8 @@ pub(super) struct SaltRow {
     pub(super) salt: LedgerSalt,
     /// Whose journal was told of it; the gateway's own country's where nothing better was known.
     pub(super) country: Option<Country>,
+    /// That of the subject's entry then: an erasure begins another, and a salt of before it counts no more.
+    pub(super) generation: Generation,
 }
 
 /// What entries call one thing.
@@ -128,7 +130,7 @@ impl Inner {
     }
 
     /// What entries call `name` under a subject's salt.
-    fn salted(&self, subject: &Pseudonym, name: &Pseudonym) -> Result<Option<Pseudonym>, IndexError> {
+    pub(super) fn salted(&self, subject: &Pseudonym, name: &Pseudonym) -> Result<Option<Pseudonym>, IndexError> {
         let kept: Option<SaltRow> = self.row(&keys::salt(subject))?;
         Ok(kept.map(|kept| self.keys.pseudonyms.in_ledger(&kept.salt, name)))
     }

@@ -31,6 +31,7 @@ mod journal;
 mod keeping;
 mod model;
 mod moves;
+mod names;
 mod policies;
 mod search;
 mod sites;

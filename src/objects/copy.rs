@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 
 use crate::access::Action;
-use crate::audit::Kind;
+use crate::audit::{Event, Kind};
 use crate::index::{Pin, Record};
 use crate::objects::authorize::On;
 use crate::objects::customer::Unlocked;
@@ -79,7 +79,8 @@ impl Objects {
             kind: Kind::CopyObject,
             import: None,
         };
-        let source = self.lazy_body(record, pin, unlocked);
+        let entry = self.entry_of_read(request, (&copy.source.bucket, &copy.source.key), &record, record.summary.size);
+        let source = self.lazy_body(record, pin, unlocked, entry);
         self.store_object(request, object, &[facts], source).await
     }
 
@@ -105,11 +106,12 @@ impl Objects {
     }
 
     /// The bytes of a record as a body that opens the record when it is first read: only after the target was placed. `pin` keeps the
-    /// record until then.
-    pub(super) fn lazy_body(&self, record: Record, pin: Pin, unlocked: Unlocked) -> Body {
+    /// record until then. `entry` is what the ledger says of it first.
+    pub(super) fn lazy_body(&self, record: Record, pin: Pin, unlocked: Unlocked, entry: Option<Box<Event>>) -> Body {
         let range = 0..record.summary.size;
         let objects = self.clone();
         let open = async move {
+            objects.record_read(entry).await?;
             let opened = objects.open_record(&record, range, &unlocked).await;
             // What was opened has a pin of its own.
             drop(pin);

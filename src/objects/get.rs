@@ -71,7 +71,18 @@ impl Objects {
             }
             self.check_may_read(request, &get.bucket, &get.key, &found.record).await?;
             let range = found.range.clone().unwrap_or(0..found.record.summary.size);
-            let body = self.open_record(&found.record, range, &unlocked).await?;
+            let entry = self.entry_of_read(request, (&get.bucket, &get.key), &found.record, range.end - range.start);
+            let opening = self.open_record(&found.record, range, &unlocked);
+            let body = match entry {
+                None => opening.await?,
+                Some(entry) => {
+                    // Beside each other, and on the heap: what is not recorded pays nothing for it.
+                    let both = Box::pin(async { tokio::join!(opening, self.record_read(Some(entry))) });
+                    let (opened, recorded) = both.await;
+                    recorded?;
+                    opened?
+                }
+            };
             return Ok((found, body));
         }
         Err(ObjectError::Overloaded)

@@ -57,6 +57,7 @@ mod multipart;
 mod pace;
 mod put;
 mod read;
+mod reads;
 mod record_keys;
 mod recording;
 mod relocate;
@@ -105,6 +106,7 @@ pub use manifest::Manifest;
 pub use multipart::{PartsPage, PartsRequest};
 pub use pace::{Gate, Pace};
 pub use read::{ReadBody, ReadError};
+pub use reads::RecordedReads;
 pub use relocate::{Move, Relocated, planned_move};
 pub use request::*;
 pub use restore::Restored;
@@ -147,6 +149,7 @@ struct Inner {
     refusals: recording::Refusals,
     /// When subject keys get another generation by themselves.
     key_life: ArcSwap<SubjectKeyLife>,
+    recorded_reads: ArcSwap<RecordedReads>,
     /// Held while a country's key is renewed.
     renewing: tokio::sync::Mutex<()>,
     /// Held while the journal is told everything again.
@@ -169,6 +172,7 @@ impl Objects {
             parts,
             subject_keys: Default::default(),
             key_life: Default::default(),
+            recorded_reads: Default::default(),
             refusals: Default::default(),
             renewing: Default::default(),
             compacting: Default::default(),

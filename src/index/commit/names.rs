@@ -5,7 +5,7 @@ use crate::{
     audit::{Event, Kind, ProviderCalls},
     index::{IndexError, SubjectRow, directory::Entry, keys, names::SaltRow},
     kms::LedgerSalt,
-    types::{Country, Pseudonym},
+    types::{Country, Generation, Pseudonym},
 };
 
 impl Group<'_> {
@@ -63,8 +63,14 @@ impl Group<'_> {
     }
 
     fn new_salt(&mut self, subject: &Pseudonym, event: &Event) -> Result<LedgerSalt, IndexError> {
+        let row: Option<SubjectRow> = self.row(&keys::subject(subject))?;
+        let row = row.map(|row| row.at(self.now));
         let salt = LedgerSalt::random();
-        let kept = SaltRow { salt: salt.clone(), country: self.told_in(subject, event)? };
+        let kept = SaltRow {
+            salt: salt.clone(),
+            country: self.told_in(row.as_ref().and_then(SubjectRow::residence), event),
+            generation: row.map_or(Generation::default(), |row| row.generation),
+        };
         self.overlay.insert(keys::salt(subject), Some(sealed(&kept)?));
         self.remember_salt(*subject, &salt);
         Ok(salt)
@@ -84,12 +90,10 @@ impl Group<'_> {
     }
 
     /// Whose journal is told of a new salt: where the subject lives, else where what is stored of it lies.
-    fn told_in(&self, subject: &Pseudonym, event: &Event) -> Result<Option<Country>, IndexError> {
-        let row: Option<SubjectRow> = self.row(&keys::subject(subject))?;
+    fn told_in(&self, residence: Option<Country>, event: &Event) -> Option<Country> {
         let stored = matches!(event.kind, Kind::PutObject | Kind::CopyObject | Kind::ImportObject | Kind::CreateUpload);
-        let residence = row.and_then(|row| row.at(self.now).residence());
         let countries = residence.into_iter().chain(event.countries.iter().copied().filter(|_| stored));
         let chains = self.inner.journal.countries();
-        Ok(countries.into_iter().find(|country| chains.contains(country)))
+        countries.into_iter().find(|country| chains.contains(country))
     }
 }

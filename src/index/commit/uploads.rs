@@ -9,8 +9,7 @@ use super::{
 use crate::{
     index::{
         BucketId, CommitError, CompletedUpload, CopyRow, GarbageReason, IndexError, Part, PartEntry, PutChange, PutPartChange,
-        Stale, Upload, UploadState, Waste, garbage::run, journal::of_copies, keys,
-        names::of_copies as of_subject,
+        Stale, Upload, UploadState, Waste, garbage::run, journal::of_copies, keys, names::of_copies as of_subject,
     },
     policy::Role,
     residency::Basis,

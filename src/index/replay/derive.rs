@@ -12,8 +12,9 @@ use crate::{
         journal::{Audiences, row_hash},
         keys::{self, Secondary, kind},
         ledger::head_row,
+        names::SaltRow,
     },
-    types::{Pseudonym, Ticket, Timestamp},
+    types::{Generation, Pseudonym, Ticket, Timestamp},
 };
 
 impl Replay {
@@ -95,7 +96,7 @@ impl Replay {
                 }
             }
         }
-        self.appoint()?;
+        self.subjects()?;
         for (counter, tally) in counters {
             let row = keys::counter(&encode(&counter)?);
             let value = self.sealing.seal(&row, &encode(&(counter, tally))?)?;
@@ -104,8 +105,8 @@ impl Replay {
         Ok(())
     }
 
-    /// Writes when what is to come of subjects comes to hold.
-    fn appoint(&mut self) -> Result<(), IndexError> {
+    /// Writes when what is to come of subjects comes to hold, and removes salts of before an erasure, wherever they came back from.
+    fn subjects(&mut self) -> Result<(), IndexError> {
         let corrupt = || IndexError::Corrupt { kind: 'd' };
         let mut from = vec![kind::SUBJECT];
         loop {
@@ -115,11 +116,23 @@ impl Replay {
             for (row, value) in &page {
                 let subject: SubjectRow = self.sealing.open(row, value, |body| decode('d', body))?;
                 let name = row.get(1..).and_then(|name| name.try_into().ok()).map(Pseudonym::from_bytes).ok_or_else(corrupt)?;
+                if let Some(erased) = subject.erased
+                    && self.has_salt_of_before(&name, erased)?
+                {
+                    self.write(keys::salt(&name), None)?;
+                }
                 for next in &subject.coming {
                     self.write(keys::appointed(next.effective, &name), Some(Vec::new()))?;
                 }
             }
         }
+    }
+
+    fn has_salt_of_before(&self, subject: &Pseudonym, erased: Generation) -> Result<bool, IndexError> {
+        let row = keys::salt(subject);
+        let Some(value) = self.engine.get(&row)? else { return Ok(false) };
+        let kept: SaltRow = self.sealing.open(&row, &value, |body| decode('S', body))?;
+        Ok(kept.generation < erased)
     }
 
     fn derive_from(

@@ -36,6 +36,7 @@ impl Objects {
         };
         let length = range.end - range.start;
         check_length(length)?;
+        self.record_read(self.entry_of_read(request, (&copy.source.bucket, &copy.source.key), &record, length)).await?;
         let body = body_of(self.open_record(&record, range, &unlocked).await?);
         let new = NewPart { number: copy.number, length, content_md5: None, checksum: None, sources, origins };
         self.store_part(request, &open, new, body).await

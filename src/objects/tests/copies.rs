@@ -25,7 +25,7 @@ async fn the_source_of_a_copy_outlives_its_replacement_until_it_is_read() {
         expected_owner: None,
     };
     let Source { record, pin, unlocked, .. } = world.objects.copy_source(&world.asks(), &source).await.unwrap();
-    let body = world.objects.lazy_body(record, pin, unlocked);
+    let body = world.objects.lazy_body(record, pin, unlocked, None);
 
     world.put("ali/source", b"replaced meanwhile").await;
     world.clock.advance(1);
