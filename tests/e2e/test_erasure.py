@@ -133,7 +133,7 @@ def test_old_copies_stay_shut_and_a_rebuild_brings_nothing_back(make_gateway, tm
     [accepted] = [entry for entry in entries if entry["kind"] == "erasure-accepted"]
     [complete] = [entry for entry in entries if entry["kind"] == "erasure-complete"]
     assert accepted["erasure"] == complete["erasure"] == erasure["id"]
-    assert "subject" in accepted and "subject" not in complete
+    assert "subject" not in accepted and "subject" not in complete
 
     # Whoever has a copy of the sites has his data and his wrapped keys; back at their places they open nothing.
     settle(gateway)

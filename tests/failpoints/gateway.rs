@@ -55,6 +55,8 @@ async fn fails_with(copies: Copies, act: Act, point: &str, how: How, happens: Ha
     stock::check(client, act).await;
     let happened = act.happened(client).await;
     assert!(happens == Either || happened == (happens == Always), "{case}: it happened is {happened}");
+    // With the commit that accepts it, neither before nor after.
+    assert!(act != Act::Erase || left.told != happened, "{case}: {left:?}");
     if happened && act == Act::Complete {
         // A client that missed the answer asks again.
         assert_eq!(acts::complete(client, &data.upload()).await, Ok(()), "{case}: once more");
@@ -74,6 +76,7 @@ async fn fails_with(copies: Copies, act: Act, point: &str, how: How, happens: Ha
     assert_eq!(last.rows_of_garbage + last.queued, 0, "{case}: {last:?}");
     assert!(last.garbage.is_empty() && last.missing.is_empty(), "{case}: {last:?}");
     assert_eq!((last.intended, last.unnamed, last.keys), (left.intended, left.unnamed, left.keys), "{case}");
+    assert!(act != Act::Erase || !last.told, "{case}: the ledger still tells of the erased");
 
     data.lose_the_index().await;
     let gateway = data.start(Duration::from_secs(3600)).await;
@@ -82,6 +85,7 @@ async fn fails_with(copies: Copies, act: Act, point: &str, how: How, happens: Ha
     gateway.stop().await;
     let rebuilt = Inventory::of(&data).await;
     assert!(rebuilt.garbage.is_empty() && rebuilt.missing.is_empty(), "{case}: {rebuilt:?}");
+    assert!(act != Act::Erase || !rebuilt.told, "{case}: and so it does after a rebuild");
 }
 
 /// Breaks off a rebuild or an import at `point`. The gateway then starts with the index that was there, or with the new one; and what was broken
@@ -209,6 +213,9 @@ failing! {
     garbage_whose_row_is_gone: Collect at "objects::garbage-collected" is [Crash Always, Error Always];
     a_journal_that_is_told_again_and_not_shortened: FirstStart at "objects::journal-retold" is [Crash Always, Error Always];
 
+    an_erasure_whose_commit_fails: Erase at "index::before-apply" is [Crash Never];
+    an_erasure_whose_commit_is_not_synced: Erase at "index::after-apply" is [Crash Either, Fatal Either];
+    an_erasure_whose_commit_is_synced: Erase at "index::after-sync" is [Crash Always];
     an_erasure_that_is_accepted_and_not_answered: Erase at "objects::erasure-accepted" is [Crash Always, Error Always];
     an_erasure_of_which_one_record_is_gone: Erase at "objects::erased" is [Crash Always, Error Always];
     an_erasure_that_is_swept: Erase at "erasure::swept" is [Crash Always, Error Always];

@@ -13,7 +13,7 @@ use domicile::{
     index::{Index, IndexKeys, Layout, Record, RecordsQuery, SledEngine, StoredLedger, UploadsQuery},
     kms::{Keyring, Pseudonyms},
     seal::{BlobKind, BlobName, EXTENT_SIZE, ExtentId, blob_kind, parse_head, parse_subject_key_blob},
-    types::{SiteId, Timestamp},
+    types::{SiteId, SubjectId, Timestamp},
 };
 use futures_util::TryStreamExt;
 
@@ -41,6 +41,8 @@ pub(crate) struct Inventory {
     pub(crate) rows_of_garbage: usize,
     /// Copies that are not stored yet, subjects that moved and have not been followed, and erasures that are not complete.
     pub(crate) queued: usize,
+    /// Whether entries of the ledger can still be told to be about the subject that is erased.
+    pub(crate) told: bool,
 }
 
 impl Inventory {
@@ -52,6 +54,7 @@ impl Inventory {
         let mut inventory = Self::default();
         let live = inventory.live(&index).await;
         inventory.queued += index.unsettled(None, 100).await.unwrap().len() + index.pending_erasures().len();
+        inventory.told = is_told_of(&index, "erased").await;
         let garbage = inventory.named_as_garbage(&index).await;
         // The attempts of a move's blobs are derived from that of the intent, so it is the record that names them.
         let intents: BTreeSet<_> = index.leftover_intents().unwrap().into_iter().map(|intent| intent.record).collect();
@@ -148,6 +151,14 @@ impl Inventory {
         }
         named
     }
+}
+
+/// Whether whoever has keyring and index can tell of any entry that it is about `subject`.
+async fn is_told_of(index: &Index, subject: &str) -> bool {
+    let names = index.ledger_names_of_subject(&SubjectId::new(subject).unwrap()).unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let leaves = index.ledger_entries(0, usize::MAX).await.unwrap();
+    leaves.iter().any(|leaf| names.iter().any(|name| leaf.windows(name.len()).any(|text| text == name.as_bytes())))
 }
 
 /// Opens the index of a gateway that has just stopped: its last reads may still hold it for a moment.

@@ -293,3 +293,53 @@ async fn what_a_crash_leaves_goes_on_after_the_restart() {
     let row = world.objects.set_subject(&world.request, &Actor::System, &World::subject("ali"), Some(Attributes::new())).await;
     assert_eq!(row.unwrap().0, 3);
 }
+
+#[tokio::test]
+async fn the_ledger_cannot_be_asked_any_more_for_what_was_about_the_erased() {
+    let world = Arc::new(World::new(PK_ONLY).await);
+    world.objects.set_recorded_reads(RecordedReads::All);
+    world.put("ali/a", b"1").await;
+    world.put("amna/a", b"2").await;
+    world.read("ali/a").await.unwrap();
+    let upload = world.upload("ali/up").await;
+    world.part("ali/up", upload, b"a part").await;
+    world.delete("ali/gone").await;
+    let index = &world.objects.index;
+    let told = async |keys: &[&str], subject: &str| {
+        let subject = World::subject(subject);
+        let mut names: Vec<String> = index.ledger_names_of_subject(&subject).unwrap().iter().map(ToString::to_string).collect();
+        for at in keys {
+            let of_key = index.ledger_names_of_key(&bucket(), &key(at), Some(&subject)).await.unwrap();
+            names.extend(of_key.iter().map(ToString::to_string));
+        }
+        let leaves = index.ledger_entries(0, usize::MAX).await.unwrap();
+        let text = |leaf: &Vec<u8>| String::from_utf8(leaf.clone()).unwrap();
+        leaves.iter().map(text).filter(|leaf| names.iter().any(|name| leaf.contains(name.as_str()))).collect::<Vec<_>>()
+    };
+    let keys = ["ali/a", "ali/up"];
+    let before = told(&keys, "ali").await;
+    for kind in ["put-object", "get-object", "create-upload", "upload-part"] {
+        assert_eq!(before.iter().filter(|leaf| leaf.contains(&format!("\"{kind}\""))).count(), 1, "{kind}: {before:?}");
+    }
+    let others = told(&["amna/a"], "amna").await;
+
+    // A write, a part and a refusal are under way when it is accepted.
+    let erasing = Arc::clone(&world);
+    let body: Body = Box::pin(stream::once(async move {
+        erasing.erase("ali").await;
+        Ok(Piece::Data(Bytes::from_static(b"bytes")))
+    }));
+    assert!(world.try_put_body("ali/late", 5, body).await.is_err());
+    assert!(world.complete("ali/up", upload, "\"x\"").await.is_err());
+    let [erasure] = &index.pending_erasures()[..] else { panic!() };
+    world.objects.sweep_erased(erasure).await.unwrap();
+    world.objects.step_erasure(erasure.id, ErasureStep::Complete { at: Timestamp::from_seconds(9) }).await.unwrap();
+    let refused = world.count("put-object");
+    assert_eq!(refused, 3, "the refusal is there");
+    assert_eq!(told(&["ali/a", "ali/up", "ali/late"], "ali").await, Vec::<String>::new());
+    assert_eq!(told(&["amna/a"], "amna").await, others);
+    // Of what was nobody's, and of nothing, only the key is known: and that it keeps.
+    assert_eq!(told(&["ali/gone"], "ali").await.len(), 1);
+    assert_eq!(world.try_erase("ali").await, Erasing::Unknown);
+    assert_eq!(told(&keys, "ali").await, Vec::<String>::new());
+}
