@@ -36,4 +36,4 @@ pub use open::available;
 pub use process::close_to_others;
 pub use rebuild::{RebuildError, RebuildOrder, Rebuilt, rebuild};
 pub use start::{App, Running, StartError};
-pub use stopped::{StoppedError, StoppedIndex, ledger_key};
+pub use stopped::{StoppedCatalogue, StoppedError, StoppedIndex, ledger_key};

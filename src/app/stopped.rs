@@ -9,12 +9,19 @@ use std::{
 use super::{StartError, open};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::index::{SledEngine, StoredLedger};
-use crate::kms::{Keyring, KmsError, SecretKey};
+use crate::index::{Index, IndexKeys, SledEngine, StoredLedger};
+use crate::kms::{Keyring, KmsError, Pseudonyms, SecretKey};
 
 /// The index in a data folder. While it is open no gateway starts there.
 pub struct StoppedIndex {
     engine: SledEngine,
+    _lock: File,
+}
+
+/// The catalogue of a gateway that is not running. While it is open none starts there.
+pub struct StoppedCatalogue {
+    /// The catalogue.
+    pub index: Index,
     _lock: File,
 }
 
@@ -45,6 +52,25 @@ impl StoppedIndex {
         let lock = open::lock(data_dir)?;
         let engine = SledEngine::open(&folder, SledEngine::DEFAULT_CACHE_BYTES).map_err(StartError::from)?;
         Ok(Self { engine, _lock: lock })
+    }
+
+    /// All of it, which needs the keyring: the one given, or the one that an installation without a configuration keeps in its data folder. It
+    /// is opened as by a gateway that starts, and serves nobody.
+    ///
+    /// # Errors
+    /// When the keyring or the index does not open.
+    pub fn catalogue(self, data_dir: &Path, keyring: Option<(&Path, &Path)>) -> Result<StoppedCatalogue, StoppedError> {
+        let own = config::Keyring::in_folder(data_dir);
+        let (path, identity) = keyring.unwrap_or((&own.path, &own.identity_file));
+        let keyring = Keyring::open(path, identity, Arc::new(SystemClock))?;
+        let keys = IndexKeys {
+            index_key: keyring.index_key(),
+            ledger_key: keyring.ledger_key(),
+            pseudonyms: Arc::new(Pseudonyms::new(keyring.pseudonym_key())),
+        };
+        let Self { engine, _lock } = self;
+        let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).map_err(StartError::from)?;
+        Ok(StoppedCatalogue { index, _lock })
     }
 
     /// The ledger.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod ledger;
 mod offline;
 mod policies;
 mod subject;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 
+pub(super) use ledger::LedgerNamesArgs;
 pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
 pub(super) use policies::{PolicyDiffArgs, PolicyHistoryArgs, PolicyShowArgs, PolicyVerdictArgs};
 pub(super) use subject::{SubjectGetArgs, SubjectImportArgs, SubjectSetArgs};
@@ -395,6 +397,8 @@ pub enum LedgerCommand {
     Verify(LedgerVerifyArgs),
     /// Prove that an entry is in the ledger.
     Prove(RemoteArgs),
+    /// What entries call a subject or a key, from the data folder of a stopped gateway and its keyring.
+    Names(LedgerNamesArgs),
     /// Write every entry as one line of JSON, and the head as the last line.
     Export {
         /// The first entry.

@@ -11,6 +11,7 @@ mod export_keys;
 mod import;
 mod keys;
 mod ledger;
+mod ledger_names;
 mod locate;
 mod output;
 mod plan;
@@ -94,6 +95,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Keys(KeysCommand::Recipients(command)) => recipients::run(command, out),
         Command::Session(SessionCommand::Create(args)) => session::create(args, out),
         Command::Ledger(LedgerCommand::Verify(args)) => ledger::verify(args, out),
+        Command::Ledger(LedgerCommand::Names(args)) => ledger_names::run(args, out),
         Command::Ledger(LedgerCommand::Export { from, output, remote }) => ledger::export(*from, output.as_deref(), remote, out),
         Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
         Command::Verify(args) => verify::run(args, out),

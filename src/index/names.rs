@@ -64,28 +64,22 @@ impl Index {
     ///
     /// # Errors
     /// Those of reading rows.
-    pub async fn ledger_names_of_key(
+    pub fn ledger_names_of_key(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
         of: Option<&SubjectId>,
     ) -> Result<LedgerNames, IndexError> {
         let plain = self.inner.keys.pseudonyms.key(bucket, key);
-        let of = of.map(|subject| self.inner.keys.pseudonyms.subject(subject));
-        let (id, key) = (self.bucket(bucket)?.map(|bucket| bucket.id), key.clone());
-        self.blocking(move |inner| {
-            let mut owners: BTreeSet<Pseudonym> = of.into_iter().collect();
-            if let Some(id) = id {
-                inner.owners(id, &key, |owner| {
-                    owners.insert(owner);
-                    ControlFlow::Continue(())
-                })?;
-            }
-            let salted = owners.iter().map(|owner| inner.salted(owner, &plain));
-            let salted = salted.collect::<Result<Vec<_>, IndexError>>()?.into_iter().flatten().collect();
-            Ok(LedgerNames { salted, plain })
-        })
-        .await
+        let mut owners: BTreeSet<Pseudonym> = of.map(|subject| self.inner.keys.pseudonyms.subject(subject)).into_iter().collect();
+        if let Some(bucket) = self.bucket(bucket)? {
+            self.inner.owners(bucket.id, key, |owner| {
+                owners.insert(owner);
+                ControlFlow::Continue(())
+            })?;
+        }
+        let salted = owners.iter().filter_map(|owner| self.inner.salted(owner, &plain).transpose());
+        Ok(LedgerNames { salted: salted.collect::<Result<_, _>>()?, plain })
     }
 
     /// Whose a key is, as entries about it are named: the subject of its current record, else of its newest version with bytes, else of an

@@ -84,7 +84,7 @@ async fn told(index: &Index, bucket: &Bucket, keys: &[&str]) -> Vec<u64> {
     let mut computed: BTreeSet<String> =
         index.ledger_names_of_subject(&ayesha()).unwrap().iter().map(ToString::to_string).collect();
     for at in keys {
-        let names = index.ledger_names_of_key(&bucket.name, &key(at), Some(&ayesha())).await.unwrap();
+        let names = index.ledger_names_of_key(&bucket.name, &key(at), Some(&ayesha())).unwrap();
         computed.extend(names.iter().map(ToString::to_string));
         let prefix = index_keys().pseudonyms.prefix(&bucket.name, at);
         computed.insert(prefix.to_string());
@@ -187,7 +187,7 @@ async fn who_was_only_asked_about_can_be_erased_and_a_failed_erasure_names_nobod
 async fn what_is_nobodys_keeps_the_name_that_the_keyring_makes() {
     let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
     index.commit(Change::Note, of_key(Kind::Refused, &bucket, "k").refused("AccessDenied")).await.unwrap();
-    let names = index.ledger_names_of_key(&bucket.name, &key("k"), None).await.unwrap();
+    let names = index.ledger_names_of_key(&bucket.name, &key("k"), None).unwrap();
     assert_eq!((names.salted.len(), last(&index).await["key"].as_str()), (0, Some(&*names.plain.to_string())));
     assert_eq!((index.whose(&bucket.name, &key("k")).unwrap(), index.whose_prefix(&bucket.name, "").unwrap()), (None, None));
     // Keys of two people begin so: it is nobody's beginning.

@@ -309,7 +309,7 @@ async fn the_ledger_cannot_be_asked_any_more_for_what_was_about_the_erased() {
         let subject = World::subject(subject);
         let mut names: Vec<String> = index.ledger_names_of_subject(&subject).unwrap().iter().map(ToString::to_string).collect();
         for at in keys {
-            let of_key = index.ledger_names_of_key(&bucket(), &key(at), Some(&subject)).await.unwrap();
+            let of_key = index.ledger_names_of_key(&bucket(), &key(at), Some(&subject)).unwrap();
             names.extend(of_key.iter().map(ToString::to_string));
         }
         let leaves = index.ledger_entries(0, usize::MAX).await.unwrap();
