@@ -193,7 +193,7 @@ impl Objects {
         }
     }
 
-    async fn forget_blob(&self, site: &Arc<Site>, blob: &seal::SealedBlob) {
+    pub(super) async fn forget_blob(&self, site: &Arc<Site>, blob: &seal::SealedBlob) {
         if let Err(error) = site.remove(blob.name()).await {
             tracing::warn!(site = %site.spec().id, %error, "a wrapped key that nobody needs stays");
         }
