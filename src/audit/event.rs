@@ -101,6 +101,9 @@ pub struct Event {
     /// From when on it holds, RFC 3339, of [`Kind::SubjectSet`] and [`Kind::SubjectRemoved`] where that is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<String>,
+    /// What left, of [`Kind::KeyExported`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_export: Option<Box<KeyExport>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -254,6 +257,18 @@ pub struct ProviderCalls {
     pub unnamed: u64,
 }
 
+/// An export of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyExport {
+    /// Tells it apart: a crash can leave two entries of one.
+    pub id: String,
+    /// When it was made, RFC 3339; the entry is made when a gateway hears of it.
+    pub at: String,
+    /// How many keys.
+    pub keys: u64,
+}
+
 /// An export of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -317,6 +332,8 @@ pub enum Kind {
     KeyDestroyed,
     /// The provider of a country's key was called.
     KeyUsed,
+    /// Keys of a subject, a bucket or a record have left the installation.
+    KeyExported,
     /// The keys of a subject are destroyed, or that is refused.
     ErasureAccepted,
     /// A version of an erased subject is gone from the index, or an upload.
@@ -363,6 +380,8 @@ pub enum Actor {
     System,
     /// Whoever may send the process a signal.
     Signal,
+    /// Whoever holds the keyring and an identity that opens it.
+    Keyholder,
     /// Nobody known.
     Anonymous,
     /// A principal.
@@ -425,6 +444,7 @@ impl Event {
             exceptions: Vec::new(),
             policy: None,
             effective: None,
+            key_export: None,
             record_refusal: false,
         }
     }

@@ -316,7 +316,7 @@ async fn what_a_crash_leaves_of_it_goes_after_the_restart() {
     let dies = move || assert!(std::thread::current().id() != here, "the process dies");
     fail::cfg_callback("objects::before-outlived", dies).unwrap();
     let objects = world.objects.clone();
-    let died = tokio::spawn(async move { super::sweep::all(&objects, Duration::from_secs(86_400)).await }).await;
+    let died = tokio::spawn(async move { sweep::all(&objects, Duration::from_secs(86_400)).await }).await;
     fail::remove("objects::before-outlived");
     assert!(died.unwrap_err().is_panic());
     let world = world.restart().await;
