@@ -7,9 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{gateway::Work, key_uses::KeyUses};
+use super::{gateway::Work, key_exports, key_uses::KeyUses};
 use crate::backend::Probe;
 use crate::erasure;
+use crate::kms::ExportNotes;
 use crate::lifecycle::{self, Pace};
 use crate::objects::{GarbagePolicy, Objects};
 use crate::relocation;
@@ -37,7 +38,7 @@ impl Background {
     pub(super) fn start(
         objects: &Objects,
         probes: [Probe; 2],
-        key_uses: Arc<KeyUses>,
+        (key_uses, key_exports): (Arc<KeyUses>, ExportNotes),
         (grace, pace, continuous): (Duration, Pace, Continuous),
         Work { relocations, rotations, erasures, scrubs, imports }: Work,
         stopped: watch::Receiver<bool>,
@@ -52,6 +53,8 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { hierarchy.watch(WATCH_KEYS).await });
         let recorder = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { key_uses.record(&recorder).await });
+        let recorder = objects.clone();
+        spawn(&mut tasks, stopped.clone(), async move { key_exports::record(key_exports, &recorder).await });
         lifecycle::register();
         let keeper = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { lifecycle::run(&keeper, pace).await });

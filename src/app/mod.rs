@@ -12,6 +12,7 @@ mod forgetting;
 mod gateway;
 mod imports;
 pub mod install;
+mod key_exports;
 mod key_uses;
 mod keys;
 mod known_sites;

@@ -290,7 +290,7 @@ impl App {
         let background = Background::start(
             &objects,
             [sites.watch(PROBE), sites.keep_inspecting(config.site_checks.every)],
-            Arc::clone(&key_uses),
+            (Arc::clone(&key_uses), keyring.export_notes()),
             (config.gc_grace, config.lifecycle, config.scrub),
             work,
             stopped,

@@ -104,6 +104,9 @@ pub struct Event {
     /// Where who was let read processes, of [`Kind::GetObject`], as far as that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reader: Option<Country>,
+    /// What left, of [`Kind::KeyExported`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_export: Option<Box<KeyExport>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -261,6 +264,18 @@ pub struct ProviderCalls {
     pub unnamed: u64,
 }
 
+/// An export of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KeyExport {
+    /// Tells it apart: a crash can leave two entries of one.
+    pub id: String,
+    /// When it was made, RFC 3339; the entry is made when a gateway hears of it.
+    pub at: String,
+    /// How many keys.
+    pub keys: u64,
+}
+
 /// An export of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -326,6 +341,8 @@ pub enum Kind {
     KeyDestroyed,
     /// The provider of a country's key was called.
     KeyUsed,
+    /// Keys of a subject, a bucket or a record have left the installation.
+    KeyExported,
     /// The keys of a subject are destroyed, or that is refused.
     ErasureAccepted,
     /// A version of an erased subject is gone from the index, or an upload.
@@ -372,6 +389,8 @@ pub enum Actor {
     System,
     /// Whoever may send the process a signal.
     Signal,
+    /// Whoever holds the keyring and an identity that opens it.
+    Keyholder,
     /// Nobody known.
     Anonymous,
     /// A principal.
@@ -435,6 +454,7 @@ impl Event {
             policy: None,
             effective: None,
             reader: None,
+            key_export: None,
             record_refusal: false,
             whose: None,
         }

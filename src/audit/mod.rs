@@ -8,7 +8,8 @@ mod throttle;
 mod verify;
 
 pub use event::{
-    Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
+    Actor, Asked, CountryKeyVersion, Event, FromExport, KeyExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed,
+    SiteCheck,
 };
 pub use merkle::{Frontier, leaf_hash};
 pub use policy::{By, PolicyStep};

@@ -7,7 +7,9 @@ use serde_json::json;
 use super::{Failure, Output, Table, args::ExportKeysArgs, unseal::failed};
 use crate::app::close_to_others;
 use crate::clock::{Clock, SystemClock};
-use crate::kms::{DataKey, ExportedKeys, SubjectKey};
+use crate::digest;
+use crate::kms::{DataKey, ExportNote, ExportNotes, ExportedKeys, KeyOwner, KmsError, SubjectKey};
+use crate::types::Timestamp;
 use crate::unseal::{Folder, Keys, SealedRecord, Seen};
 
 /// Writes the keys of one owner, or of one record, to a file.
@@ -26,31 +28,53 @@ pub(super) fn run(args: &ExportKeysArgs, out: &mut Output<'_>) -> Result<(), Fai
         (None, None) => None,
     };
     let wanted = |country| args.countries.is_empty() || args.countries.contains(&country);
-    let exported = match (&args.manifest, &owner) {
+    let (owner, exported) = match (&args.manifest, owner) {
         (Some(manifest), _) => {
             let record = SealedRecord::open(manifest, &keys, &args.blobs).map_err(failed)?;
             let key = record.record_key();
             let data_key = DataKey { record: key.record(), country: key.country(), dek: key.dek().clone() };
-            ExportedKeys { data_keys: vec![data_key], ..ExportedKeys::default() }
+            (Some(record.owner().clone()), ExportedKeys { data_keys: vec![data_key], ..ExportedKeys::default() })
         }
         (None, Some(owner)) => {
-            let (opened, unopened) = keys.of_owner(owner);
+            let (opened, unopened) = keys.of_owner(&owner);
             for error in unopened {
                 writeln!(std::io::stderr(), "left out: {error}")?;
             }
             let subject_keys: Vec<SubjectKey> = opened.into_iter().filter(|key| wanted(key.country())).collect();
-            ExportedKeys { subject_keys, ..ExportedKeys::default() }
+            (Some(owner), ExportedKeys { subject_keys, ..ExportedKeys::default() })
         }
-        (None, None) => ExportedKeys::default(),
+        (None, None) => (None, ExportedKeys::default()),
     };
     if exported.is_empty() {
         return Err(Failure::Check(format!("no such key is among the blobs in `{}`", args.blobs.display())));
     }
-    exported.write(&args.output, SystemClock.now()).map_err(|error| Failure::Usage(error.to_string()))?;
-    say(args, &exported, out)
+    let now = SystemClock.now();
+    let wrong = |error: KmsError| Failure::Usage(error.to_string());
+    if args.output.symlink_metadata().is_ok() {
+        return Err(wrong(KmsError::Exists(args.output.clone())));
+    }
+    // First the note: no key leaves without one.
+    let notes = keys.notes();
+    if let (Some(notes), Some(owner)) = (&notes, owner) {
+        notes.add(&note(owner, &exported, now)).map_err(wrong)?;
+    }
+    exported.write(&args.output, now).map_err(wrong)?;
+    say(args, &exported, notes.as_ref(), out)
 }
 
-fn say(args: &ExportKeysArgs, exported: &ExportedKeys, out: &mut Output<'_>) -> Result<(), Failure> {
+fn note(owner: KeyOwner, exported: &ExportedKeys, at: Timestamp) -> ExportNote {
+    let of_records = exported.data_keys.iter().map(|key| key.country);
+    ExportNote {
+        id: digest::random(),
+        at,
+        owner,
+        record: exported.data_keys.first().map(|key| key.record),
+        countries: exported.subject_keys.iter().map(SubjectKey::country).chain(of_records).collect(),
+        keys: exported.len() as u64,
+    }
+}
+
+fn say(args: &ExportKeysArgs, exported: &ExportedKeys, notes: Option<&ExportNotes>, out: &mut Output<'_>) -> Result<(), Failure> {
     let mut table = Table::new(["OPENS", "COUNTRY", "GENERATION"]);
     let mut values = Vec::new();
     for key in &exported.subject_keys {
@@ -67,9 +91,11 @@ fn say(args: &ExportKeysArgs, exported: &ExportedKeys, out: &mut Output<'_>) -> 
     writeln!(
         std::io::stderr(),
         "warning: whoever has `{}` and the blobs reads these records, until the blobs are gone: erasing the subject or renewing \
-         keys does not close what was exported. Keep it as you would the records, and destroy it after use. No ledger tells of \
-         this export: note who has it and why.",
-        args.output.display()
+         keys does not close what was exported. Keep it as you would the records, and destroy it after use. The ledger will tell of \
+         this export, and not to whom: note who has it and why. It is noted in `{}`, from where the gateway that serves with this \
+         keyring takes it; of a copy of the keyring, put that file beside the gateway's.",
+        args.output.display(),
+        notes.map_or(std::path::Path::new(""), ExportNotes::path).display()
     )?;
     Ok(())
 }

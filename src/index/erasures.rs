@@ -78,8 +78,12 @@ impl Erasure {
 
     /// Whether any of these copies was under a key that it destroyed.
     pub fn reaches(&self, copies: &[CopyRow]) -> bool {
-        let is_erased = |copy: &CopyRow| self.keys.iter().any(|key| key.key == copy.key && key.generation == copy.sk_generation);
-        copies.iter().any(is_erased)
+        copies.iter().any(|copy| self.destroys(&copy.key, copy.sk_generation))
+    }
+
+    /// Whether it destroyed this subject key.
+    pub fn destroys(&self, key: &KeyId, generation: Generation) -> bool {
+        self.keys.iter().any(|one| one.key == *key && one.generation == generation)
     }
 }
 
@@ -170,8 +174,7 @@ impl Index {
 
     /// Whether an erasure that is not complete has destroyed a subject key.
     pub fn is_erased(&self, key: &KeyId, generation: Generation) -> bool {
-        let destroys = |erasure: &Erasure| erasure.keys.iter().any(|one| one.key == *key && one.generation == generation);
-        self.inner.erasures.load().values().any(destroys)
+        self.inner.erasures.load().values().any(|erasure| erasure.destroys(key, generation))
     }
 
     /// The generation of a subject's entry that its last erasure began.

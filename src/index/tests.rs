@@ -331,9 +331,15 @@ async fn a_decision_that_no_longer_stands_does_not_commit() {
     index.commit(Change::Subject(Box::new(SubjectChange::now(subject.clone(), Some(Attributes::new())))), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", fresh()), event()).await), Stale::Subject);
     assert_eq!(index.lookup(&subject).unwrap().unwrap().generation, Generation(1));
-    let other = || record(&index, 1, SITES[0], "bilal");
-    index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), replaces: None }, event()).await.unwrap();
+    let other = || {
+        let mut other = record(&index, 1, SITES[0], "bilal");
+        other.detail.copies[0].sk_generation = Generation(2);
+        other
+    };
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Key);
+    // Nor does another key take the place of the one that records are under.
+    let replaced = index.commit(Change::SubjectKey { key: Box::new(wrapped(2)), replaces: None }, event()).await;
+    assert!(matches!(replaced, Err(CommitError::KeyExists(_))), "{replaced:?}");
     index.commit(Change::Policy(PolicyChange::in_force(PolicyRevision::from_bytes([8; 32]))), event()).await.unwrap();
     assert_eq!(stale(index.commit(put(&bucket, "k", other()), event()).await), Stale::Policy);
     index.commit(Change::DeleteBucket { name: bucket.name.clone(), id: bucket.id }, event()).await.unwrap();

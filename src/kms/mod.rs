@@ -7,6 +7,7 @@
 mod aws;
 mod context;
 mod error;
+mod export_notes;
 mod exported;
 mod guard;
 mod hierarchy;
@@ -27,6 +28,7 @@ pub(crate) mod conformance;
 pub use aws::{AwsKms, AwsKmsSettings, country_of_region};
 pub use context::{KeyOwner, WrapContext};
 pub use error::KmsError;
+pub use export_notes::{ExportNote, ExportNotes, TakenNotes};
 pub use exported::{DataKey, ExportedKeys};
 pub use guard::KeyStanding;
 pub use hierarchy::Hierarchy;

@@ -300,6 +300,34 @@ async fn what_is_older_than_the_policy_lets_it_be_goes_without_any_rule() {
     assert_eq!(world.objects.index.summary(), world.objects.index.recount().await.unwrap());
 }
 
+/// The process dies with a version about to be removed: nothing of it has gone, and the next run removes it.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn what_a_crash_leaves_of_it_goes_after_the_restart() {
+    let world = World::new(MOST_A_DAY).await;
+    for at in ["ali/a", "ali/b"] {
+        world.put(at, b"x").await;
+    }
+    world.clock.advance(DAY - HOUR);
+    world.put("ali/young", b"x").await;
+    world.clock.advance(HOUR);
+    // Others pass the point on other threads meanwhile.
+    let here = std::thread::current().id();
+    let dies = move || assert!(std::thread::current().id() != here, "the process dies");
+    fail::cfg_callback("objects::before-outlived", dies).unwrap();
+    let objects = world.objects.clone();
+    let died = tokio::spawn(async move { sweep::all(&objects, Duration::from_secs(86_400)).await }).await;
+    fail::remove("objects::before-outlived");
+    assert!(died.unwrap_err().is_panic());
+    let world = world.restart().await;
+    assert_eq!(world.versions().await, ["ali/a+", "ali/b+", "ali/young+"]);
+    assert_eq!(world.read("ali/a").await.unwrap(), b"x");
+    assert_eq!(world.count("expired"), 0, "nor does the ledger say so");
+    assert_eq!(world.sweep().await, Tally { outlived: 2, ..Tally::default() });
+    assert_eq!(world.versions().await, ["ali/young+"]);
+    assert_eq!(world.objects.index.summary(), world.objects.index.recount().await.unwrap());
+}
+
 #[tokio::test]
 async fn of_a_key_whose_versions_all_go_no_marker_stays() {
     let world = World::new(MOST_A_DAY).await;

@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::Site;
 use crate::index::{Change, CommitError};
@@ -18,6 +20,8 @@ use crate::types::{Generation, KeyId, RequestId, SubjectId};
 
 /// Subject keys looked at in one step.
 const PAGE: usize = 256;
+/// Owners whose keys are renewed at the same time.
+const TOGETHER: usize = 8;
 
 /// When a subject key gets another generation with the next write under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,20 +107,22 @@ impl Objects {
         loop {
             let page = self.index.subject_keys_of(key.clone(), after.take(), PAGE).await?;
             after = page.last().filter(|_| page.len() >= PAGE).map(|last| last.owner.clone());
-            for found in page {
-                // Those of before are passed over: only the one in use is what it was.
-                match self.rotate_owner(key, &found.owner, Some(found.generation)).await {
-                    Ok(None) => {}
-                    Ok(Some(_)) => {
-                        let mut counts = counting.0.lock();
-                        counts.subject_keys = counts.subject_keys.map(|count| count + 1);
+            // Those of before are passed over: only the one in use is what it was.
+            stream::iter(page)
+                .for_each_concurrent(TOGETHER, |found| async move {
+                    match self.rotate_owner(key, &found.owner, Some(found.generation)).await {
+                        Ok(None) => {}
+                        Ok(Some(_)) => {
+                            let mut counts = counting.0.lock();
+                            counts.subject_keys = counts.subject_keys.map(|count| count + 1);
+                        }
+                        Err(error) => {
+                            tracing::warn!(%key, %error, "a subject key cannot be renewed");
+                            counting.0.lock().failed += 1;
+                        }
                     }
-                    Err(error) => {
-                        tracing::warn!(%key, %error, "a subject key cannot be renewed");
-                        counting.0.lock().failed += 1;
-                    }
-                }
-            }
+                })
+                .await;
             if after.is_none() {
                 return Ok(());
             }
@@ -140,8 +146,13 @@ impl Objects {
             return Ok(None);
         }
         let mut failure = ObjectError::SiteUnavailable { country: old.country };
-        // One is enough: at the others it is stored with the first record that goes there.
-        let holding = self.sites.iter().filter(|site| old.sites.contains(&site.spec().id));
+        // One is enough: at the others it is stored with the first record that goes there. Not abroad unless it is nowhere else: what a policy
+        // put there before need not be what it wants there now.
+        let only_abroad = old.sites.len() == old.abroad.len();
+        let holding = self.sites.iter().filter(|site| {
+            let id = &site.spec().id;
+            old.sites.contains(id) && (only_abroad || !old.abroad.contains_key(id))
+        });
         for (site, target) in holding.filter_map(|site| Some((site, SealTarget::of_key(site.spec(), &old)?))) {
             match self.next_generation(None, site, &target, &old).await {
                 Ok(new) => return Ok(Some(new)),
@@ -193,7 +204,7 @@ impl Objects {
         }
     }
 
-    async fn forget_blob(&self, site: &Arc<Site>, blob: &seal::SealedBlob) {
+    pub(super) async fn forget_blob(&self, site: &Arc<Site>, blob: &seal::SealedBlob) {
         if let Err(error) = site.remove(blob.name()).await {
             tracing::warn!(site = %site.spec().id, %error, "a wrapped key that nobody needs stays");
         }

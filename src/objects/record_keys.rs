@@ -225,6 +225,11 @@ impl Objects {
             match self.index.commit(Change::SubjectKey { key: Box::new(wrapped.clone()), replaces: None }, event).await {
                 Ok(_) => {}
                 Err(CommitError::KeyExists(existing)) => (wrapped, kind) = (*existing, Kind::KeyStored),
+                Err(CommitError::Stale(stale)) => {
+                    // Its owner was erased meanwhile: no row will name the blob.
+                    self.forget_blob(site, &blob).await;
+                    return Err(CommitError::Stale(stale).into());
+                }
                 Err(other) => return Err(other.into()),
             }
         }

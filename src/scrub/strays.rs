@@ -257,17 +257,22 @@ impl Scrub<'_> {
     ) -> (Class, String) {
         let country = site.spec().country;
         let unindexed = || (Class::Unindexed, "it is not certain that the index is as young as this blob".to_owned());
-        if let Some(belongs) = &stray.belongs {
-            return (Class::Misplaced, format!("the blob of this name belongs at `{belongs}`"));
+        match (&stray.origin, &stray.belongs) {
+            // A subject key is at every site with records under it, abroad too where a policy has put them there: a blob that its row does not
+            // name is what a crash left, unless the row was lost.
+            (Origin::Key(_), _) if !young => return unindexed(),
+            (Origin::Key(_), Some(kept)) => {
+                return (Class::Leftover, format!("a subject key that the index has at `{kept}` and not here"));
+            }
+            (_, Some(belongs)) => return (Class::Misplaced, format!("the blob of this name belongs at `{belongs}`")),
+            (_, None) => {}
         }
         match &stray.origin {
             Origin::Foreign(why) => (Class::Foreign, why.clone()),
-            Origin::Key(key) if key.country != country => (Class::Misplaced, format!("it was made for {}", key.country)),
-            Origin::Key(_) if young && evidence.doubts_keys() => {
+            Origin::Key(_) if evidence.doubts_keys() => {
                 (Class::Unindexed, "a subject key that no row names; the index has been rebuilt without it".to_owned())
             }
-            Origin::Key(_) if young => (Class::Leftover, "a subject key that no row names".to_owned()),
-            Origin::Key(_) => unindexed(),
+            Origin::Key(_) => (Class::Leftover, "a subject key that no row names".to_owned()),
             Origin::Record(of) => {
                 let known = evidence.knows(of.record);
                 let begun = left.iter().any(|(record, _)| *record == of.record);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use super::UnsealError;
 use crate::{
     clock::SystemClock,
-    kms::{DataKey, ExportedKeys, KeyOwner, Keyring, KmsError, Pseudonyms, SubjectKey, WrappedSubjectKey},
+    kms::{DataKey, ExportNotes, ExportedKeys, KeyOwner, Keyring, KmsError, Pseudonyms, SubjectKey, WrappedSubjectKey},
     seal::{Head, RecordKey},
     types::{BucketName, Generation, KeyId, SubjectId},
 };
@@ -39,6 +39,14 @@ impl Keys {
     pub fn exported(file: &Path) -> Result<Self, UnsealError> {
         let exported = ExportedKeys::read(file).map_err(UnsealError::KeyFile)?;
         Ok(Self { from: Source::Exported(exported), wrapped: HashMap::new() })
+    }
+
+    /// Where exports of these keys are noted; `None` for those that were exported already.
+    pub fn notes(&self) -> Option<ExportNotes> {
+        match &self.from {
+            Source::Keyring(keyring) => Some(keyring.export_notes()),
+            Source::Exported(_) => None,
+        }
     }
 
     /// Takes a wrapped key from among the blobs. Whether it is what it claims shows when it opens.

@@ -14,6 +14,7 @@ use super::{Folder, Keys, Piece, UnsealError};
 use crate::{
     digest::{self, Checksum, ChecksumHasher, ChecksumKind, ETag, Md5},
     index::{Layout, moved_attempt},
+    kms::KeyOwner,
     objects::Manifest,
     seal::{
         BlobName, CustomerKey, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, Head, InnerKey, MAX_HEAD_LEN, Masked, PREFIX_LEN,
@@ -62,6 +63,11 @@ impl SealedRecord {
             return Err(unusable("it describes another record".to_owned()));
         }
         Ok(Self { path: path.to_owned(), head, key, manifest })
+    }
+
+    /// Whose key wraps the record's.
+    pub const fn owner(&self) -> &KeyOwner {
+        self.head.owner()
     }
 
     /// The record's data key, to export it.

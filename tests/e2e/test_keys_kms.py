@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,6 +111,44 @@ def test_an_erasure_is_pending_while_kms_could_still_keep_the_key(world):
         assert time.monotonic() < deadline, world.gateway.log()[-4000:]
         time.sleep(0.1)
     assert world.gateway.admin("GET", f"/v1/erasures/{erasure['id']}")[1]["state"] == "pending"
+
+
+def test_an_erasure_is_complete_when_kms_has_deleted_the_key_and_not_before(world, server):
+    world.put("sg-other", "SG", "mei")
+    sites = world.gateway.folder.parent / "sg-sin"
+    shutil.copytree(sites, sites.with_name("copy-of-before"))
+    erasure = json.loads(world.gateway.cli("--json", "subject", "erase", "mei", "--yes", "--now", check=False).stdout)["id"]
+    state = lambda: world.gateway.admin("GET", f"/v1/erasures/{erasure}")[1]["state"]  # noqa: E731
+    wait(lambda: world.states().get("1") == "destroying", world)
+    world.restart()
+    assert state() == "pending"
+    ended = lambda: [entry for entry in world.gateway.ledger() if entry["kind"] == "erasure-complete"]  # noqa: E731
+    server.process.send_signal(signal.SIGUSR1)
+    # It looks each minute, and when anything is ordered.
+    wait(lambda: world.states().get("1") == "destroyed", world)
+    world.gateway.cli("subject", "erase", "nobody", "--yes", check=False)
+    wait(lambda: state() == "complete", world)
+    assert world.states() == {"2": "primary", "1": "destroyed"}
+    assert world.get("sg") == b"secret" and world.refusal(world.get, "sg-other")[0] == 404
+    world.restart()
+    assert world.get("sg") == b"secret" and state() == "complete"
+    assert [entry["erasure"] for entry in ended()] == [erasure] and "subject" not in ended()[0]
+    # What was wrapped before is in the copy of the site, and KMS has nothing that opens it.
+    wrapped = [path.read_bytes()[15:] for path in sites.with_name("copy-of-before").rglob("*") if path.is_file()]
+    texts = [json.loads(text)["wrapped"] for text in wrapped if text.startswith(b'{"owner"') and b'"subject"' in text]
+    assert len(texts) == 2, "hers and the other one's"
+    for text in texts:
+        version, key_id = text.split(".")[1:3]
+        assert (version, key_id) == ("1", world.first)
+        with pytest.raises(world.kms.exceptions.NotFoundException):
+            world.kms.describe_key(KeyId=key_id)
+
+
+def wait(until, world):
+    deadline = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < deadline, world.gateway.log()[-4000:]
+        time.sleep(0.1)
 
 
 def test_a_service_that_hangs_and_a_key_that_is_disabled_stop_their_country_alone(world, server):

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pyrage
 import pytest
@@ -154,6 +155,55 @@ def test_exported_keys_open_what_they_are_for_and_nothing_else(stock):
     assert abroad.returncode == 1
     there = stock.run("keys", "export", *where, "--subject", "amna", "--output", amna, check=False)
     assert there.returncode == 2 and b"exists" in there.stderr
+
+
+def test_an_export_of_keys_is_in_the_ledger_of_the_gateway(stock):
+    stock.export("amna.json", "--subject", "amna")
+    listed = json.loads(stock.run("--json", "unseal", "--list", "--blobs", stock.sites, *stock.key_files).stdout)
+    small = next(one["manifest"] for one in listed["records"] if one["key"] == "users/bo/small")
+    # With a copy of the keyring, elsewhere: its note is brought to the gateway's.
+    away = stock.tmp / "away"
+    away.mkdir()
+    for name in ("keyring.age", "operator.identity"):
+        shutil.copy(stock.keyring.with_name(name), away / name)
+    where = ["--keyring", away / "keyring.age", "--identity", away / "operator.identity", "--blobs", stock.sites]
+    stock.run("keys", "export", *where, "--manifest", small, "--output", stock.tmp / "one.json")
+    notes = stock.keyring.with_name("keyring.age.exports")
+    assert notes.stat().st_mode & 0o777 == 0o600 and len(notes.read_text().splitlines()) == 1 and "amna" not in notes.read_text()
+    with open(notes, "a") as file:
+        file.write((away / notes.name).read_text())
+        file.write("0" * 64 + ' {"made":"up"}\n')
+
+    # No note, no key.
+    (away / notes.name).unlink()
+    (away / notes.name).mkdir()
+    refused = stock.run("keys", "export", *where, "--subject", "amna", "--output", stock.tmp / "none.json", check=False)
+    assert refused.returncode == 2 and not (stock.tmp / "none.json").exists()
+    # Neither does one that fails anyway leave a note.
+    again = [*stock.key_files, "--blobs", stock.sites, "--output", stock.tmp / "one.json"]
+    assert stock.run("keys", "export", *again, "--subject", "amna", check=False).returncode == 2
+
+    gateway = stock.gateway
+    gateway.start()
+
+    def told(count):
+        deadline = time.monotonic() + 30
+        while True:
+            entries = [entry for entry in gateway.ledger() if entry["kind"] == "key-exported"]
+            if len(entries) >= count and notes.read_text() == "":
+                return entries
+            assert time.monotonic() < deadline, gateway.log()[-4000:]
+            time.sleep(0.2)
+
+    hers, one = told(2)
+    assert hers["actor"] == "keyholder" and hers["countries"] == ["PK"] and hers["key-export"]["keys"] == 1
+    assert "subject" in hers and "record" not in hers and one["countries"] == ["SG"] and "record" in one and "subject" in one
+    assert hers["subject"] != one["subject"]
+    # While it serves, too.
+    stock.export("later.json", "--subject", "amna")
+    later = told(3)[2]
+    assert later["subject"] == hers["subject"] and later["key-export"]["id"] != hers["key-export"]["id"]
+    gateway.stop()
 
 
 def test_what_is_missing_or_damaged_is_said_and_nothing_comes_out(stock, tmp_path):

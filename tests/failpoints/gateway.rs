@@ -248,5 +248,6 @@ failing_abroad! {
     a_key_that_is_stored_abroad_and_not_committed: PutNew at "objects::subject-key-stored" is [Crash Never, Error Never];
     a_record_under_a_key_of_another_country: PutLarge at "objects::before-commit" is [Crash Never, Error Never];
     a_renewal_of_a_key_that_seals_abroad: Rotate at "objects::key-rewrapped" is [Crash Always, Error Always];
+    a_new_generation_of_a_key_that_lies_abroad: NewGeneration at "objects::subject-key-rotated" is [Crash Always, Error Always];
     an_erasure_of_what_lies_abroad: Erase at "objects::key-destroyed" is [Crash Always, Error Always];
 }

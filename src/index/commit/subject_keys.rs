@@ -23,25 +23,31 @@ use crate::{
 impl Group<'_> {
     pub(super) fn subject_key(&self, mut key: WrappedSubjectKey, replaces: Option<WrappedSubjectKey>) -> Planned {
         let mut draft = Draft::default();
-        let retired = keys::retired_key(&key.key, &key.owner, key.generation);
-        // One of before that is wrapped again, or gets to another site, stays where it is.
-        if let Some(old) = self.row::<WrappedSubjectKey>(&retired)? {
-            match replaces {
-                Some(replaced) if old == replaced && old.wrapped != key.wrapped => {
-                    self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
-                }
-                Some(_) => return Err(CommitError::KeyExists(Box::new(old))),
-                None if old.wrapped == key.wrapped => {
-                    key.sites.extend(old.sites);
-                    key.abroad.extend(old.abroad);
-                }
-                None => return Err(CommitError::KeyExists(Box::new(old))),
-            }
-            draft.put(retired, sealed(&key)?);
-            return Ok(draft);
-        }
         let row = keys::subject_key(&key.key, &key.owner);
-        match (self.row::<WrappedSubjectKey>(&row)?, replaces) {
+        let now: Option<WrappedSubjectKey> = self.row(&row)?;
+        let retired = keys::retired_key(&key.key, &key.owner, key.generation);
+        if let Some(old) = self.row::<WrappedSubjectKey>(&retired)? {
+            if now.as_ref().is_some_and(|now| now.generation == key.generation) {
+                // A rebuild without the country that was told of the rotation has the key in both places: it is the one in use.
+                draft.delete(retired);
+            } else {
+                // One of before that is wrapped again, or gets to another site, stays where it is.
+                match replaces {
+                    Some(replaced) if old == replaced && old.wrapped != key.wrapped => {
+                        self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
+                    }
+                    Some(_) => return Err(CommitError::KeyExists(Box::new(old))),
+                    None if old.wrapped == key.wrapped => {
+                        key.sites.extend(old.sites);
+                        key.abroad.extend(old.abroad);
+                    }
+                    None => return Err(CommitError::KeyExists(Box::new(old))),
+                }
+                draft.put(retired, sealed(&key)?);
+                return Ok(draft);
+            }
+        }
+        match (now, replaces) {
             (Some(old), Some(replaced)) if old == replaced && old.wrapped != key.wrapped => {
                 self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
             }
@@ -53,8 +59,12 @@ impl Group<'_> {
                 key.abroad.extend(old.abroad);
                 key.wraps = key.wraps.max(old.wraps);
             }
-            (Some(old), None) if old.generation >= key.generation => return Err(CommitError::KeyExists(Box::new(old))),
-            (_, None) => {}
+            (Some(old), None) => return Err(CommitError::KeyExists(Box::new(old))),
+            // Whoever stores a key at one more site may have looked it up before its owner was erased.
+            (None, None) if self.state.erasures.values().any(|erasure| erasure.destroys(&key.key, key.generation)) => {
+                return Err(CommitError::Stale(Stale::Key));
+            }
+            (None, None) => {}
         }
         draft.put(row, sealed(&key)?);
         draft.key = Some((key.key, key.owner, key.generation));

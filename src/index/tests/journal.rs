@@ -162,3 +162,37 @@ async fn what_waits_for_the_journal_is_told_that_it_stands_when_no_site_takes_it
     assert!(index.bucket(&BucketName::new("second").unwrap()).unwrap().is_some());
     assert!(index.journal_lag(home()).commits == 1);
 }
+
+/// A country that held a key and not the one that came after it is not told of that. A rebuild that has nothing else has the key in both
+/// places, and whatever is done to it puts that right.
+#[tokio::test]
+async fn a_key_that_a_rebuild_has_in_use_and_retired_is_the_one_in_use() {
+    let (index, _) = prepared(Arc::new(MemoryEngine::new())).await;
+    let abroad: Country = "SG".parse().unwrap();
+    index.begin_journal(home(), &[home(), abroad].into()).unwrap();
+    let site = |name: &str| SiteId::new(name).unwrap();
+    let mut old = WrappedSubjectKey::clone(&index.subject_key(&wrapped(1).key, &owner()).unwrap().unwrap());
+    for (name, country) in [("pk-khi", home()), ("sg-sin", abroad)] {
+        old.kept_at(&site(name), country);
+        index.commit(Change::SubjectKey { key: Box::new(old.clone()), replaces: None }, event()).await.unwrap();
+    }
+    let mut new = wrapped(2);
+    new.kept_at(&site("pk-khi"), home());
+    index.commit(Change::RotateSubjectKey(Box::new(new), Generation(1)), event()).await.unwrap();
+
+    index.journal_due(abroad, Duration::from_millis(1)).await;
+    let told = index.journal_next(abroad).await.unwrap().groups;
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+    let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
+    told.iter().for_each(|group| replay.take(group).unwrap());
+    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    Replay::forget(engine.as_ref()).unwrap();
+    let again = open(engine);
+    let known = async || again.subject_keys_of(old.key.clone(), None, 10).await.unwrap();
+    assert_eq!(known().await.iter().map(|key| key.generation.0).collect::<Vec<_>>(), [1, 1]);
+
+    let rewrapped = WrappedSubjectKey { wrapped: WrappedKey::new("again"), ..old.clone() };
+    let change = Change::SubjectKey { key: Box::new(rewrapped.clone()), replaces: Some(Box::new(old.clone())) };
+    again.commit(change, event()).await.unwrap();
+    assert_eq!(known().await, [rewrapped], "nothing is left that an older version wrapped");
+}

@@ -95,6 +95,11 @@ impl KeyringFile {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Who can open the file.
     pub(super) fn recipients(&self) -> Vec<String> {
         self.recipients.iter().map(ToString::to_string).collect()

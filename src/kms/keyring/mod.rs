@@ -21,7 +21,7 @@ pub use self::recipients::KeyringRecipients;
 pub(super) use self::file::{read_private, write_new};
 
 use self::{file::KeyringFile, keys::KeySet};
-use super::{KeyProvider, KmsError, SecretKey, SubjectKey, WrapContext, WrappedSubjectKey, jwe};
+use super::{ExportNotes, KeyProvider, KmsError, SecretKey, SubjectKey, WrapContext, WrappedSubjectKey, jwe};
 use crate::{
     clock::Clock,
     digest,
@@ -170,6 +170,11 @@ impl Keyring {
     /// Seals the tokens of sessions. Derived, so that keyrings made before there were sessions have it too.
     pub fn session_key(&self) -> SecretKey {
         self.purpose(INDEX).derive(b"", &[b"domicile session key v1"])
+    }
+
+    /// Where exports of its keys are noted until a ledger has them.
+    pub fn export_notes(&self) -> ExportNotes {
+        ExportNotes::beside(self.0.file.path(), self.purpose(LEDGER).derive(b"", &[b"domicile export note v1"]))
     }
 
     fn new(file: KeyringFile, keys: KeySet, clock: Arc<dyn Clock>) -> Self {

@@ -248,6 +248,30 @@ async fn a_copy_of_what_is_erased_meanwhile_does_not_bring_it_back() {
     drop(pin);
 }
 
+/// The key is looked up, then stored at one more site, then entered for it: an erasure in between must not be undone by that.
+#[tokio::test]
+async fn a_key_that_is_being_stored_at_another_site_does_not_come_back() {
+    let world = Arc::new(World::new(PK_ONLY).await);
+    world.put("ali/1", b"before").await;
+    let before = world.key_of("ali");
+    world.set_up("pk-khi", false).await;
+    world.backend("pk-lhe").faults().set_delay(Duration::from_millis(300));
+    let writing = Arc::clone(&world);
+    let write = tokio::spawn(async move { writing.try_put("ali/2", b"under way").await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let erasure = world.erase("ali").await;
+    let refused = write.await.unwrap();
+    assert!(matches!(refused, Err(ObjectError::Residency(Refusal::Stale { .. }))), "{refused:?}");
+    world.backend("pk-lhe").faults().set_delay(Duration::ZERO);
+    assert!(world.objects.index.subject_key(&renewing::pk(), &before.owner).unwrap().is_none(), "erased is erased");
+    assert!(renewing::wrappings(world.backend("pk-lhe")).is_empty(), "nor does its blob stay");
+    // What is written afterwards is under a key of its own, and stays.
+    world.put("ali/3", b"after").await;
+    assert_ne!(world.key_of("ali").generation, before.generation);
+    world.objects.sweep_erased(&erasure).await.unwrap();
+    assert_eq!(world.read("ali/3").await.unwrap(), b"after");
+}
+
 #[tokio::test]
 async fn a_read_that_has_begun_ends_as_it_would_have() {
     let world = World::new(PK_ONLY).await;

@@ -170,3 +170,68 @@ async fn an_erasure_reaches_what_lies_abroad() {
     assert!(matches!(world.read("amna/1").await, Err(ObjectError::NoSuchKey)));
     assert_eq!(world.read("bilal/1").await.unwrap(), b"his");
 }
+
+async fn generations(world: &World, subject: &str) -> Vec<WrappedSubjectKey> {
+    let all = world.objects.index.subject_keys_of(pk(), None, 100).await.unwrap();
+    all.into_iter().filter(|key| key.owner == world.owner(subject)).collect()
+}
+
+/// Rotations of what lies abroad: the new key is where the old one is needed, each opens its own, a renewal of the country's key and an erasure
+/// reach all of them, wherever they lie.
+#[tokio::test]
+async fn a_key_that_lies_abroad_gets_a_new_generation_there() {
+    let world = World::new(ABROAD).await;
+    world.put("amna/1", b"first").await;
+    world.put("bilal/1", b"his").await;
+    let subject = SubjectId::new("amna").unwrap();
+    let made = world.objects.rotate_subject_keys(&subject).await.unwrap();
+    assert_eq!(made.len(), 1);
+    world.put("amna/2", b"second").await;
+    let [now, before] = &generations(&world, "amna").await[..] else { panic!() };
+    assert_eq!((now.generation, now.countries(), before.countries()), (made[0].1, countries(&["SG"]), countries(&["SG"])));
+    let kept = |world: &World| wrappings(world.backend("sg-sin")).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    for key in [now, before] {
+        assert!(kept(&world).contains(&BlobName::of_subject_key(key)));
+    }
+    assert_eq!(
+        [&world.record("amna/1").unwrap(), &world.record("amna/2").unwrap()].map(|record| record.detail.copies[0].sk_generation),
+        [before.generation, now.generation]
+    );
+
+    let renewed = world.renew(Renewal { through: None, destroy: true }).await;
+    assert_eq!((renewed.rewrapped, renewed.failed, renewed.destroyed), (3, 0, vec![1]));
+    let world = world.restart().await;
+    for (at, bytes) in [("amna/1", b"first".as_slice()), ("amna/2", b"second"), ("bilal/1", b"his")] {
+        assert_eq!(world.read(at).await.unwrap(), bytes);
+    }
+    for key in generations(&world, "amna").await {
+        assert!(kept(&world).contains(&BlobName::of_subject_key(&key)) && key.countries() == countries(&["SG"]));
+    }
+
+    let Erasing::Accepted(erasure) = world.try_erase("amna").await else { panic!() };
+    assert_eq!((erasure.keys.len(), erasure.countries.clone()), (2, countries(&["SG"])));
+    assert_eq!(world.objects.sweep_erased(&erasure).await.unwrap(), 2);
+    world.objects.collect_erased().await.unwrap();
+    // The wrappings of before the renewal, which nothing opens, wait for the grace as ever.
+    world.clock.advance(3_600_001);
+    world.objects.collect_round(Duration::from_secs(3600)).await.unwrap();
+    let left: Vec<_> =
+        wrappings(world.backend("sg-sin")).into_iter().filter(|(_, key)| key.owner == world.owner("amna")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(world.read("bilal/1").await.unwrap(), b"his");
+}
+
+/// A policy of before has put the old key abroad; the new one does not go there for that.
+#[tokio::test]
+async fn a_new_generation_does_not_go_abroad_because_the_old_one_is_there() {
+    let world = World::new(BOTH).await;
+    world.put("amna/1", b"both").await;
+    world.decide_by(policies(PK_ONLY)).await;
+    let subject = SubjectId::new("amna").unwrap();
+    world.set_up("pk-khi", false).await;
+    assert!(world.objects.rotate_subject_keys(&subject).await.is_err(), "later, rather than abroad");
+    world.set_up("pk-khi", true).await;
+    world.objects.rotate_subject_keys(&subject).await.unwrap();
+    assert_eq!(world.wrapped("amna").unwrap().sites, ["pk-khi".parse().unwrap()].into());
+    assert_eq!(wrappings(world.backend("sg-sin")).len(), 1, "the old one");
+}

@@ -117,3 +117,33 @@ async fn the_blob_of_a_subject_key_is_not_removed_once_a_row_names_it() {
     assert!(!world.objects.restore_key(&site("pk-khi"), &another).await.unwrap(), "nor in place of a younger one");
     assert!(world.backend("pk-lhe").blobs().iter().all(|(other, _)| *other != name));
 }
+
+/// Under the key of another country a copy lies where that country's subject key has to be, too. Its blob is no blob in the wrong place.
+#[tokio::test]
+async fn a_subject_key_that_a_crash_left_abroad_is_a_leftover_and_after_a_rebuild_it_is_kept() {
+    const ABROAD: &str = "[require]\ncopies = \"only\"\ncountries = [\"SG\"]\nkeys = [\"PK\"]\n";
+    let world = World::new(ABROAD).await;
+    let record = world.put("ali/k", b"bytes").await;
+    let copy = &record.detail.copies[0];
+    let wrapped = world.objects.index.subject_key(&copy.key, &copy.owner).unwrap().unwrap();
+    let name = BlobName::of_subject_key(&wrapped);
+    let held = blob(world.backend("sg-sin"), &name);
+    assert_eq!(classes(&world.scrubbed(&deep()).await), []);
+    // Stored at one more site, and not committed.
+    world.backend("pk-khi").put(&name, std::slice::from_ref(&held)).await.unwrap();
+    assert_eq!(classes(&world.scrubbed(&deep()).await), [("leftover", 1)]);
+    assert_eq!(world.scrubbed(&repairing()).await.repaired, 1);
+    let holds = |site: &str| world.backend(site).blobs().iter().any(|(one, _)| *one == name);
+    assert!(!holds("pk-khi") && holds("sg-sin"));
+    // Made and stored abroad, and not committed.
+    let (_, made) = world.objects.hierarchy.create_subject_key(&copy.key, copy.owner.clone()).await.unwrap();
+    let site = world.objects.sites.get(&SiteId::new("sg-sin").unwrap()).unwrap();
+    let target = crate::seal::SealTarget::for_test("sg-sin", site.spec().country, &copy.key).unwrap();
+    site.store(&crate::seal::subject_key_blob(&target, &made).unwrap()).await.unwrap();
+    assert_eq!(classes(&world.scrubbed(&deep()).await), [("leftover", 1)]);
+    // A rebuild may have lost a row: then it can be all that opens what lies beside it.
+    world.objects.index.commit(Change::Note, Event::new(Kind::IndexRebuilt, Actor::System)).await.unwrap();
+    let progress = world.scrubbed(&repairing()).await;
+    assert_eq!((classes(&progress), progress.repaired), (vec![("unindexed", 1)], 0));
+    assert_eq!(world.read("ali/k").await.unwrap(), b"bytes");
+}
