@@ -61,7 +61,7 @@ fn owner() -> KeyOwner {
 }
 
 fn basis() -> Basis {
-    Basis { policy: POLICY, subject_generation: Generation(0) }
+    Basis { policy: POLICY, subject_generation: Generation(0), until: None }
 }
 
 /// An index with a policy, a subject key and a bucket.

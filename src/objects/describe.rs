@@ -12,7 +12,7 @@ use crate::objects::commit::{WAIT, WAITS};
 use crate::objects::customer::{Unlocked, checksum_of_part};
 use crate::objects::facts::{Setting, What};
 use crate::objects::{ObjectError, Objects, ReadCondition, Request};
-use crate::residency::{Basis, Directory, Refusal, Signals};
+use crate::residency::{Basis, Directory, Refusal, Signals, until};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
 /// A version that a request names.
@@ -185,12 +185,13 @@ impl Objects {
 
     /// What a decision about `record` depends on at this moment.
     fn basis_now(&self, record: &Record) -> Result<Basis, ObjectError> {
-        let policy = self.policies.load().revision();
+        let set = self.policies.load();
         let entry = match &record.detail.placement.subject {
             Some(subject) => self.index.lookup(subject).map_err(|_| Refusal::DirectoryUnavailable)?,
             None => None,
         };
-        Ok(Basis { policy, subject_generation: entry.unwrap_or_default().generation })
+        let subject_generation = entry.unwrap_or_default().generation;
+        Ok(Basis { policy: set.revision(), subject_generation, until: until(&set, self.clock.now()) })
     }
 
     /// Changes what a version says of itself.

@@ -93,7 +93,11 @@ pub(in crate::objects) fn policies([default, residents]: [&str; 2]) -> PolicySet
 
 impl World {
     pub(in crate::objects) async fn new(memory: u64) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::at(memory, Arc::new(SystemClock)).await
+    }
+
+    /// A world whose time `clock` tells.
+    pub(in crate::objects) async fn at(memory: u64, clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let country = |site: &str| site.parse::<Country>().unwrap();
         let key = |site: &str| KeyId::new(site).unwrap();

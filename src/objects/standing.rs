@@ -84,10 +84,11 @@ impl<'a> Standing<'a> {
         Err(Refusal::Stale { reason: "what the decision rests on changes too fast".to_owned() })
     }
 
-    /// Whether policy and subject are those of the decision.
+    /// Whether policy, day and subject are those of the decision, as far as it depends on them.
     fn fits(&self, changes: u64) -> Result<bool, Refusal> {
         let basis = self.placement.basis();
-        if self.objects.index.policy() != Some(basis.policy) {
+        let is_over = basis.until.is_some_and(|until| until <= self.objects.clock.now());
+        if is_over || self.objects.index.policy() != Some(basis.policy) {
             return Ok(false);
         }
         let Some(subject) = self.placement.subject().filter(|_| self.seen != Some(changes)) else { return Ok(true) };
@@ -115,11 +116,12 @@ mod tests {
 
     use super::*;
     use crate::audit::Actor;
-    use crate::clock::{Clock, SystemClock};
+    use crate::clock::{Clock, ManualClock, SystemClock};
     use crate::index::Saying;
     use crate::objects::fixture::{self, AT_HOME, World, bucket, described, interrupted_body, policies, put, until};
     use crate::objects::{CreateUpload, GetRequest, PartRequest, ReadCondition};
-    use crate::policy::PolicySet;
+    use crate::policy::{PolicyFile, PolicySet};
+    use crate::residency::Signals;
     use crate::seal::EXTENT_SIZE;
     use crate::types::{Attributes, SubjectId, Timestamp};
 
@@ -203,6 +205,60 @@ mod tests {
         assert!(is_stale(&outcome), "{outcome:?}");
         assert_eq!(world.blobs("pk"), before + 1);
         assert_refused_once(&world, "put-object").await;
+    }
+
+    /// A clock at noon of 31 May 2026, and policies by which all that is somebody's moves to Germany on 1 June.
+    fn eve() -> (Arc<ManualClock>, PolicySet) {
+        let later = "version = 1\nid = \"later\"\ntitle = \"t\"\nenforcement = \"on\"\nlegal-status = \"in-force\"\nsources = [\"s\"]\n\
+                     effective = 2026-06-01\n[require]\ncopies = \"only\"\ncountries = [\"DE\"]\n";
+        let gateway = "version = 1\n[subject]\nfrom = [\"metadata:domicile-subject\"]\n[default]\ncountries = [\"PK\"]\n";
+        let file = |path: &str, text: &str| PolicyFile { path: path.to_owned(), text: text.to_owned() };
+        let set = PolicySet::parse(&[file("gateway.toml", gateway), file("later/policy.toml", later)]).unwrap();
+        (Arc::new(ManualClock::new(Timestamp::parse_rfc3339("2026-05-31T12:00:00Z").unwrap())), set)
+    }
+
+    const HALF_A_DAY: i64 = 12 * 3600 * 1000;
+
+    #[tokio::test]
+    async fn nothing_more_is_stored_once_the_day_of_a_rule_has_come() {
+        let (clock, set) = eve();
+        let world = Arc::new(World::at(256 << 20, Arc::clone(&clock) as _).await);
+        world.reload(set).await;
+        world.objects.put(&world.request(), put("before", "amna", 1), fixture::body(1)).await.unwrap();
+        let before = world.blobs("pk");
+        let between = after_the_first_extent((Arc::clone(&world), before), async move { clock.advance(HALF_A_DAY) });
+        let body = interrupted_body(EXTENT_SIZE + 1, between, LENGTH - EXTENT_SIZE - 1);
+        let outcome = world.objects.put(&world.request(), put("k", "amna", LENGTH), body).await;
+        assert!(is_stale(&outcome), "{outcome:?}");
+        assert_eq!(world.blobs("pk"), before + 1);
+        assert_refused_once(&world, "put-object").await;
+        // Begun again it goes where it has to be from then on.
+        world.objects.put(&world.request(), put("k", "amna", 1), fixture::body(1)).await.unwrap();
+        assert!(world.blobs("de") > 1);
+    }
+
+    #[tokio::test]
+    async fn a_decision_of_the_day_before_does_not_commit() {
+        let (clock, set) = eve();
+        let world = Arc::new(World::at(256 << 20, Arc::clone(&clock) as _).await);
+        world.reload(set).await;
+        clock.advance(HALF_A_DAY - 1);
+        let amna = put("k", "amna", 1);
+        let signals = Signals {
+            bucket: &amna.bucket,
+            key: &amna.key,
+            metadata: &amna.description.metadata,
+            tags: &[],
+            sources: &[],
+            stated: None,
+        };
+        let placement = world.objects.residency.place(world.request().auth, &signals).unwrap();
+        let until = placement.basis().until.unwrap();
+        assert_eq!(until.to_rfc3339(), "2026-06-01T00:00:00.000Z");
+        assert!(world.objects.residency.place(world.request().auth, &signals).is_ok_and(|again| again.basis() == placement.basis()));
+        clock.advance(1);
+        let now = world.objects.residency.place(world.request().auth, &signals).unwrap();
+        assert_eq!(now.basis().until, None, "nothing is to come after that");
     }
 
     #[tokio::test]

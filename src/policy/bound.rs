@@ -11,6 +11,8 @@ pub(super) struct Bound<'s> {
     /// The exceptions that hold, for each of the places; empty when the instrument has none. A country is let in only if that is so at every place: what
     /// lets one record out does not let out another that is copied into it.
     held: Vec<Vec<&'s Exception>>,
+    /// Whether it is known to apply, and not only taken to.
+    pub sure: bool,
 }
 
 /// What an exception can widen.
@@ -22,14 +24,16 @@ pub(super) enum Asked {
 
 impl<'s> Bound<'s> {
     /// The instrument where it applies to any of these places.
-    pub(super) fn of<'f>(instrument: &'s Instrument, mut places: impl Iterator<Item = &'f Facts<'f>>) -> Option<Self> {
-        if instrument.exceptions.is_empty() {
-            return places.any(|facts| instrument.matches(facts)).then(|| Self { instrument, held: Vec::new() });
+    pub(super) fn of<'f>(instrument: &'s Instrument, places: impl Iterator<Item = &'f Facts<'f>>) -> Option<Self> {
+        let (mut held, mut applies, mut sure) = (Vec::new(), false, false);
+        for facts in places.filter(|facts| instrument.matches(facts)) {
+            applies = true;
+            sure = sure || instrument.surely_matches(facts);
+            if !instrument.exceptions.is_empty() {
+                held.push(instrument.exceptions.iter().filter(|exception| exception.holds(facts)).collect());
+            }
         }
-        let matching = places.filter(|facts| instrument.matches(facts));
-        let held: Vec<Vec<&Exception>> =
-            matching.map(|facts| instrument.exceptions.iter().filter(|exception| exception.holds(facts)).collect()).collect();
-        (!held.is_empty()).then_some(Self { instrument, held })
+        applies.then_some(Self { instrument, held, sure })
     }
 
     pub(super) fn require(&self) -> &'s Requirement {

@@ -73,9 +73,9 @@ impl Exception {
         self.expires.is_none_or(|expires| today <= expires)
     }
 
-    /// The first condition that does not hold.
+    /// The first condition that is not known to hold.
     pub(super) fn failing(&self, facts: &Facts<'_>) -> Option<&Condition> {
-        self.when.iter().find(|condition| !condition.holds(facts))
+        self.when.iter().find(|condition| !condition.surely_holds(facts))
     }
 }
 

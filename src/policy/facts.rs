@@ -11,8 +11,8 @@ pub struct Facts<'a> {
     pub attributes: &'a Attributes,
     /// The bucket the record goes to.
     pub bucket: &'a BucketName,
-    /// The key the record goes to. `None` for a place where bytes have been under keys that are no longer told apart: every condition on the key
-    /// holds there, so that nothing gets out of what bound it.
+    /// The key the record goes to. `None` for a place where bytes have been under keys that are no longer told apart: every condition of an instrument
+    /// on the key holds there, so that nothing gets out of what bound it, and none of an exception. No ceiling applies that asks for a key.
     pub key: Option<&'a ObjectKey>,
     /// Who writes it.
     pub principal: &'a PrincipalId,

@@ -159,6 +159,11 @@ impl Instrument {
         self.when.iter().find(|condition| !condition.holds(facts))
     }
 
+    /// Whether it is known to apply, of an instrument that matches.
+    pub(super) fn surely_matches(&self, facts: &Facts<'_>) -> bool {
+        self.when.iter().all(|condition| condition.surely_holds(facts))
+    }
+
     /// Whether it binds or is recorded for these facts.
     pub(super) fn matches(&self, facts: &Facts<'_>) -> bool {
         self.enforcement != Enforcement::Off && self.failing(facts).is_none() && self.in_effect(facts.today)
@@ -174,6 +179,11 @@ impl Condition {
         };
         self.any_of.iter().any(|pattern| pattern.matches(value)) != self.negated
     }
+
+    /// Whether it holds, and would if more were known: of values that are no longer told apart nothing is sure.
+    pub(super) fn surely_holds(&self, facts: &Facts<'_>) -> bool {
+        self.field.value(facts) != Value::Any && self.holds(facts)
+    }
 }
 
 /// What facts say of a field.
@@ -182,7 +192,8 @@ pub(super) enum Value<'f> {
     Known(&'f str),
     /// Nobody knows: no condition holds.
     Unknown,
-    /// It had values that are no longer told apart: every condition is taken to hold.
+    /// It had values that are no longer told apart: every condition of an instrument is taken to hold, so that nothing gets out of what bound it, and
+    /// none of what widens one, or lets anything be removed.
     Any,
 }
 

@@ -102,10 +102,11 @@ impl Retention {
     /// What the instruments say that bind.
     pub(super) fn of<'b>(binding: impl IntoIterator<Item = &'b Bound<'b>>) -> Self {
         let mut retention = Self::default();
-        for Bound { instrument, .. } in binding {
+        for Bound { instrument, sure, .. } in binding {
             let limit = |period| RetentionLimit { instrument: instrument.id.clone(), period };
             retention.at_least.extend(instrument.retention.at_least.map(limit));
-            retention.at_most.extend(instrument.retention.at_most.map(limit));
+            // What may not bind the record keeps it, but does not remove it.
+            retention.at_most.extend(instrument.retention.at_most.filter(|_| *sure).map(limit));
         }
         retention
     }

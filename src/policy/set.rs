@@ -34,6 +34,8 @@ pub struct PolicySet {
     with_processing: Vec<usize>,
     /// The places of the instruments that bind and say how long records are kept.
     with_retention: Vec<usize>,
+    /// The days on which something that binds begins, or is over, in order.
+    turns: Vec<time::Date>,
     pub(super) cases: Vec<Case>,
     pub(super) revision: PolicyRevision,
     pub(super) warnings: Vec<Diagnostic>,
@@ -139,6 +141,11 @@ impl PolicySet {
         !self.with_retention.is_empty()
     }
 
+    /// The next day after `today` on which the same facts may be decided otherwise: something that binds begins on it, or is over.
+    pub fn next_turn(&self, today: time::Date) -> Option<time::Date> {
+        self.turns.get(self.turns.partition_point(|day| *day <= today)).copied()
+    }
+
     fn binding_of<'s>(&'s self, among: &'s [usize], destination: &Facts<'_>, sources: &[Facts<'_>]) -> Vec<Bound<'s>> {
         let all = || std::iter::once(destination).chain(sources);
         among.iter().filter_map(|at| Bound::of(self.instruments.get(*at)?, all())).collect()
@@ -183,7 +190,8 @@ impl PolicySet {
         };
         let with_processing = binding(|instrument| !instrument.require.processing.is_empty());
         let with_retention = binding(|instrument| !instrument.retention.is_empty());
-        Self { gateway, instruments, selector, with_processing, with_retention, cases, revision, warnings }
+        let turns = turns(instruments.iter().filter(|instrument| instrument.enforcement == Enforcement::On));
+        Self { gateway, instruments, selector, with_processing, with_retention, turns, cases, revision, warnings }
     }
 
     /// The attributes that the gateway assumes where no source knows them, with their values.
@@ -232,4 +240,16 @@ impl PolicySet {
         };
         Ok(Base { countries, source, exclude: &self.gateway.exclude, revision: self.revision })
     }
+}
+
+/// Every day on which one of these begins to hold, or holds no more, and the same of their exceptions.
+pub(super) fn turns<'i>(instruments: impl Iterator<Item = &'i Instrument>) -> Vec<time::Date> {
+    let mut turns: Vec<time::Date> = Vec::new();
+    for instrument in instruments {
+        let last_days = instrument.exceptions.iter().map(|exception| exception.expires).chain([instrument.until]).flatten();
+        turns.extend(instrument.effective.into_iter().chain(last_days.filter_map(time::Date::next_day)));
+    }
+    turns.sort_unstable();
+    turns.dedup();
+    turns
 }

@@ -19,7 +19,7 @@ pub use availability::{Availability, SiteSpec};
 pub use collect::SeenSignal;
 pub use directory::{Directory, DirectoryEntry, DirectoryError};
 pub use explain::{ConsideredSite, Outcome, ResidencyExplanation};
-pub use place::{Residency, today};
+pub use place::{Residency, today, until};
 pub use placement::{Basis, Origin, Placement, PlacementRecord, PlannedCopy};
 pub use refusal::Refusal;
 pub use signals::{PrincipalFacts, Signals, SourceFacts, Stated};

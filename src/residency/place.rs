@@ -289,7 +289,7 @@ impl Residency {
             principal_country: principal.country,
             exceptions: decision.exceptions.clone(),
         };
-        Ok(Placement::new(record, decision))
+        Ok(Placement::new(record, decision, until(set, now)))
     }
 
     /// What an earlier decision knew, with the directory's word of today. What it only assumed, it did not know.
@@ -353,7 +353,11 @@ impl Availability for InService {
     }
 }
 
-/// The day, in UTC.
+/// The first moment after `now` at which the set may decide otherwise because of the date.
+pub fn until(set: &PolicySet, now: Timestamp) -> Option<Timestamp> {
+    set.next_turn(today(now)).map(|day| Timestamp::from_seconds(day.midnight().assume_utc().unix_timestamp()))
+}
+
 /// The day (UTC) that decisions of that moment are of.
 pub fn today(now: Timestamp) -> time::Date {
     now.to_datetime().date()

@@ -26,13 +26,16 @@ pub struct PlannedCopy {
     pub role: Role,
 }
 
-/// What a decision depended on. It commits only while both are still so.
+/// What a decision depended on. It commits only while all of it is still so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// The policy set that decided.
     pub policy: PolicyRevision,
     /// The directory entry of the subject; the default generation when there is no entry.
     pub subject_generation: Generation,
+    /// The first moment of the day on which the set may decide otherwise: an instrument or an exception begins then, or is over.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
 }
 
 /// A place where a copy's bytes have been: what instruments asked of them there, they ask of every copy.
@@ -171,11 +174,12 @@ impl Origin {
 pub struct Placement {
     record: PlacementRecord,
     decision: Decision,
+    until: Option<Timestamp>,
 }
 
 impl Placement {
-    pub(super) const fn new(record: PlacementRecord, decision: Decision) -> Self {
-        Self { record, decision }
+    pub(super) const fn new(record: PlacementRecord, decision: Decision, until: Option<Timestamp>) -> Self {
+        Self { record, decision, until }
     }
 
     /// The copies to store, the primary first.
@@ -200,7 +204,7 @@ impl Placement {
 
     /// What the decision depended on.
     pub const fn basis(&self) -> Basis {
-        Basis { policy: self.record.revision, subject_generation: self.record.subject_generation }
+        Basis { policy: self.record.revision, subject_generation: self.record.subject_generation, until: self.until }
     }
 
     /// What the record keeps of it.

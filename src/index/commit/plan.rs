@@ -236,7 +236,8 @@ impl Group<'_> {
     }
 
     pub(super) fn check_basis(&self, basis: Basis, subject: Option<&SubjectId>) -> Result<(), CommitError> {
-        if self.state.policy != Some(basis.policy) {
+        // A rule of a day that has come meanwhile is as good as another policy.
+        if self.state.policy != Some(basis.policy) || basis.until.is_some_and(|until| until <= self.now) {
             return Err(CommitError::Stale(Stale::Policy));
         }
         let Some(subject) = subject else { return Ok(()) };

@@ -67,8 +67,8 @@ impl Group<'_> {
     pub(super) fn adopt(&self, adopt: &AdoptChange) -> Planned {
         let AdoptChange { bucket, key, record, parts } = adopt;
         self.check_bucket(*bucket)?;
-        let basis =
-            Basis { policy: record.detail.placement.revision, subject_generation: record.detail.placement.subject_generation };
+        let placement = &record.detail.placement;
+        let basis = Basis { policy: placement.revision, subject_generation: placement.subject_generation, until: None };
         let put = PutChange {
             bucket: *bucket,
             key: key.clone(),

@@ -44,6 +44,9 @@ async fn a_move_is_refused_when_anything_has_changed_since() {
     let old_policy = Basis { policy: PolicyRevision::from_bytes([8; 32]), ..basis() };
     let stale = RelocateChange { basis: old_policy, ..change() };
     assert!(matches!(refused(&index, stale).await, CommitError::Stale(Stale::Policy)));
+    let of_yesterday = Basis { until: Some(Timestamp::from_millis(0)), ..basis() };
+    let stale = RelocateChange { basis: of_yesterday, ..change() };
+    assert!(matches!(refused(&index, stale).await, CommitError::Stale(Stale::Policy)));
     let mut stranger = change();
     stranger.placement.subject = Some(SubjectId::new("other").unwrap());
     assert!(matches!(refused(&index, stranger).await, CommitError::Conflict));

@@ -7,7 +7,9 @@ use super::{
     language::{Names, Pattern as Steps, Step},
 };
 use crate::{
-    policy::{AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet},
+    policy::{
+        AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet, set::turns,
+    },
     types::{Attributes, BucketName, ObjectKey, PrincipalId},
 };
 
@@ -209,11 +211,8 @@ fn other_text(named: &BTreeSet<String>) -> Option<String> {
 
 /// Today and every later day on which something begins or has ended.
 fn days(sets: &[&PolicySet], today: time::Date) -> BTreeSet<time::Date> {
-    let instruments = || sets.iter().flat_map(|set| enforced(set)).map(|(_, instrument)| instrument);
-    let begins = instruments().filter_map(|instrument| instrument.effective);
-    let lasts = instruments().filter_map(|instrument| instrument.until).chain(exceptions(sets).filter_map(|e| e.expires));
-    let ended = lasts.filter_map(time::Date::next_day);
-    begins.chain(ended).filter(|day| *day > today).chain([today]).collect()
+    let turns = turns(sets.iter().flat_map(|set| enforced(set)).map(|(_, instrument)| instrument));
+    turns.into_iter().filter(|day| *day > today).chain([today]).collect()
 }
 
 fn steps(pattern: &Pattern) -> Steps {

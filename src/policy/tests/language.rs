@@ -169,6 +169,32 @@ fn keys_and_the_country_of_the_principal_are_conditions() {
 }
 
 #[test]
+fn a_key_that_nobody_knows_widens_nothing_and_ends_nothing() {
+    let exception = "[[exception]]\nbasis = \"consent\"\nreference = \"r\"\ncountries = [\"SG\"]\nexpires = 2027-01-01\n";
+    let kyc = format!(
+        "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\nprocessing = [\"PK\"]\n{exception}when = {{ key = [\"public/**\"] }}\n"
+    );
+    let set = set(&[&kyc, "[when]\nkey = [\"tmp/**\"]\n[retention]\nat-least = \"1y\"\nat-most = \"2y\"\n"]).unwrap();
+    let nobody_knows = Known { key: None, ..known(&[]) };
+    assert_eq!(placed(&set, &nobody_knows), ["PK"], "only a key that is known to be public lets it out");
+    assert_eq!(placed(&set, &Known { key: ObjectKey::new("public/1").ok(), ..known(&[]) }), ["SG"]);
+    let retention = |known: &Known| with_facts(known, |facts| set.retention(facts, &[]));
+    let sure = retention(&Known { key: ObjectKey::new("tmp/1").ok(), ..known(&[]) });
+    assert_eq!((sure.at_least.len(), sure.at_most.len()), (1, 1));
+    // What may have to be kept is kept; what nobody knows to have run out is not removed.
+    let unsure = retention(&nobody_knows);
+    assert_eq!((unsure.at_least.len(), unsure.at_most.len()), (1, 0));
+    // A place where it is known is enough.
+    let elsewhere = known(&[]);
+    let both = with_facts(&elsewhere, |here| {
+        with_facts(&nobody_knows, |first| {
+            with_facts(&Known { key: ObjectKey::new("tmp/1").ok(), ..known(&[]) }, |second| set.retention(here, &[*first, *second]))
+        })
+    });
+    assert_eq!(both.at_most.len(), 1);
+}
+
+#[test]
 fn an_instrument_binds_from_its_first_day_to_its_last() {
     let dated =
         set(&["effective = 2026-01-01\nuntil = 2026-06-30\n[require]\ncopies = \"only\"\ncountries = [\"DE\"]\n"]).unwrap();
