@@ -37,6 +37,7 @@ mod search;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod uploads;
 mod versions;
 mod walk;

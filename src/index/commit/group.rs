@@ -21,6 +21,7 @@ use crate::{
         journal::Audiences,
         keys::{self, successor},
         ledger::head_row,
+        tree,
     },
     kms::KeyOwner,
     seal::BlobName,
@@ -209,7 +210,12 @@ impl<'a> Group<'a> {
     fn log(&mut self, event: &Event) -> Result<u64, IndexError> {
         let seq = self.state.frontier.size();
         let leaf = audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()))?;
-        self.state.frontier.push(&leaf);
+        let overlay = &mut self.overlay;
+        self.state.frontier.push_hash(audit::leaf_hash(&leaf), |height, hash| {
+            if let Some(row) = tree::row(height, seq) {
+                overlay.insert(row, Some(Body::Clear(hash.to_vec())));
+            }
+        });
         self.overlay.insert(keys::ledger(seq), Some(Body::Clear(leaf)));
         self.entries += 1;
         Ok(seq)
