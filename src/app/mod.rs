@@ -16,6 +16,7 @@ mod key_exports;
 mod key_uses;
 mod keys;
 mod known_sites;
+mod ledger;
 mod open;
 pub mod policies;
 mod policy_answers;

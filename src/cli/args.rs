@@ -399,24 +399,33 @@ pub enum LedgerCommand {
     Prove(RemoteArgs),
     /// What entries call a subject or a key, from the data folder of a stopped gateway and its keyring.
     Names(LedgerNamesArgs),
-    /// Write every entry as one line of JSON, and the head as the last line.
-    Export {
-        /// The first entry.
-        #[arg(long, default_value_t = 0)]
-        from: u64,
-        /// Where to write; standard output by default.
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// How to reach the gateway.
-        #[command(flatten)]
-        remote: RemoteArgs,
-    },
+    /// Write every entry as one line of JSON, and the head as the last line; or bring a folder of static files up to date.
+    Export(LedgerExportArgs),
+    /// Show the key that verifies the ledger's checkpoints.
+    Key(RemoteArgs),
+}
+
+/// `ledger export`
+#[derive(Debug, Args)]
+pub struct LedgerExportArgs {
+    /// The first entry.
+    #[arg(long, default_value_t = 0, conflicts_with = "tiles")]
+    pub from: u64,
+    /// Where to write; standard output by default.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "tiles")]
+    pub output: Option<PathBuf>,
+    /// A folder that holds the ledger as static files (C2SP tlog-tiles). One that has a part of it gets the rest.
+    #[arg(long, value_name = "DIR")]
+    pub tiles: Option<PathBuf>,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// `ledger verify`
 #[derive(Debug, Clone, Default, Args)]
 pub struct LedgerVerifyArgs {
-    /// A file written by `ledger export`; `-` is standard input.
+    /// A file or folder written by `ledger export`; `-` is standard input.
     #[arg(required_unless_present = "data_dir", conflicts_with = "data_dir")]
     pub file: Option<PathBuf>,
     /// The data folder of a stopped gateway, to verify in place.
@@ -431,6 +440,15 @@ pub struct LedgerVerifyArgs {
     /// A head noted earlier, which the ledger must contain.
     #[arg(long, value_name = "SIZE:ROOT")]
     pub head: Vec<String>,
+    /// A checkpoint kept elsewhere, which the ledger must contain: the signed note that `/v1/ledger/checkpoint` answers with.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// The key that signs the ledger's checkpoints, as `ledger key` shows it.
+    #[arg(long, value_name = "KEY")]
+    pub vkey: Option<String>,
+    /// The key of a witness that must have cosigned a checkpoint of the ledger; of a folder only.
+    #[arg(long, value_name = "KEY", conflicts_with = "data_dir")]
+    pub witness: Vec<String>,
 }
 
 /// `name=value`

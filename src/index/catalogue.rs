@@ -33,7 +33,7 @@ use super::{
     session::start_session,
 };
 use crate::{
-    audit::{Event, Frontier, LedgerHead},
+    audit::{Event, Frontier, LedgerHead, note::Signer},
     clock::Clock,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
     types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, Ticket, UploadId},
@@ -46,6 +46,8 @@ pub struct IndexKeys {
     pub index_key: SecretKey,
     /// Authenticates the ledger's head.
     pub ledger_key: SecretKey,
+    /// Signs the ledger's checkpoints.
+    pub log: Signer,
     /// Names subjects in row keys.
     pub pseudonyms: Arc<Pseudonyms>,
 }
@@ -119,6 +121,7 @@ impl Index {
     pub fn open(engine: Arc<dyn Engine>, keys: IndexKeys, clock: Arc<dyn Clock>) -> Result<Self, IndexError> {
         let (sealing, first) = start_session(engine.as_ref(), &keys.index_key)?;
         let (frontier, head) = ledger::load(engine.as_ref(), keys.ledger_key.expose())?;
+        super::tree::complete(engine.as_ref(), head.size)?;
         let tables = moka::sync::Cache::builder()
             .max_capacity(PART_TABLE_CACHE)
             .weigher(|_, table: &Arc<[PartEntry]>| u32::try_from(size_of_val(&table[..])).unwrap_or(u32::MAX))
@@ -194,9 +197,9 @@ impl Index {
         let _ = tokio::task::spawn_blocking(read).await;
     }
 
-    /// Keeps a single row, durably. It stands in no ledger and no journal.
-    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: &'static [u8], value: &T) -> Result<(), IndexError> {
-        let body = super::codec::encode(value)?;
+    /// Keeps a row, durably, without an entry in the ledger. The journal is told where it is of a kind that it is told of.
+    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: impl Into<Vec<u8>>, value: &T) -> Result<(), IndexError> {
+        let (row, body) = (row.into(), super::codec::encode(value)?);
         let (answer, answered) = oneshot::channel();
         self.enqueue(Work::Keep { row, body, answer })?;
         answered.await.map_err(|_| IndexError::Stopped)?

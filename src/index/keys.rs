@@ -11,6 +11,7 @@ use crate::{kms::KeyOwner, types::AttemptId};
 pub(super) mod kind {
     pub(in crate::index) const APPOINTED: u8 = b'a';
     pub(in crate::index) const BUCKET: u8 = b'b';
+    pub(in crate::index) const CHECKPOINT: u8 = b'C';
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
     pub(in crate::index) const UNSETTLED: u8 = b'e';
@@ -27,6 +28,7 @@ pub(super) mod kind {
     pub(in crate::index) const PENDING: u8 = b'q';
     pub(in crate::index) const POLICIES: u8 = b'P';
     pub(in crate::index) const REBUILD: u8 = b'R';
+    pub(in crate::index) const TREE: u8 = b'T';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SALT: u8 = b'S';
     pub(in crate::index) const SESSION: u8 = b's';
@@ -253,6 +255,16 @@ pub(super) fn finding(site: &SiteId, class: &str, name: &str) -> Vec<u8> {
 
 pub(super) fn ledger(seq: u64) -> Vec<u8> {
     with(kind::LEDGER, &[&seq.to_be_bytes()])
+}
+
+/// The root of a whole subtree of 256^level ledger entries.
+pub(super) fn tree(level: u8, index: u64) -> Vec<u8> {
+    with(kind::TREE, &[&[level], &index.to_be_bytes()])
+}
+
+/// A checkpoint that was kept, by its size.
+pub(super) fn checkpoint(size: u64) -> Vec<u8> {
+    with(kind::CHECKPOINT, &[&size.to_be_bytes()])
 }
 
 /// What a group commit changed and the journal does not hold at every place yet.

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::{
-    audit::{self, Actor, Event, Kind},
+    audit::{self, Actor, Event, Kind, note},
     backend::Receipt,
     bucket::Lock,
     clock::ManualClock,
@@ -43,12 +43,17 @@ fn event() -> Event {
     Event::new(Kind::PutObject, Actor::System)
 }
 
-fn index_keys() -> IndexKeys {
+pub(super) fn index_keys() -> IndexKeys {
     let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-    IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) }
+    IndexKeys {
+        index_key: key(1),
+        ledger_key: key(2),
+        log: note::Signer::new("domicile/test", &[2; 32]).unwrap(),
+        pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+    }
 }
 
-fn open(engine: Arc<dyn Engine>) -> Index {
+pub(super) fn open(engine: Arc<dyn Engine>) -> Index {
     Index::open(engine, index_keys(), Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)))).unwrap()
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use domicile::{
+    audit::note::Signer,
     backend::{Backend, FsBackend},
     clock::SystemClock,
     index::{Index, IndexKeys, Layout, Record, RecordsQuery, SledEngine, StoredLedger, UploadsQuery},
@@ -179,7 +180,12 @@ fn open(data_dir: &Path, engine: &Arc<SledEngine>) -> Index {
     let keyring =
         Keyring::open(&data_dir.join("keyring.age"), &data_dir.join("operator.identity"), Arc::clone(&clock) as _).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-    let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms };
+    let keys = IndexKeys {
+        index_key: keyring.index_key(),
+        ledger_key: keyring.ledger_key(),
+        log: Signer::new("domicile/test", keyring.ledger_signing_key().expose()).unwrap(),
+        pseudonyms,
+    };
     Index::open(Arc::clone(engine) as _, keys, clock).unwrap()
 }
 
@@ -205,5 +211,5 @@ async fn close(index: Index, engine: Arc<SledEngine>) {
     while Arc::strong_count(&engine) > 1 {
         tokio::time::sleep(PAUSE).await;
     }
-    StoredLedger::open(engine.as_ref()).unwrap().verify(&[]).unwrap().unwrap();
+    StoredLedger::open(engine.as_ref()).unwrap().verify(&[], true).unwrap().unwrap();
 }

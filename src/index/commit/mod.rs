@@ -59,9 +59,9 @@ pub(super) enum Work {
         after: Vec<u8>,
         answer: oneshot::Sender<Result<Retold, IndexError>>,
     },
-    /// Keep one of the single rows by which the gateway's own long work goes on where it was.
+    /// Keep a row by which the gateway's own long work goes on where it was, or a checkpoint.
     Keep {
-        row: &'static [u8],
+        row: Vec<u8>,
         body: Vec<u8>,
         answer: oneshot::Sender<Result<(), IndexError>>,
     },
@@ -155,7 +155,7 @@ impl Committer {
                     told.push((answer, next));
                 }
                 Work::Keep { row, body, answer } => {
-                    group.keep(row, body);
+                    group.keep(&row, body);
                     kept.push(answer);
                 }
                 Work::Fence { answer } => kept.push(answer),
@@ -287,7 +287,12 @@ mod tests {
     async fn a_panic_of_the_committer_is_a_failure_of_the_index() {
         let engine = Arc::new(Panicking::default());
         let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-        let keys = IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) };
+        let keys = IndexKeys {
+            index_key: key(1),
+            ledger_key: key(2),
+            log: crate::audit::note::Signer::new("domicile/test", &[2; 32]).unwrap(),
+            pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+        };
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)));
         let index = Index::open(Arc::clone(&engine) as _, keys, clock).unwrap();
         let note = || index.commit(Change::Note, Event::new(Kind::Started, Actor::System));

@@ -70,6 +70,7 @@ impl Audiences {
 /// The kinds of rows that a rebuild cannot derive from others.
 const JOURNALLED: &[u8] = &[
     kind::BUCKET,
+    kind::CHECKPOINT,
     kind::SUBJECT,
     kind::UNSETTLED,
     kind::ERASURE,
@@ -118,6 +119,7 @@ mod tests {
             kind::PENDING,
             kind::REBUILD,
             kind::SESSION,
+            kind::TREE,
             kind::BY_SUBJECT,
             kind::BY_SITE,
             kind::BY_INSTRUMENT,
