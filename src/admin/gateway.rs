@@ -11,7 +11,7 @@ use super::views::{
 };
 use super::{
     HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
-    SetToCompare,
+    PopulationFormat, SampleView, SetToCompare,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -88,6 +88,10 @@ pub enum Query<'a> {
     Erasure(u64),
     /// The story of a key.
     History(&'a HistoryQuestion),
+    /// The population.
+    Population(&'a RecordsQuery),
+    /// A sample of it.
+    Sample(&'a RecordsQuery),
 }
 
 impl Query<'_> {
@@ -120,6 +124,8 @@ impl Query<'_> {
             Self::Erasures { .. } => "GET /v1/erasures",
             Self::Erasure(_) => "GET /v1/erasures/{id}",
             Self::History(_) => "GET /v1/record/history",
+            Self::Population(_) => "GET /v1/population",
+            Self::Sample(_) => "GET /v1/sample",
         }
     }
 }
@@ -344,6 +350,16 @@ pub trait Gateway: Send + Sync + 'static {
     async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError>;
     /// The story of a key, told by the ledger.
     async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError>;
+    /// Gives out the records of a question, as they are at one moment. The totals are in the ledger before they are sent.
+    async fn population(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        query: RecordsQuery,
+        format: PopulationFormat,
+    ) -> Result<ExportBytes, GatewayError>;
+    /// Draws as many of them as the question's limit says.
+    async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError>;
 
     /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;

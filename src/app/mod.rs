@@ -19,6 +19,7 @@ mod known_sites;
 mod open;
 pub mod policies;
 mod policy_answers;
+mod population;
 mod process;
 mod queries;
 mod rebuild;
