@@ -35,6 +35,7 @@ mod views;
 
 pub use install::{Installation, OPERATOR_TOKEN_FILE};
 pub use open::available;
+pub use population::{Rows as PopulationRows, rows_of as population_rows};
 pub use process::close_to_others;
 pub use rebuild::{RebuildError, RebuildOrder, Rebuilt, rebuild};
 pub use start::{App, Running, StartError};

@@ -11,11 +11,9 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde_json::json;
 
+use self::formats::Writer;
+pub use self::rows::{Rows, rows_of};
 pub(super) use self::sample::sample;
-use self::{
-    formats::Writer,
-    rows::{Rows, rows_of},
-};
 use super::gateway::internal;
 use crate::admin::{ExportBytes, GatewayError, PopulationFormat};
 use crate::audit::{Event, Frontier, PopulationGiven};

@@ -65,17 +65,21 @@ pub(super) type Row = [Cell; COLUMNS.len()];
 
 /// Rows, with the hashes of their lines.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub struct Rows {
     pub(super) rows: Vec<Row>,
     /// Their lines, each with its end.
-    pub(super) lines: Vec<u8>,
-    pub(super) hashes: Vec<[u8; 32]>,
+    pub lines: Vec<u8>,
+    /// The hashes of the lines, as leaves.
+    pub hashes: Vec<[u8; 32]>,
     /// Bytes of the objects.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 /// The rows of a page. `keys` says where country keys belong.
-pub(super) fn rows_of(page: &PopulationPage, keys: &BTreeMap<KeyId, Country>) -> Result<Rows, IndexError> {
+///
+/// # Errors
+/// A row of the index that does not open.
+pub fn rows_of(page: &PopulationPage, keys: &BTreeMap<KeyId, Country>) -> Result<Rows, IndexError> {
     let mut rows = Rows::default();
     page.each(|found, current| {
         let row = row_of(found, current, keys);
