@@ -13,13 +13,17 @@ const PAGE: usize = 1000;
 /// Entries that are shown at the most; the story is told from all of them.
 const SHOWN: usize = 1000;
 
+/// Entries that a story is told from at the most.
+const MOST: usize = 100_000;
+
 /// Tells it, as of the time that was asked for.
 pub(super) async fn tell(index: &Index, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
     let ledger = index.ledger_head().size;
     let until = question.at.map(|at| at.plus_millis(1));
     let key = Some((question.bucket.clone(), question.key.clone()));
     let named = everything(index, EntriesQuery { key, until, ..EntriesQuery::default() }).await?;
-    if named.is_empty() {
+    // The question itself names the key by now.
+    if named.values().all(|leaf| is_aside(leaf)) {
         return Err(GatewayError::NotFound("the ledger says nothing of such a key"));
     }
     let mut leaves = named.clone();
@@ -45,11 +49,7 @@ pub(super) async fn tell(index: &Index, question: HistoryQuestion) -> Result<His
         None => story.versions().to_vec(),
     };
     versions.retain(|found| question.version.is_none_or(|version| found.version == Some(version)));
-    let aside = |leaf: &[u8]| {
-        let classes = Facets::of(leaf).classes;
-        classes.contains(&Class::Queries) || classes.contains(&Class::Reads)
-    };
-    let told: Vec<&Vec<u8>> = named.values().filter(|leaf| !aside(leaf)).collect();
+    let told: Vec<&Vec<u8>> = named.values().filter(|leaf| !is_aside(leaf)).collect();
     let entries = told.iter().take(SHOWN).map(|leaf| serde_json::from_slice(leaf)).collect::<Result<_, _>>();
     Ok(HistoryView {
         bucket: question.bucket,
@@ -68,12 +68,22 @@ async fn everything(index: &Index, mut query: EntriesQuery) -> Result<BTreeMap<u
     query.limit = PAGE;
     loop {
         let page = index.ledger_search(query.clone()).await?;
+        if found.len() > MOST {
+            let why = "the ledger says too much of this key for one answer: ask `at` an earlier time, or for its entries";
+            return Err(GatewayError::Invalid(why.to_owned()));
+        }
         found.extend(page.leaves.into_iter().filter_map(|leaf| Some((place(&leaf)?.0, leaf))));
         match page.next {
             Some(next) => query.from = next,
             None => return Ok(found),
         }
     }
+}
+
+/// What tells of those who ask and read, not of the record.
+fn is_aside(leaf: &[u8]) -> bool {
+    let classes = Facets::of(leaf).classes;
+    classes.contains(&Class::Queries) || classes.contains(&Class::Reads)
 }
 
 fn place(leaf: &[u8]) -> Option<(u64, Timestamp)> {

@@ -10,16 +10,17 @@ mod policy;
 pub mod proof;
 mod story;
 mod throttle;
+mod told;
 mod verify;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use event::{
-    Actor, Asked, CollectedCopies, CountryKeyVersion, DecidedBy, Event, FromExport, Kind, LeantOn, Outcome, PlacedCopy,
-    PopulationGiven, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
+    Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
 };
 pub use facets::{Class, Facets};
 pub use merkle::{Frontier, leaf_hash, node_hash};
 pub use policy::{By, PolicyStep};
 pub use story::{CopyStanding, CopyStory, Moment, Placing, Story, VersionStory};
 pub use throttle::Throttle;
+pub use told::{CollectedCopies, DecidedBy, PlacedCopy, PopulationGiven};
 pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};
