@@ -9,7 +9,10 @@ use super::views::{
     AccessView, CheckpointView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage,
     SessionRequest, SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
-use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare};
+use super::{
+    HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
+    PopulationFormat, SampleView, SetToCompare,
+};
 use crate::audit::{
     proof::{ConsistencyProof, InclusionProof},
     tile::Tile,
@@ -17,7 +20,7 @@ use crate::audit::{
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
-use crate::index::{Finding, RecordsQuery, Saying};
+use crate::index::{EntriesQuery, Finding, RecordsQuery, Saying};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
 use crate::rotation;
@@ -69,12 +72,7 @@ pub enum Query<'a> {
     /// The ledger's head.
     LedgerHead,
     /// Ledger entries.
-    LedgerEntries {
-        /// The first one's number.
-        from: u64,
-        /// At most so many.
-        limit: usize,
-    },
+    LedgerEntries(&'a EntriesQuery),
     /// The sites and their states.
     Sites,
     /// The country keys.
@@ -108,6 +106,12 @@ pub enum Query<'a> {
         /// At most so many.
         limit: usize,
     },
+    /// The story of a key.
+    History(&'a HistoryQuestion),
+    /// The population.
+    Population(&'a RecordsQuery),
+    /// A sample of it.
+    Sample(&'a RecordsQuery),
 }
 
 impl Query<'_> {
@@ -132,7 +136,7 @@ impl Query<'_> {
             Self::Import => "GET /v1/imports/{id}",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
-            Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
+            Self::LedgerEntries(_) => "GET /v1/ledger/entries",
             Self::Sites => "GET /v1/sites",
             Self::Keys => "GET /v1/keys",
             Self::Rotations => "GET /v1/rotations",
@@ -142,6 +146,9 @@ impl Query<'_> {
             Self::LedgerTile(_) => "GET /v1/ledger/tile/{*path}",
             Self::LedgerProof { .. } => "GET /v1/ledger/proof",
             Self::LedgerCheckpoints { .. } => "GET /v1/ledger/checkpoints",
+            Self::History(_) => "GET /v1/record/history",
+            Self::Population(_) => "GET /v1/population",
+            Self::Sample(_) => "GET /v1/sample",
         }
     }
 }
@@ -362,8 +369,20 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// The ledger's head.
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
-    /// Entries from number `from` on, each as its line of JSON.
-    async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+    /// The entries of a question.
+    async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError>;
+    /// The story of a key, told by the ledger.
+    async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError>;
+    /// Gives out the records of a question, as they are at one moment. The totals are in the ledger before they are sent.
+    async fn population(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        query: RecordsQuery,
+        format: PopulationFormat,
+    ) -> Result<ExportBytes, GatewayError>;
+    /// Draws as many of them as the question's limit says.
+    async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError>;
 
     /// A tile or bundle; `None` while there is none such.
     async fn ledger_tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, GatewayError>;

@@ -7,6 +7,7 @@
 //! ledger before it is evaluated; when it cannot be recorded, it is not answered.
 
 mod access;
+mod auditing;
 mod erasures;
 mod gateway;
 mod handlers;
@@ -31,6 +32,7 @@ mod subjects;
 mod tests;
 mod views;
 
+pub use auditing::{HistoryQuestion, HistoryView, LedgerPage, PopulationFormat, SampleView, SampledView};
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
 pub use imports::ImportOrder;
 pub use policy_views::{
@@ -41,7 +43,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, CheckpointView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest,
-    ImportedView, KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
-    SignerView, SiteInitView, SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView, TimeStampView,
+    AccessView, CheckView, CheckpointView, ComponentView, CopyView, CounterView, DecidedByView, ErasureView, ExceptionView,
+    ExplainRequest, ImportedView, KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
+    SessionView, SignerView, SiteInitView, SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView, TimeStampView,
 };

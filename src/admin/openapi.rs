@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, made from the table of routes.
 
+mod auditing;
 mod ledger;
 mod policies;
 
@@ -63,8 +64,14 @@ fn parameters(route: &Route) -> Vec<Value> {
         |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
     );
     let in_query = route.parameters.iter().map(|name| {
-        let required = route.path == "/v1/record" && matches!(*name, "bucket" | "key");
+        let required = match route.path {
+            "/v1/record" | "/v1/record/history" => matches!(*name, "bucket" | "key"),
+            "/v1/sample" => matches!(*name, "seed" | "n"),
+            _ => false,
+        };
         let schema = match *name {
+            "n" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+            "format" => json!({ "enum": ["ndjson", "csv", "parquet"], "default": "ndjson" }),
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
             "since" | "until" => json!({ "type": "string", "format": "date-time" }),
@@ -109,12 +116,15 @@ fn responses(route: &Route) -> Value {
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",
+        "/v1/population" => "application/x-ndjson",
         "/v1/index/export" | "/v1/ledger/tile/{*path}" => "application/octet-stream",
         _ => "application/json",
     };
     let schema = match (route.method, route.path) {
         (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
+        (_, "/v1/sample") => json!({ "$ref": "#/components/schemas/Sample" }),
+        (_, "/v1/record/history") => json!({ "$ref": "#/components/schemas/History" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
         (_, "/v1/policies/revisions/{id}") => json!({ "$ref": "#/components/schemas/PolicyRevision" }),
@@ -141,7 +151,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/ledger/checkpoints") => json!({ "$ref": "#/components/schemas/Checkpoints" }),
         (_, "/v1/ledger/proof") => json!({ "$ref": "#/components/schemas/LedgerProof" }),
         (_, "/v1/index/export" | "/v1/ledger/tile/{*path}") => json!({ "type": "string", "format": "binary" }),
-        (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
+        (_, "/metrics" | "/healthz" | "/v1/ledger/entries" | "/v1/population") => json!({ "type": "string" }),
         _ => json!({ "type": "object" }),
     };
     let content = json!({ "description": route.summary, "content": { kind: { "schema": schema } } });
@@ -167,9 +177,8 @@ fn schemas() -> Value {
     let number = json!({ "type": "integer" });
     let maybe = json!({ "type": ["string", "null"] });
     let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
-    let counters = json!({ "type": "object", "additionalProperties": object(&[("objects", &number), ("bytes", &number)]) });
     let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
-    let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("role", &string)]);
+    let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("key_country", &maybe), ("role", &string)]);
     let component = object(&[("name", &string), ("up", &json!({ "type": "boolean" })), ("detail", &string)]);
     let check = object(&[("check", &string), ("state", &string), ("detail", &string)]);
     let site = object(&[
@@ -202,6 +211,7 @@ fn schemas() -> Value {
             ("modified", &string), ("owner", &string), ("customer_key", &json!({ "type": "boolean" })), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
             ("countries", &strings), ("copies", &json!({ "type": "array", "items": copy })), ("instruments", &strings),
             ("shadow", &strings), ("revision", &string), ("decided", &string),
+            ("decided_by", &object(&[("source", &string), ("signals", &json!({ "type": "object" }))])),
             ("exceptions", &json!({ "type": "array", "items": exception })),
         ]),
         "RecordsPage": {
@@ -209,7 +219,6 @@ fn schemas() -> Value {
             "properties": { "records": records, "cursor": { "type": "string" } },
         },
         "Versions": object(&[("bucket", &string), ("key", &string), ("versions", &records)]),
-        "Summary": object(&[("countries", &counters), ("sites", &counters), ("buckets", &counters), ("instruments", &counters)]),
         "Explain": {
             "type": "object", "required": ["bucket", "key"], "additionalProperties": false,
             "properties": { "bucket": string, "key": string, "principal": string, "metadata": words, "tags": words },
@@ -329,7 +338,7 @@ fn schemas() -> Value {
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
         },
     });
-    for more in [policies::schemas(), ledger::schemas()] {
+    for more in [policies::schemas(), ledger::schemas(), auditing::schemas()] {
         if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
             all.extend(more);
         }

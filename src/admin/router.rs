@@ -11,8 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, ledger, plans, policies, relocations, rotations, scrubs, sessions,
-    sites, subjects,
+    Gateway, Problem, access, auditing, erasures, handlers, imports, ledger, plans, policies, relocations, rotations, scrubs,
+    sessions, sites, subjects,
 };
 use crate::authn::Tokens;
 
@@ -29,6 +29,9 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))
+        .route("/v1/record/history", get(auditing::history))
+        .route("/v1/population", get(auditing::population))
+        .route("/v1/sample", get(auditing::sample))
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
@@ -62,7 +65,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/ledger/checkpoints", get(ledger::checkpoints))
         .route("/v1/ledger/proof", get(ledger::proof))
         .route("/v1/ledger/tile/{*path}", get(ledger::tile))
-        .route("/v1/ledger/entries", get(handlers::ledger_entries))
+        .route("/v1/ledger/entries", get(auditing::entries))
         .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))
         .route("/v1/sites/check", post(sites::check))

@@ -86,6 +86,23 @@ const fn later(method: &'static str, path: &'static str, access: Access, summary
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
     built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
+    built(
+        "GET",
+        "/v1/record/history",
+        READ,
+        &["bucket", "key", "version", "at"],
+        "The story of a key, or where it was at a time, also of what is gone",
+    ),
+    taking(
+        NO_BODY,
+        LONG,
+        built("GET", "/v1/population", READ, &POPULATION, "All records, or those of a question, as they are at one moment"),
+    ),
+    taking(
+        NO_BODY,
+        LONG,
+        built("GET", "/v1/sample", READ, &SAMPLE, "Records drawn by a seed, each with proof that its entry is in the ledger"),
+    ),
     later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
@@ -199,7 +216,7 @@ pub const ROUTES: &[Route] = &[
         &[],
         "Tiles of the ledger's Merkle tree, and bundles of entries (C2SP tlog-tiles)",
     ),
-    built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),
+    built("GET", "/v1/ledger/entries", READ, &ENTRIES, "Ledger entries by number, class, kind, time, key or subject"),
     built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
     built("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),
     built("POST", "/v1/sites/check", OPERATE, &[], "Look now at how every site is set up"),
@@ -220,6 +237,9 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
+const ENTRIES: [&str; 9] = ["from", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];
+const POPULATION: [&str; 9] = ["format", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
+const SAMPLE: [&str; 10] = ["seed", "n", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
 const SAYING: [&str; 3] = ["effective", "reason", "dry-run"];
 const RECORDS: [&str; 10] = ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
 

@@ -28,7 +28,7 @@ use crate::audit::{
     tile::Tile,
 };
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
-use crate::index::{RecordsQuery, Saying};
+use crate::index::{EntriesQuery, RecordsQuery, Saying};
 use crate::rotation;
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId};
 
@@ -308,9 +308,21 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new(), note: "note\n".to_owned(), key: String::new() })
     }
-    async fn ledger_entries(&self, _: u64, _: usize) -> Result<Vec<String>, GatewayError> {
+    async fn ledger_entries(&self, _: EntriesQuery) -> Answer<LedgerPage> {
         self.evaluate();
-        Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
+        Ok(LedgerPage { entries: vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()], next: Some(2) })
+    }
+    async fn history(&self, _: HistoryQuestion) -> Answer<HistoryView> {
+        self.evaluate();
+        Err(GatewayError::NotFound("nothing was ever here"))
+    }
+    async fn population(&self, _: &RequestId, _: &TokenIdentity, _: RecordsQuery, _: PopulationFormat) -> Answer<ExportBytes> {
+        self.evaluate();
+        Ok(futures_util::stream::empty().boxed())
+    }
+    async fn sample(&self, _: RecordsQuery, _: &str) -> Answer<SampleView> {
+        self.evaluate();
+        Err(GatewayError::Unavailable("nothing to draw from"))
     }
     async fn ledger_tile(&self, _: Tile) -> Answer<Option<Vec<u8>>> {
         self.evaluate();
@@ -401,7 +413,8 @@ fn concrete(route: &Route) -> String {
     let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
     match route.path {
-        "/v1/record" => format!("{path}?bucket=media&key=a"),
+        "/v1/record" | "/v1/record/history" => format!("{path}?bucket=media&key=a"),
+        "/v1/sample" => format!("{path}?seed=7&n=1"),
         "/v1/ledger/proof" => format!("{path}?from=1&to=2"),
         _ => path,
     }

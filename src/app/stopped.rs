@@ -9,7 +9,7 @@ use std::{
 use super::{StartError, open};
 use crate::clock::SystemClock;
 use crate::config;
-use crate::index::{Index, IndexKeys, SledEngine, StoredLedger};
+use crate::index::{Index, SledEngine, StoredLedger};
 use crate::kms::{Keyring, KmsError, Pseudonyms, SecretKey};
 
 /// The index in a data folder. While it is open no gateway starts there.
@@ -63,11 +63,8 @@ impl StoppedIndex {
         let own = config::Keyring::in_folder(data_dir);
         let (path, identity) = keyring.unwrap_or((&own.path, &own.identity_file));
         let keyring = Keyring::open(path, identity, Arc::new(SystemClock))?;
-        let keys = IndexKeys {
-            index_key: keyring.index_key(),
-            ledger_key: keyring.ledger_key(),
-            pseudonyms: Arc::new(Pseudonyms::new(keyring.pseudonym_key())),
-        };
+        let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
+        let keys = open::index_keys(&keyring, open::log(&keyring)?, &pseudonyms);
         let Self { engine, _lock } = self;
         let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).map_err(StartError::from)?;
         Ok(StoppedCatalogue { index, _lock })

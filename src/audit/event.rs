@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::PolicyStep;
+use super::{
+    PolicyStep,
+    told::{CollectedCopies, DecidedBy, PlacedCopy, PopulationGiven},
+};
 use crate::types::{
     Country, InstrumentId, KeyId, PolicyRevision, PrincipalId, Pseudonym, RecordId, RequestId, SiteId, Ticket, VersionId,
 };
@@ -107,6 +110,24 @@ pub struct Event {
     /// What left, of [`Kind::KeyExported`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_export: Option<Box<KeyExport>>,
+    /// Where a record's bytes are to be, copy by copy, of what places one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<PlacedCopy>,
+    /// On whose word it was placed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Box<DecidedBy>>,
+    /// The records that are no version of their key any more: their bytes are garbage from then on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<RecordId>,
+    /// The delete marker that was written: what it hides stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<VersionId>,
+    /// Records of which nothing lies at these sites any more, of [`Kind::Collected`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<CollectedCopies>,
+    /// What was given out, of [`Kind::PopulationExported`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Box<PopulationGiven>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -154,6 +175,15 @@ pub struct Asked {
     /// Whether it is a later page of an earlier question.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
+    /// As of this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Entries of this class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<&'static str>,
+    /// Whether entries of one kind alone were asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kind: bool,
 }
 
 /// An exception of an instrument that lets a copy be where the instrument would not.
@@ -224,6 +254,9 @@ pub struct Scrubbed {
     /// What could not be looked at: its site or key could not be had.
     #[serde(skip_serializing_if = "is_zero")]
     pub unchecked: u64,
+    /// When it began, RFC 3339; left out where it went on after a stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<String>,
 }
 
 /// A version of a country's key.
@@ -372,6 +405,8 @@ pub enum Kind {
     Scrubbed,
     /// The index leaves the gateway as a sealed file.
     IndexExported,
+    /// All records, or those of a question, were given out as rows.
+    PopulationExported,
     /// The index was read from such a file, and from what the sites were told since.
     IndexImported,
     /// Temporary credentials were made.
@@ -468,6 +503,12 @@ impl Event {
             effective: None,
             reader: None,
             key_export: None,
+            copies: Vec::new(),
+            decided_by: None,
+            gone: Vec::new(),
+            marker: None,
+            collected: Vec::new(),
+            population: None,
             record_refusal: false,
             whose: None,
         }

@@ -3,12 +3,15 @@
 mod checkpoint;
 pub mod entry;
 mod event;
+mod facets;
 mod merkle;
 pub mod note;
 mod policy;
 pub mod proof;
+mod story;
 mod throttle;
 pub mod tile;
+mod told;
 mod verify;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
@@ -16,7 +19,10 @@ pub use event::{
     Actor, Asked, CountryKeyVersion, Event, FromExport, KeyExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed,
     SiteCheck,
 };
+pub use facets::{Class, Facets};
 pub use merkle::{Frontier, leaf_hash, node_hash};
 pub use policy::{By, PolicyStep};
+pub use story::{CopyStanding, CopyStory, Moment, Placing, Story, VersionStory};
 pub use throttle::Throttle;
+pub use told::{CollectedCopies, DecidedBy, PlacedCopy, PopulationGiven};
 pub use verify::{Fault, FaultKind, LedgerHead, Own, Report, Verifier, verify};

@@ -45,8 +45,8 @@ pub struct Receipt {
 
 impl Receipt {
     /// A receipt that no site gave.
-    #[cfg(test)]
-    pub(crate) fn for_test(site: SiteId, country: Country, name: BlobName, len: u64) -> Self {
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn for_test(site: SiteId, country: Country, name: BlobName, len: u64) -> Self {
         Self { site, country, name, len }
     }
 

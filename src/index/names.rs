@@ -56,8 +56,7 @@ impl Index {
     /// # Errors
     /// Those of reading the row.
     pub fn ledger_names_of_subject(&self, subject: &SubjectId) -> Result<LedgerNames, IndexError> {
-        let plain = self.inner.keys.pseudonyms.subject(subject);
-        Ok(LedgerNames { salted: self.inner.salted(&plain, &plain)?.into_iter().collect(), plain })
+        self.inner.names_of_subject(subject)
     }
 
     /// What entries call a key: under the salts of the subjects of its versions and open uploads, and of `of`, whose it was before.
@@ -70,16 +69,7 @@ impl Index {
         key: &ObjectKey,
         of: Option<&SubjectId>,
     ) -> Result<LedgerNames, IndexError> {
-        let plain = self.inner.keys.pseudonyms.key(bucket, key);
-        let mut owners: BTreeSet<Pseudonym> = of.map(|subject| self.inner.keys.pseudonyms.subject(subject)).into_iter().collect();
-        if let Some(bucket) = self.bucket(bucket)? {
-            self.inner.owners(bucket.id, key, |owner| {
-                owners.insert(owner);
-                ControlFlow::Continue(())
-            })?;
-        }
-        let salted = owners.iter().filter_map(|owner| self.inner.salted(owner, &plain).transpose());
-        Ok(LedgerNames { salted: salted.collect::<Result<_, _>>()?, plain })
+        self.inner.names_of_key(bucket, key, of)
     }
 
     /// Whose a key is, as entries about it are named: the subject of its current record, else of its newest version with bytes, else of an
@@ -113,6 +103,29 @@ impl Index {
 }
 
 impl Inner {
+    pub(super) fn names_of_subject(&self, subject: &SubjectId) -> Result<LedgerNames, IndexError> {
+        let plain = self.keys.pseudonyms.subject(subject);
+        Ok(LedgerNames { salted: self.salted(&plain, &plain)?.into_iter().collect(), plain })
+    }
+
+    pub(super) fn names_of_key(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        of: Option<&SubjectId>,
+    ) -> Result<LedgerNames, IndexError> {
+        let plain = self.keys.pseudonyms.key(bucket, key);
+        let mut owners: BTreeSet<Pseudonym> = of.map(|subject| self.keys.pseudonyms.subject(subject)).into_iter().collect();
+        if let Some(bucket) = self.buckets.load().get(bucket) {
+            self.owners(bucket.id, key, |owner| {
+                owners.insert(owner);
+                ControlFlow::Continue(())
+            })?;
+        }
+        let salted = owners.iter().filter_map(|owner| self.salted(owner, &plain).transpose());
+        Ok(LedgerNames { salted: salted.collect::<Result<_, _>>()?, plain })
+    }
+
     /// As [`Index::whose`].
     pub(super) fn whose(&self, bucket: BucketId, key: &ObjectKey) -> Result<Option<Pseudonym>, IndexError> {
         let mut whose = None;

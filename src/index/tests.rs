@@ -24,6 +24,7 @@ use crate::{
 
 mod commits;
 mod directory;
+mod entries;
 mod expire;
 mod exports;
 mod histories;
@@ -33,6 +34,7 @@ mod model;
 mod moves;
 mod names;
 mod policies;
+mod population;
 mod search;
 mod sites;
 mod versions;
@@ -143,6 +145,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         source: DecisionSource::Instruments,
         principal_country: None,
         exceptions: Vec::new(),
+        signals: Default::default(),
     };
     let detail = Detail {
         content: BTreeMap::new(),

@@ -45,6 +45,8 @@ pub(super) struct Draft {
     /// Whose what the change is about is, for the names in its entry.
     pub(super) whose: Option<Pseudonym>,
     pub(super) committed: Committed,
+    /// The records that are garbage from then on.
+    pub(super) gone: Vec<RecordId>,
     /// Where rows belong whose text does not say it.
     pub(super) audiences: Vec<(Vec<u8>, BTreeSet<Country>)>,
 }

@@ -112,6 +112,7 @@ mod tests {
         let derived = [
             kind::APPOINTED,
             kind::COUNTER,
+            kind::FACET,
             kind::FINDING,
             kind::INTENT,
             kind::OUTBOX,

@@ -37,7 +37,7 @@ async fn put_hers(index: &Index, bucket: &Bucket, at: &str) {
     let key = WrappedSubjectKey { owner: KeyOwner::Subject(pseudonym()), ..wrapped(1) };
     index.commit(Change::SubjectKey { key: Box::new(key), replaces: None }, event()).await.unwrap();
     let record = hers(index);
-    let basis = Basis { policy: POLICY, subject_generation: record.detail.placement.subject_generation };
+    let basis = Basis { policy: POLICY, subject_generation: record.detail.placement.subject_generation, until: None };
     let put = PutChange { basis, ..put_change(bucket, at, record, WriteCondition::None) };
     index.commit(Change::Put(Box::new(put)), about(Kind::PutObject, bucket, at)).await.unwrap();
 }
