@@ -9,6 +9,7 @@
 mod access;
 mod erasures;
 mod gateway;
+mod guard;
 mod handlers;
 mod imports;
 mod limits;
@@ -19,6 +20,7 @@ mod policies;
 mod policy_views;
 mod problem;
 mod query;
+mod quotas;
 mod relocations;
 mod rotations;
 mod router;
@@ -32,12 +34,14 @@ mod tests;
 mod views;
 
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
+pub use guard::Guard;
 pub use imports::ImportOrder;
 pub use policy_views::{
     DecisionChangeView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyFolderView, PolicyRevisionView, SaidView,
     SetToCompare,
 };
 pub use problem::Problem;
+pub use quotas::{Quotas, Turn};
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
