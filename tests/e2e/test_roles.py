@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import re
+import time
 import urllib.parse
 
 import pytest
@@ -24,7 +25,7 @@ def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("roles")
     running = Gateway(folder, fs_sites(folder / "sites"), admin='sessions = { idle = "2s", lifetime = "1h" }').start()
     running.client().create_bucket(Bucket="media")
-    running.client().put_object(Bucket="media", Key="a", Body=SECRET, **HERE)
+    running.client().put_object(Bucket="media", Key="users/ali/a", Body=SECRET, **HERE)
     yield running
     running.stop()
 
@@ -90,14 +91,10 @@ def test_every_question_of_an_auditor_is_in_the_ledger(house):
         assert ask(house, method, concrete, Authorization=f"Bearer {TOKENS['auditor']}")[0] == status
     routes = {
         entry["query"]["route"].replace("{*", "{")
-        for entry in (json.loads(line)["event"] if "event" in json.loads(line) else json.loads(line) for line in lines(house))
-        if entry.get("kind") == "audit-query" and entry["actor"] == {"token": {"role": "auditor", "id": "auditor-1"}}
+        for entry in house.ledger()
+        if entry["kind"] == "audit-query" and entry["actor"] == {"token": {"role": "auditor", "id": "auditor-1"}}
     }
     assert {f"{method} {path}" for method, path, *_ in asked} <= routes
-
-
-def lines(gateway):
-    return [json.dumps(entry) for entry in gateway.ledger()]
 
 
 def test_an_auditor_changes_nothing(house):
@@ -114,18 +111,18 @@ def test_no_admin_token_opens_s3_and_no_s3_key_the_admin_port(house):
     for role in ROLES:
         token = TOKENS[role]
         for headers in ({"Authorization": f"Bearer {token}"}, {"Authorization": f"AWS {token}:x"}, {"X_Amz_Security_Token": token}):
-            for method, path in (("GET", "/"), ("GET", "/media"), ("GET", "/media/a"), ("PUT", "/media/b"), ("DELETE", "/media/a")):
+            for method, path in (("GET", "/"), ("GET", "/media"), ("GET", "/media/users/ali/a"), ("PUT", "/media/b"), ("DELETE", "/media/users/ali/a")):
                 status, _, data = ask(house, method, path, port=house.s3_port, **headers)
                 assert status in (400, 403) and SECRET not in data, (method, path, status)
         for pair in ((token, token), (ACCESS_KEY, token), (f"{role}-1", token)):
             with pytest.raises(ClientError) as refused:
-                house.client(*pair).get_object(Bucket="media", Key="a")
+                house.client(*pair).get_object(Bucket="media", Key="users/ali/a")
             assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
-    signed = house.client().generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "a"}).split("?")[1]
+    signed = house.client().generate_presigned_url("get_object", Params={"Bucket": "media", "Key": "users/ali/a"}).split("?")[1]
     for method, path, allowed, *_ in map(row, MATRIX):
         if allowed != ANYBODY:
             assert ask(house, method, f"{path.split('?')[0].replace('{id}', '1').replace('{path}', '0')}?{signed}")[0] == 401
-    assert house.client().get_object(Bucket="media", Key="a")["Body"].read() == SECRET
+    assert house.client().get_object(Bucket="media", Key="users/ali/a")["Body"].read() == SECRET
 
 
 def test_signing_in_is_for_pages_of_the_gateway_and_in_the_ledger(make_gateway):
@@ -143,6 +140,22 @@ def test_signing_in_is_for_pages_of_the_gateway_and_in_the_ledger(make_gateway):
     refused = [entry["outcome"]["refused"]["code"] for entry in entries if entry["outcome"] != "ok"]
     assert refused[:2] == ["wrong-token", "cross-origin"] and "too-many-logins" in refused
     assert "guess" not in json.dumps(entries)
+
+
+def test_a_session_that_is_over_or_made_up_is_none(house):
+    form = {"Content_Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{house.admin_port}"}
+
+    def leave(cookie):
+        return ask(house, "POST", "/console/logout", "csrf=guessed", Cookie=cookie, **form)[0]
+
+    _, cookie = sign_in(house, TOKENS["legal"])
+    assert leave(cookie) == 403, "a session, and a form that was not meant"
+    time.sleep(2.2)
+    assert leave(cookie) == 401, "nobody was there"
+    assert leave("domicile-session=" + "A" * 43) == 401
+    _, cookie = sign_in(house, TOKENS["legal"])
+    assert leave(f"{cookie}; {cookie}") == 401, "one of the two was planted"
+    assert leave(cookie.replace("domicile-session", "__Host-domicile-session")) == 401
 
 
 def test_one_token_cannot_keep_others_from_asking(make_gateway):
