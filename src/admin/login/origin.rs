@@ -89,6 +89,8 @@ pub(super) fn is_same(headers: &HeaderMap, external: Option<&Origin>, tls: bool)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn same(host: &str, origin: &str, site: &str, external: Option<&str>, tls: bool) -> bool {
@@ -138,6 +140,21 @@ mod tests {
                 .into_iter()
                 .collect();
         assert!(!is_same(&twice, None, true));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_our_own_origin_is_ours(said in "(https?://)?[a-z@:/.\\[\\]?#0-9 -]{0,40}", rest in "\\PC{0,10}") {
+            for origin in [said.clone(), format!("https://gate.example{said}"), format!("{said}{rest}")] {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::HOST, "gate.example".parse().unwrap());
+                if let Ok(value) = origin.parse() {
+                    headers.insert(header::ORIGIN, value);
+                    let ours = ["https://gate.example", "https://gate.example/", "https://gate.example:443", "https://gate.example:443/"];
+                    prop_assert!(!is_same(&headers, None, true) || ours.contains(&origin.as_str()), "{origin}");
+                }
+            }
+        }
     }
 
     #[test]
