@@ -103,7 +103,7 @@ impl Installation {
             directory_ids: Default::default(),
             recorded_reads: Default::default(),
             s3: S3 { listen: s3, ..S3::default() },
-            admin: Admin { listen: admin, tls: None },
+            admin: Admin { listen: admin, ..Admin::default() },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },
             accept_imported: false,
             keyring: Keyring::in_folder(data_dir),
@@ -114,6 +114,7 @@ impl Installation {
             principals: vec![principal],
             accounts: Vec::new(),
             tokens,
+            oidc: None,
         };
         Ok(Self { config, first_start, access_key_id, secret })
     }

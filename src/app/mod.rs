@@ -18,6 +18,7 @@ mod key_uses;
 mod keys;
 mod known_sites;
 mod ledger;
+mod logins;
 mod open;
 pub mod policies;
 mod policy_answers;

@@ -26,7 +26,10 @@ use super::{
     resume::{Resumed, resume},
     revisions::{Brought, Revisions},
 };
-use crate::admin;
+use crate::admin::{
+    self, Guard, Quotas,
+    login::{self, Caller, Login, LoginRefused, Oidc},
+};
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
@@ -137,6 +140,9 @@ pub enum StartError {
     /// A site's settings.
     #[error(transparent)]
     Site(#[from] BackendError),
+    /// The OpenID provider's authorities.
+    #[error("`[oidc]`: {0}")]
+    Oidc(String),
     /// A listener's certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -247,6 +253,7 @@ impl App {
         let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
             .with_form_version_2(config.s3.post_signature_v2)
             .with_sessions(sessions());
+        let known_time = Arc::clone(&clock);
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
             authenticator: Arc::new(authenticator),
@@ -260,7 +267,9 @@ impl App {
             concurrent_requests: config.limits.concurrent_requests,
             anonymous: config.limits.anonymous,
         });
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
+        let guard = guard(&config, &access, known_time)?;
+        let login = Login::new(Arc::clone(&gateway) as _, guard.clone(), &config.admin.login);
+        let router = admin::router(Arc::clone(&gateway) as _, guard).merge(login::router(login, LoginRefused::shown));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;
@@ -282,7 +291,8 @@ impl App {
             admin_tls,
             limits("admin", &config.limits),
             flagged(stopped.clone()),
-            move |request, _| {
+            move |mut request, peer| {
+                request.extensions_mut().insert(Caller { address: peer.address.ip(), tls: peer.tls.is_some() });
                 let answer = admin.call(request);
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },
@@ -362,6 +372,12 @@ impl Running {
         // Those of the journal's end; the sites are told of them after the next start.
         self.key_uses.flush(&self.objects).await;
     }
+}
+
+fn guard(config: &Config, access: &Access, clock: Arc<dyn Clock>) -> Result<Guard, StartError> {
+    let oidc = config.oidc.clone().map(|settings| Oidc::new(settings, clock).map_err(StartError::Oidc)).transpose()?;
+    let quotas = Arc::new(Quotas::new(config.admin.quota));
+    Ok(Guard { tokens: Arc::clone(&access.tokens), oidc: oidc.map(Arc::new), quotas })
 }
 
 fn names(sites: &[SiteId]) -> String {

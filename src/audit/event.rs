@@ -128,6 +128,9 @@ pub struct Event {
     /// What was given out, of [`Kind::PopulationExported`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub population: Option<Box<PopulationGiven>>,
+    /// How somebody showed who they are, of [`Kind::Login`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<&'static str>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -414,6 +417,10 @@ pub enum Kind {
     AdminAction,
     Started,
     Stopped,
+    /// Somebody signed in to the console, or was not let in.
+    Login,
+    /// Somebody signed out of it.
+    Logout,
 }
 
 /// Who asked.
@@ -509,6 +516,7 @@ impl Event {
             marker: None,
             collected: Vec::new(),
             population: None,
+            login: None,
             record_refusal: false,
             whose: None,
         }

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Reader, endpoint, owned, section};
+use super::{Reader, at_least_one, endpoint, owned, positive, section, span};
 use crate::access::ObjectOwnership;
-use crate::authn::UnsignedPayload;
+use crate::admin::{Quotas, login::LoginSettings};
+use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::config::{Admin, S3, Tls};
 use crate::diagnostics::{Item, Table};
@@ -30,7 +31,22 @@ impl Reader<'_> {
     }
 
     pub(super) fn admin(&self, table: &Table<'_>) -> Admin {
-        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
+        let default = LoginSettings::default();
+        let external = table
+            .optional("external-url")
+            .and_then(|item| item.parsed_as("`https://host` or `http://host`, with a port if need be"));
+        let sessions = section(table, "sessions", |table| LoginSettings {
+            idle: span(table, "idle").unwrap_or(default.idle),
+            lifetime: span(table, "lifetime").unwrap_or(default.lifetime),
+            sessions: table.optional("most").and_then(at_least_one).unwrap_or(default.sessions),
+            ..default.clone()
+        });
+        let login = LoginSettings { external, ..sessions.unwrap_or(default) };
+        let quota = Quota {
+            requests_per_second: positive(table, "requests-per-second").or(Quotas::DEFAULT.requests_per_second),
+            concurrent_requests: positive(table, "concurrent-requests").or(Quotas::DEFAULT.concurrent_requests),
+        };
+        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table), login, quota }
     }
 
     fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
