@@ -32,6 +32,7 @@ use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
+use crate::console;
 use crate::diagnostics::Diagnostic;
 use crate::erasure::Erasures;
 use crate::index::{Change, CommitError, EngineError, ImportedIndex, Index, IndexError};
@@ -249,7 +250,7 @@ impl App {
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
             authenticator: Arc::new(authenticator),
-            clock,
+            clock: Arc::clone(&clock),
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
             customer_keys_over_http: config.s3.customer_keys_over_http,
@@ -259,7 +260,8 @@ impl App {
             concurrent_requests: config.limits.concurrent_requests,
             anonymous: config.limits.anonymous,
         });
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens));
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens))
+            .merge(console::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens), Arc::clone(&clock)));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;

@@ -1,0 +1,114 @@
+//! The pages' paths, behind the door.
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    assets,
+    backlog::Backlog,
+    chrome::{Chrome, Theme, Trouble, problem_page},
+    door::{self, Door},
+    erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, seat::Seat, sites,
+    subjects, tail,
+};
+use crate::admin::{Gateway, Problem};
+use crate::authn::Tokens;
+use crate::clock::Clock;
+use crate::telemetry::next_request_id;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
+
+/// What every page is made with.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) gateway: Arc<dyn Gateway>,
+    pub(super) door: Arc<Door>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) backlog: Arc<Backlog>,
+}
+
+/// The whole console in front of `gateway`, for bearers of `tokens`.
+pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>, clock: Arc<dyn Clock>) -> Router {
+    let desk = Desk { gateway, door: Arc::new(Door::new(tokens)), clock, backlog: Arc::default() };
+    let pages = Router::new()
+        .route("/console", get(overview::page))
+        .route("/console/", get(async || Redirect::permanent("/console")))
+        .route("/console/backlog", get(overview::backlog))
+        .route("/console/records", get(records::page))
+        .route("/console/record", get(record::page))
+        .route("/console/subject", get(subjects::page))
+        .route("/console/policies", get(policies::page))
+        .route("/console/policies/{revision}", get(policies::revision))
+        .route("/console/refusals", get(tail::refusals))
+        .route("/console/exceptions", get(tail::exceptions))
+        .route("/console/ledger", get(ledger::page))
+        .route("/console/sites", get(sites::page))
+        .route("/console/keys", get(keys::page))
+        .route("/console/findings", get(findings::page))
+        .route("/console/relocations", get(relocations::page))
+        .route("/console/relocations/{id}", get(relocations::one))
+        .route("/console/erasures", get(erasures::page))
+        .route("/console/{*rest}", get(nowhere))
+        .layer(middleware::from_fn_with_state(desk.clone(), enter));
+    let open = Router::new()
+        .route("/console/login", get(door::form).post(door::log_in))
+        .route("/console/logout", post(door::log_out))
+        .route("/console/theme", post(set_theme))
+        .route("/console/assets/{mark}/{name}", get(assets::get));
+    pages.merge(open).layer(middleware::from_fn(headers::add)).with_state(desk)
+}
+
+async fn nowhere() -> Trouble {
+    Trouble::from(Problem::not_found("the console has no such page"))
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    theme: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// Keeps a theme for a year. Without a session: it says nothing of anybody, and pages of elsewhere are not heeded.
+async fn set_theme(headers: HeaderMap, Form(Wanted { theme, next }): Form<Wanted>) -> Response {
+    let elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
+    let Some(theme) = Theme::named(&theme).filter(|_| !elsewhere) else { return StatusCode::FORBIDDEN.into_response() };
+    let cookie = format!("{}={}; Path=/console; SameSite=Strict; Max-Age=31536000", Theme::COOKIE, theme.as_str());
+    match HeaderValue::from_str(&cookie) {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(door::inside(&next))).into_response(),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// Lets in whoever is logged in, and shows a problem as a page.
+async fn enter(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
+    let Some(session) = desk.door.session(request.headers()) else { return to_the_door(&request) };
+    let id = next_request_id();
+    let theme = Theme::of(request.headers());
+    let path = request.uri().path_and_query().map_or("/console", |asked| asked.as_str()).to_owned();
+    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), session, (theme, path));
+    request.extensions_mut().insert(seat.clone());
+    let mut response = next.run(request).await;
+    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+        response = problem_page(Chrome::new(&seat, "Problem", None), &problem, id.as_str());
+    }
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Back to the page that was asked for afterwards.
+fn to_the_door(request: &Request) -> Response {
+    let asked = request.uri().path_and_query().map_or("/console", |asked| asked.as_str());
+    Redirect::to(&format!("/console/login?next={}", filters::encoded(asked))).into_response()
+}
