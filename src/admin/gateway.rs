@@ -9,7 +9,7 @@ use super::views::{
     AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
     SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
-use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare};
+use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare, report::ReportView};
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
@@ -88,6 +88,13 @@ pub enum Query<'a> {
     },
     /// One erasure.
     Erasure(u64),
+    /// What happened in a period, and how things stand.
+    Report {
+        /// From this time on.
+        since: Timestamp,
+        /// Before this time.
+        until: Timestamp,
+    },
 }
 
 impl Query<'_> {
@@ -119,6 +126,7 @@ impl Query<'_> {
             Self::Rotation => "GET /v1/rotations/{id}",
             Self::Erasures { .. } => "GET /v1/erasures",
             Self::Erasure(_) => "GET /v1/erasures/{id}",
+            Self::Report { .. } => "GET /v1/report",
         }
     }
 }
@@ -341,6 +349,9 @@ pub trait Gateway: Send + Sync + 'static {
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
     /// Entries from number `from` on, each as its line of JSON.
     async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+
+    /// What happened from `since` on and before `until`, and how things stand.
+    async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError>;
 
     /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;

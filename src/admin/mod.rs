@@ -19,6 +19,7 @@ mod policy_views;
 mod problem;
 mod query;
 mod relocations;
+mod report;
 mod rotations;
 mod router;
 mod routes;
@@ -37,6 +38,7 @@ pub use policy_views::{
     SetToCompare,
 };
 pub use problem::Problem;
+pub use report::ReportView;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{

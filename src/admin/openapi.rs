@@ -136,6 +136,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/sites" | "/v1/sites/check") => json!({ "$ref": "#/components/schemas/Sites" }),
         (_, "/v1/sites/{id}/init") => json!({ "$ref": "#/components/schemas/SiteInit" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
+        (_, "/v1/report") => json!({ "$ref": "#/components/schemas/Report" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
         (_, "/v1/index/export") => json!({ "type": "string", "format": "binary" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
@@ -317,6 +318,12 @@ fn schemas() -> Value {
         ]),
         "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
         "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
+        "Report": object(&[
+            ("since", &string), ("until", &string), ("made", &string), ("revision", &string),
+            ("population", &json!({ "$ref": "#/components/schemas/Summary" })),
+            ("standing", &json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
+            ("period", &json!({ "type": "object" })), ("ledger", &json!({ "$ref": "#/components/schemas/LedgerHead" })),
+        ]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
         "Readiness": {
             "type": "object", "required": ["ready"],

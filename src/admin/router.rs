@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, rotations, scrubs, sessions, sites,
+    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, report, rotations, scrubs, sessions, sites,
     subjects,
 };
 use crate::authn::Tokens;
@@ -60,6 +60,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/rotations/{id}", get(rotations::get))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
+        .route("/v1/report", get(report::get))
         .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))
         .route("/v1/sites/check", post(sites::check))

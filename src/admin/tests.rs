@@ -308,6 +308,19 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
     }
+    async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
+        self.evaluate();
+        Ok(ReportView {
+            since: since.to_rfc3339(),
+            until: until.to_rfc3339(),
+            made: until.to_rfc3339(),
+            revision: PolicyRevision::from_bytes([7; 32]),
+            population: SummaryView::default(),
+            standing: BTreeMap::new(),
+            period: crate::audit::period::Period::default(),
+            ledger: self.ledger_head()?,
+        })
+    }
     async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
         if self.ledger_broken {
             return Err(GatewayError::Unavailable("the ledger cannot be written"));

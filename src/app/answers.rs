@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    keys, open, queries,
+    keys, open, queries, reports,
     revisions::Asker,
     sites, subjects,
     views::{add, view},
@@ -17,7 +17,7 @@ use super::{
 use crate::admin::{
     AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject,
     KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView,
-    RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    RecordsPage, ReportView, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
     Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
@@ -380,6 +380,10 @@ impl Gateway for AppGateway {
 
     fn rotation(&self, id: u64) -> Option<rotation::Job> {
         self.rotations.job(id)
+    }
+
+    async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
+        reports::make(self, since, until).await
     }
 
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {

@@ -21,6 +21,7 @@ mod policy_answers;
 mod process;
 mod queries;
 mod rebuild;
+mod reports;
 mod resume;
 mod revisions;
 mod scrubs;

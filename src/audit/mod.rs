@@ -3,6 +3,7 @@
 pub mod entry;
 mod event;
 mod merkle;
+pub mod period;
 mod policy;
 mod throttle;
 mod verify;

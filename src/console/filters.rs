@@ -1,6 +1,11 @@
 //! How numbers, sizes and times are written.
 
-#![expect(clippy::unnecessary_wraps, clippy::trivially_copy_pass_by_ref, reason = "the form that templates ask for")]
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::trivially_copy_pass_by_ref,
+    unreachable_pub,
+    reason = "the form that templates ask for"
+)]
 
 use std::fmt::Display;
 

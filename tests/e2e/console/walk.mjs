@@ -1,0 +1,94 @@
+// Walks every page of the console as every role and says, as JSON on its standard output, what was wrong.
+//
+// Its one argument is JSON: { url, tokens: { role: token }, pages: [paths beside those of the navigation], shots: folder or null }.
+import { mkdirSync } from "node:fs";
+
+import { axe, launch } from "./browser.mjs";
+
+const { url, tokens, pages, shots } = JSON.parse(process.argv[2]);
+const WIDTHS = { 360: 740, 1440: 900, 3840: 2160 };
+const THEMES = ["light", "dark"];
+const RULES = { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }, resultTypes: ["violations"] };
+
+const wrong = [];
+const seen = {};
+let looked = 0;
+
+const browser = await launch();
+for (const [role, token] of Object.entries(tokens)) await walk(role, token);
+await browser.close();
+console.log(JSON.stringify({ wrong, seen, looked }));
+
+async function walk(role, token) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  let where = "/console/login";
+  const report = (what) => wrong.push(`${role} ${where}: ${what}`);
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/status of 40[134]/.test(message.text())) report(message.text());
+  });
+  page.on("pageerror", (error) => report(String(error)));
+  page.on("dialog", (dialog) => {
+    report(`a dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url)) report(`a request to elsewhere: ${request.url()}`);
+  });
+
+  await page.goto(`${url}/console`);
+  if (new URL(page.url()).pathname !== "/console/login") report("strangers are let in");
+  await look(page, role, report, "login");
+  await page.fill("#token", "no such token");
+  await page.click("button.primary");
+  if (!(await page.locator("[role=alert]").isVisible())) report("a wrong token is not told of");
+  await page.fill("#token", token);
+  await page.click("button.primary");
+  await page.waitForURL(`${url}/console`);
+
+  const places = await page.$$eval("nav a", (links) => links.map((link) => link.getAttribute("href")));
+  seen[role] = places;
+  for (where of [...places, ...pages]) {
+    const response = await page.goto(url + where, { waitUntil: "load" });
+    const status = response.status();
+    seen[`${role} ${where}`] = status;
+    if (places.includes(where) && status !== 200) report(`status ${status}`);
+    await look(page, role, report, status === 200 ? name(where) : `refused-${name(where)}`);
+  }
+  where = "/console/logout";
+  await page.click("form.leave button");
+  await page.goto(`${url}/console/policies`);
+  if (new URL(page.url()).pathname !== "/console/login") report("the session outlives signing out");
+  await context.close();
+}
+
+function name(path) {
+  return path.replace("/console", "").split("&")[0].replace(/\W+/g, "-").replace(/^-|-$/g, "").slice(0, 40) || "overview";
+}
+
+// The auditor's walk is through every width in both themes; the others see the same templates.
+async function look(page, role, report, name) {
+  const widths = role === "auditor" ? Object.keys(WIDTHS) : ["1440"];
+  const themes = role === "auditor" ? THEMES : ["light"];
+  for (const colorScheme of themes) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of widths) {
+      await page.setViewportSize({ width: Number(width), height: WIDTHS[width] });
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (overflow > 0) report(`${overflow} px too wide at ${width}`);
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
+      looked += 1;
+      for (const { id, nodes } of violations) {
+        for (const { target, failureSummary } of nodes.slice(0, 3)) {
+          report(`${id} at ${width} ${colorScheme}: ${target.join(" ")}: ${failureSummary.replace(/\s+/g, " ")}`);
+        }
+      }
+      if (shots) {
+        mkdirSync(shots, { recursive: true });
+        await page.screenshot({ path: `${shots}/${name}-${role}-${width}-${colorScheme}.png`, fullPage: width !== "3840" });
+      }
+    }
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+}
