@@ -12,6 +12,7 @@ mod gateway;
 mod handlers;
 mod imports;
 mod limits;
+pub mod login;
 mod openapi;
 mod plans;
 mod policies;

@@ -102,7 +102,7 @@ impl Installation {
             erasure_within: Config::DEFAULT_ERASURE,
             directory_ids: Default::default(),
             s3: S3 { listen: s3, ..S3::default() },
-            admin: Admin { listen: admin, tls: None },
+            admin: Admin { listen: admin, ..Admin::default() },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },
             accept_imported: false,
             keyring: Keyring::in_folder(data_dir),

@@ -26,7 +26,10 @@ use super::{
     resume::{Resumed, resume},
     revisions::{Brought, Revisions},
 };
-use crate::admin;
+use crate::admin::{
+    self,
+    login::{Caller, Login},
+};
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
@@ -260,8 +263,9 @@ impl App {
             concurrent_requests: config.limits.concurrent_requests,
             anonymous: config.limits.anonymous,
         });
+        let login = Login::new(Arc::clone(&gateway) as _, Arc::clone(&access.tokens), &config.admin.login);
         let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens))
-            .merge(console::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens), Arc::clone(&clock)));
+            .merge(console::router(Arc::clone(&gateway) as _, login, Arc::clone(&clock)));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;
@@ -283,7 +287,8 @@ impl App {
             admin_tls,
             limits("admin", &config.limits),
             flagged(stopped.clone()),
-            move |request, _| {
+            move |mut request, peer| {
+                request.extensions_mut().insert(Caller { address: peer.address.ip(), tls: peer.tls.is_some() });
                 let answer = admin.call(request);
                 async move { answer.await.unwrap_or_else(|never| match never {}) }
             },

@@ -101,6 +101,9 @@ pub struct Event {
     /// From when on it holds, RFC 3339, of [`Kind::SubjectSet`] and [`Kind::SubjectRemoved`] where that is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<String>,
+    /// How somebody showed who they are, of [`Kind::Login`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<&'static str>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -353,6 +356,10 @@ pub enum Kind {
     AdminAction,
     Started,
     Stopped,
+    /// Somebody signed in to the console, or was not let in.
+    Login,
+    /// Somebody signed out of it.
+    Logout,
 }
 
 /// Who asked.
@@ -425,6 +432,7 @@ impl Event {
             exceptions: Vec::new(),
             policy: None,
             effective: None,
+            login: None,
             record_refusal: false,
         }
     }

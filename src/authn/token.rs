@@ -141,12 +141,16 @@ impl Tokens {
 
     /// Who bears `bearer` (the text after `Bearer `), if anybody.
     pub fn verify(&self, bearer: &str) -> Option<TokenIdentity> {
-        let hash = TokenHash::of(bearer);
+        self.holder(&TokenHash::of(bearer))
+    }
+
+    /// Who bears the token of a hash, if anybody does now.
+    pub fn holder(&self, hash: &TokenHash) -> Option<TokenIdentity> {
         let mut found = None;
         let tokens = self.0.load();
         for token in tokens.iter() {
             // No early exit, so that timing does not tell a token's place in the list.
-            if token.hash.equals(&hash) && found.is_none() {
+            if token.hash.equals(hash) && found.is_none() {
                 found = Some(token);
             }
         }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use secrecy::SecretString;
 
+use crate::admin::login::LoginSettings;
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
@@ -176,6 +177,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// Plain HTTP when absent.
     pub tls: Option<Tls>,
+    /// How people sign in with a browser.
+    pub login: LoginSettings,
 }
 
 /// A listener's certificate; read again when the files change.

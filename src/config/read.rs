@@ -23,6 +23,7 @@ use super::{
     Admin, Backend, Config, Credentials, Engine, Environment, Keyring, Limits, Log, PolicySource, S3, S3Backend, Site, Source,
     check::{self, Places},
 };
+use crate::admin::login::LoginSettings;
 use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
@@ -149,7 +150,7 @@ impl Default for S3 {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Self::DEFAULT_LISTEN, tls: None }
+        Self { listen: Self::DEFAULT_LISTEN, tls: None, login: LoginSettings::default() }
     }
 }
 

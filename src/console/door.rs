@@ -1,14 +1,12 @@
-//! Logging in and out.
+//! Signing in and out.
 
-use std::sync::Arc;
-
+use askama::Template;
 use axum::{
-    Form,
-    extract::{Query as Parameters, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    Extension, Form,
+    extract::{Query as Parameters, State, rejection::FormRejection},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Redirect, Response},
 };
-use askama::Template;
 use serde::Deserialize;
 
 use super::{
@@ -16,37 +14,15 @@ use super::{
     filters,
     router::Desk,
 };
-use crate::authn::{TokenIdentity, Tokens};
-use crate::digest::sha256;
-
-const COOKIE: &str = "domicile-session";
-
-/// Who may come in.
-pub(super) struct Door {
-    tokens: Arc<Tokens>,
-}
-
-impl Door {
-    pub(super) const fn new(tokens: Arc<Tokens>) -> Self {
-        Self { tokens }
-    }
-
-    /// Who is logged in, and what goes with the forms of this session.
-    pub(super) fn session(&self, headers: &HeaderMap) -> Option<(TokenIdentity, String)> {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let (_, token) = pairs.find(|(name, _)| *name == COOKIE)?;
-        let who = self.tokens.verify(token)?;
-        Some((who, hex::encode(sha256(format!("csrf {token}").as_bytes()))))
-    }
-}
+use crate::admin::login::{Caller, HOME, LOGIN, LoginRefused, Posted};
+use crate::telemetry::next_request_id;
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
     chrome: Chrome,
     next: String,
-    trouble: Option<&'static str>,
+    trouble: Option<(String, &'static str)>,
 }
 
 #[derive(Deserialize)]
@@ -63,43 +39,86 @@ pub(super) struct Credentials {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Leaving {
-    csrf: String,
-}
+pub(super) struct Nothing {}
 
 /// A path of the console, and nothing that leads elsewhere.
 pub(super) fn inside(next: &str) -> &str {
-    let is_inside = next == "/console" || next.starts_with("/console/") || next.starts_with("/console?");
-    if is_inside && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { next } else { "/console" }
+    let below = next.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    if below && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { next } else { HOME }
 }
 
 pub(super) async fn form(headers: HeaderMap, Parameters(Next { next }): Parameters<Next>) -> Response {
     login_page(&headers, inside(&next), None)
 }
 
-fn login_page(headers: &HeaderMap, next: &str, trouble: Option<&'static str>) -> Response {
+fn login_page(headers: &HeaderMap, next: &str, trouble: Option<(String, &'static str)>) -> Response {
     let chrome = Chrome::of_strangers("Sign in", Theme::of(headers));
     page(&LoginPage { chrome, next: next.to_owned(), trouble }).into_response()
 }
 
-pub(super) async fn log_in(State(desk): State<Desk>, headers: HeaderMap, Form(credentials): Form<Credentials>) -> Response {
-    let token = credentials.token.trim();
-    let next = inside(&credentials.next);
-    let cookie = format!("{COOKIE}={token}; Path=/console; HttpOnly; SameSite=Strict");
-    match (desk.door.tokens.verify(token), HeaderValue::from_str(&cookie)) {
-        (Some(_), Ok(cookie)) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),
-        _ => {
-            let mut response = login_page(&headers, next, Some("This token is not known, or not any more."));
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            response
+/// The page to sign in with, and why that did not succeed.
+pub(super) fn refused(headers: &HeaderMap, next: &str, refused: &LoginRefused) -> Response {
+    let (said, help) = match refused {
+        LoginRefused::WrongToken => {
+            ("This token is not known, or not any more.".to_owned(), "Ask whoever runs the gateway for a new one.")
         }
+        LoginRefused::TooMany(wait) => {
+            (format!("There were too many tries. The next one is taken in {} seconds.", wait.as_secs().max(1)), "")
+        }
+        LoginRefused::Gateway(_) => {
+            ("The gateway cannot record that you sign in.".to_owned(), "Try again in some seconds; if it stays so, tell the operator.")
+        }
+        LoginRefused::NotSignedIn => ("Your session is over.".to_owned(), "Sign in again."),
+        other => (format!("{other}."), "Load this page again and sign in."),
+    };
+    let mut response = login_page(headers, inside(next), Some((said, help)));
+    *response.status_mut() = refused.status();
+    if let Some(wait) = refused.wait() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    response
+}
+
+pub(super) async fn sign_in(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    form: Result<Form<Credentials>, FormRejection>,
+) -> Response {
+    let Ok(Form(Credentials { token, next })) = form else {
+        return refused(&headers, HOME, &LoginRefused::Invalid("this is not the form that it should be".to_owned()));
+    };
+    match desk.login.with_token(&next_request_id(), caller, &headers, token.trim()).await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(inside(&next))).into_response(),
+        Err(reason) => refused(&headers, &next, &reason),
     }
 }
 
-pub(super) async fn log_out(State(desk): State<Desk>, headers: HeaderMap, Form(Leaving { csrf }): Form<Leaving>) -> Response {
-    if desk.door.session(&headers).is_some_and(|(_, wanted)| wanted != csrf) {
-        return StatusCode::FORBIDDEN.into_response();
+pub(super) async fn sign_out(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    posted: Result<Posted<Nothing>, LoginRefused>,
+) -> Response {
+    let signed_out = async { desk.login.sign_out(&next_request_id(), &posted?.user).await };
+    match signed_out.await {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(LOGIN)).into_response(),
+        Err(reason) => refused(&headers, HOME, &reason),
     }
-    let gone = HeaderValue::from_static("domicile-session=; Path=/console; HttpOnly; SameSite=Strict; Max-Age=0");
-    ([(header::SET_COOKIE, gone)], Redirect::to("/console/login")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        for next in ["/console", "/console/records?bucket=a&prefix=%2F%2Fb", "/console?x"] {
+            assert_eq!(inside(next), next);
+        }
+        let elsewhere =
+            ["", "//evil.example", "/consolation", "https://evil.example/console", "/console\\..", "/console/\r\nX: y", "/v1"];
+        for next in elsewhere {
+            assert_eq!(inside(next), "/console", "{next:?}");
+        }
+    }
 }

@@ -17,7 +17,8 @@ const ALL: [(&str, &str); 9] = [
     ("content-security-policy", POLICY),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    // A stricter one would have browsers say `Origin: null` of our own forms.
+    ("referrer-policy", "same-origin"),
     ("permissions-policy", NONE),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),

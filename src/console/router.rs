@@ -1,29 +1,37 @@
 //! The pages' paths, behind the door.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Form, Router,
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, FromRef, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::{
     assets,
     backlog::Backlog,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door::{self, Door},
+    door,
     erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, seat::Seat, sites,
     subjects, tail,
 };
-use crate::admin::{Gateway, Problem};
-use crate::authn::Tokens;
+use crate::admin::{
+    Gateway, Problem,
+    login::{LOGIN, LOGOUT, Login, LoginRefused, SessionUser},
+};
 use crate::clock::Clock;
 use crate::telemetry::next_request_id;
+
+/// A form has at most so many bytes.
+const FORM: usize = 16 << 10;
+/// For an answer, a report's too.
+const TIME: Duration = Duration::from_secs(110);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 
@@ -31,14 +39,20 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) gateway: Arc<dyn Gateway>,
-    pub(super) door: Arc<Door>,
+    pub(super) login: Login,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) backlog: Arc<Backlog>,
 }
 
-/// The whole console in front of `gateway`, for bearers of `tokens`.
-pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>, clock: Arc<dyn Clock>) -> Router {
-    let desk = Desk { gateway, door: Arc::new(Door::new(tokens)), clock, backlog: Arc::default() };
+impl FromRef<Desk> for Login {
+    fn from_ref(desk: &Desk) -> Self {
+        desk.login.clone()
+    }
+}
+
+/// The whole console in front of `gateway`, for whom `login` lets in.
+pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) -> Router {
+    let desk = Desk { gateway, login, clock, backlog: Arc::default() };
     let pages = Router::new()
         .route("/console", get(overview::page))
         .route("/console/", get(async || Redirect::permanent("/console")))
@@ -60,10 +74,11 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>, clock: Arc<dyn Clo
         .route("/console/{*rest}", get(nowhere))
         .layer(middleware::from_fn_with_state(desk.clone(), enter));
     let open = Router::new()
-        .route("/console/login", get(door::form).post(door::log_in))
-        .route("/console/logout", post(door::log_out))
+        .route(LOGIN, get(door::form).post(door::sign_in))
+        .route(LOGOUT, post(door::sign_out))
         .route("/console/theme", post(set_theme))
-        .route("/console/assets/{mark}/{name}", get(assets::get));
+        .route("/console/assets/{mark}/{name}", get(assets::get))
+        .layer(DefaultBodyLimit::max(FORM));
     pages.merge(open).layer(middleware::from_fn(headers::add)).with_state(desk)
 }
 
@@ -90,14 +105,25 @@ async fn set_theme(headers: HeaderMap, Form(Wanted { theme, next }): Form<Wanted
 }
 
 /// Lets in whoever is logged in, and shows a problem as a page.
-async fn enter(State(desk): State<Desk>, mut request: Request, next: Next) -> Response {
-    let Some(session) = desk.door.session(request.headers()) else { return to_the_door(&request) };
+async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let user = SessionUser::from_request_parts(&mut parts, &desk).await;
+    let mut request = Request::from_parts(parts, body);
+    let SessionUser { identity, csrf, .. } = match user {
+        Ok(user) => user,
+        Err(LoginRefused::NotSignedIn) => return to_the_door(&request),
+        Err(refused) => return door::refused(request.headers(), "", &refused),
+    };
     let id = next_request_id();
     let theme = Theme::of(request.headers());
     let path = request.uri().path_and_query().map_or("/console", |asked| asked.as_str()).to_owned();
-    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), session, (theme, path));
+    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), (identity, csrf), (theme, path));
     request.extensions_mut().insert(seat.clone());
-    let mut response = next.run(request).await;
+    let in_time = timeout(TIME, next.run(request)).await;
+    let mut response = in_time.unwrap_or_else(|_| {
+        let detail = format!("no answer within {} seconds", TIME.as_secs());
+        Trouble::from(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)).into_response()
+    });
     if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
         response = problem_page(Chrome::new(&seat, "Problem", None), &problem, id.as_str());
     }

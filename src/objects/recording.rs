@@ -86,6 +86,23 @@ impl Objects {
         self.record(event).await
     }
 
+    /// Records that somebody was not let in by the console. Floods are counted instead of written one by one, with the refusals of others
+    /// whom nobody knows.
+    ///
+    /// # Errors
+    /// Only those of the index.
+    pub async fn record_failed_login(
+        &self,
+        request: &RequestId,
+        login: &'static str,
+        code: &'static str,
+    ) -> Result<(), ObjectError> {
+        metrics::counter!(metric::REFUSALS, "code" => code).increment(1);
+        let Some(suppressed) = self.0.refusals.strangers.admit(code, self.clock.now()) else { return Ok(()) };
+        let event = Event::new(Kind::Login, Actor::Anonymous).refused(code);
+        self.record(Event { request: Some(request.clone()), suppressed, login: Some(login), ..event }).await
+    }
+
     /// Records every `pause` how many refusals were not written one by one. Does not end.
     pub async fn sum_up_refusals(&self, pause: Duration) {
         loop {

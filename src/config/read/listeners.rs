@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Reader, endpoint, owned, section};
+use super::{Reader, at_least_one, endpoint, owned, section, span};
 use crate::access::ObjectOwnership;
+use crate::admin::login::LoginSettings;
 use crate::authn::UnsignedPayload;
 use crate::bucket::BucketSettings;
 use crate::config::{Admin, S3, Tls};
@@ -30,7 +31,18 @@ impl Reader<'_> {
     }
 
     pub(super) fn admin(&self, table: &Table<'_>) -> Admin {
-        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table) }
+        let default = LoginSettings::default();
+        let external = table
+            .optional("external-url")
+            .and_then(|item| item.parsed_as("`https://host` or `http://host`, with a port if need be"));
+        let sessions = section(table, "sessions", |table| LoginSettings {
+            idle: span(table, "idle").unwrap_or(default.idle),
+            lifetime: span(table, "lifetime").unwrap_or(default.lifetime),
+            sessions: table.optional("most").and_then(at_least_one).unwrap_or(default.sessions),
+            ..default.clone()
+        });
+        let login = LoginSettings { external, ..sessions.unwrap_or(default) };
+        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table), login }
     }
 
     fn tls(&self, parent: &Table<'_>) -> Option<Tls> {
