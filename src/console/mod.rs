@@ -24,6 +24,7 @@ mod policies;
 mod record;
 mod records;
 mod relocations;
+mod report;
 mod router;
 mod seat;
 mod sites;

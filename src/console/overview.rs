@@ -47,6 +47,8 @@ struct Alarm {
     title: &'static str,
     detail: String,
     place: Place,
+    /// The part of that page.
+    part: &'static str,
 }
 
 struct Totals {
@@ -160,7 +162,10 @@ pub(super) async fn backlog(Extension(seat): Extension<Seat>, State(desk): State
 
 fn alarms(parts: &Parts) -> Vec<Alarm> {
     let mut alarms = Vec::new();
-    let mut add = |kind, title, detail: String, place| alarms.push(Alarm { kind, title, detail, place });
+    let mut add = |kind, title, detail: String, place: Place| {
+        let part = if place == places::OVERVIEW { "#backlog" } else { "" };
+        alarms.push(Alarm { kind, title, detail, place, part });
+    };
     if let Some(Known::Counted(counted)) = &parts.backlog {
         let overdue: u64 = counted.plan.moves.iter().filter(|way| way.overdue).map(|way| way.records.objects).sum();
         if overdue > 0 {
@@ -175,10 +180,17 @@ fn alarms(parts: &Parts) -> Vec<Alarm> {
         if !site.up {
             add("bad", "Site down", format!("{} in {}: {}.", site.id, world::name(site.country), site.detail), places::SITES);
         }
+    }
+    // The same at several sites is said once.
+    let mut checks: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
+    for site in parts.sites.iter().flatten() {
         for check in site.checks.iter().filter(|check| matches!(check.state, "alarm" | "warning")) {
-            let kind = if check.state == "alarm" { "bad" } else { "warn" };
-            add(kind, "Site set-up", format!("{}: {}: {}.", site.id, check.check, check.detail), places::SITES);
+            checks.entry((check.state, check.check, &check.detail)).or_default().push(site.id.as_str());
         }
+    }
+    for ((state, check, detail), sites) in checks {
+        let kind = if state == "alarm" { "bad" } else { "warn" };
+        add(kind, "Site set-up", format!("{} ({check}): {detail}.", sites.join(", ")), places::SITES);
     }
     for key in parts.keys.iter().flatten().filter(|key| !key.up) {
         let trouble = key.trouble.as_deref().unwrap_or("no reason given");

@@ -31,6 +31,8 @@ pub(super) const EXCEPTIONS: Place = place("Why", "/console/exceptions", "Except
 pub(super) const REFUSALS: Place = place("Why", "/console/refusals", "Refusals", "GET /v1/ledger/entries");
 /// The log and its head.
 pub(super) const LEDGER: Place = place("Proof", "/console/ledger", "Ledger", "GET /v1/ledger/checkpoint");
+/// What happened in a period.
+pub(super) const REPORT: Place = place("Proof", "/console/report", "Report", "GET /v1/report");
 /// The sites.
 pub(super) const SITES: Place = place("Health", "/console/sites", "Sites", "GET /v1/sites");
 /// The country keys.
@@ -44,5 +46,5 @@ pub(super) const ERASURES: Place = place("Health", "/console/erasures", "Erasure
 
 /// All of them, in the order of the navigation.
 pub(super) const PLACES: &[Place] = &[
-    OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES,
+    OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, REPORT, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES,
 ];

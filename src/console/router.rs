@@ -18,7 +18,7 @@ use super::{
     backlog::Backlog,
     chrome::{Chrome, Theme, Trouble, problem_page},
     door,
-    erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, seat::Seat, sites,
+    erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, report, seat::Seat, sites,
     subjects, tail,
 };
 use crate::admin::{
@@ -65,6 +65,8 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/refusals", get(tail::refusals))
         .route("/console/exceptions", get(tail::exceptions))
         .route("/console/ledger", get(ledger::page))
+        .route("/console/report", get(report::page))
+        .route("/console/report.json", get(report::json))
         .route("/console/sites", get(sites::page))
         .route("/console/keys", get(keys::page))
         .route("/console/findings", get(findings::page))
@@ -124,13 +126,23 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
         let detail = format!("no answer within {} seconds", TIME.as_secs());
         Trouble::from(Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)).into_response()
     });
-    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+    if let Some(problem) = problem_of(&mut response) {
         response = problem_page(Chrome::new(&seat, "Problem", None), &problem, id.as_str());
     }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// What went wrong, where something did: with what a page says of it, or what the router says of a request that no page is made for.
+fn problem_of(response: &mut Response) -> Option<Arc<Problem>> {
+    let said = response.extensions_mut().remove::<Arc<Problem>>();
+    said.or_else(|| {
+        let status = response.status();
+        let failed = status.is_client_error() || status.is_server_error();
+        failed.then(|| Arc::new(Problem::new(status, "invalid-request", "the address of this page is not as it should be")))
+    })
 }
 
 /// Back to the page that was asked for afterwards.

@@ -34,7 +34,7 @@ countries = ["SG"]
 """
 
 
-def instrument(name, title, when, require, more=""):
+def instrument(name, title, when, require, more="", end=""):
     return f"""version = 1
 id = "{name}"
 title = "{title}"
@@ -47,11 +47,19 @@ effective = 2020-01-21
 {when}
 [require]
 {require}
+{end}"""
+
+
+EXCEPTION = """[[exception]]
+basis = "contract"
+reference = "dossier <7>, filed 2026-03-01"
+countries = ["SG"]
+expires = 2099-12-31
+when = { basis = ["contract"] }
 """
 
-
 PK = ("pk-storage", "Storage of citizens' data in Pakistan", 'residence = ["PK"]', 'copies = "only"\ncountries = ["PK"]')
-DE = ("de-contract", "Users in Germany, by contract", 'residence = ["DE"]', 'copies = "only"\ncountries = ["DE"]')
+DE = ("de-users", "Users in Germany", 'residence = ["DE"]', 'copies = "only"\ncountries = ["DE"]', "", EXCEPTION)
 IN = ("in-payments", "Payment data in India", 'residence = ["IN"]', 'copies = "also"\ncountries = ["IN"]')
 # From the second set on; its day is past.
 AE = ("ae-health", "Health information in the Emirates", 'residence = ["AE"]', 'copies = "only"\ncountries = ["AE"]')
@@ -92,6 +100,7 @@ def play(gateway, policies):
     for key in (HOSTILE, URDU, LONG):
         for size in (100, 70_000):
             s3.put_object(Bucket="media", Key=key, Body=b"y" * size)
+    s3.put_object(Bucket="media", Key="users/lena/contract.pdf", Body=b"z" * 9000, Metadata={"basis": "contract"})
     for key in ("users/nobody-knows/1", "no-subject"):
         with contextlib.suppress(ClientError):
             s3.put_object(Bucket="media", Key=key, Body=b"refused")

@@ -27,6 +27,11 @@ if (navigator.clipboard) {
   }
 }
 
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
 // A part that names where it comes from is asked for again while it says so and somebody looks: each time is a question in the ledger, so
 // it is asked less and less often while nothing changes.
 const SLOWEST = 10;

@@ -25,7 +25,7 @@ async function walk(role, token) {
   let where = "/console/login";
   const report = (what) => wrong.push(`${role} ${where}: ${what}`);
   page.on("console", (message) => {
-    if (message.type() === "error" && !/status of 40[134]/.test(message.text())) report(message.text());
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) report(message.text());
   });
   page.on("pageerror", (error) => report(String(error)));
   page.on("dialog", (dialog) => {
