@@ -95,6 +95,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         source: DecisionSource::Default,
         principal_country: None,
         exceptions: Vec::new(),
+        signals: Default::default(),
     };
     let detail = Detail {
         content: BTreeMap::from([("content-type".to_owned(), "image/jpeg".to_owned())]),

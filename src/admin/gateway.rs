@@ -9,11 +9,14 @@ use super::views::{
     AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
     SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
-use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare, report::ReportView};
+use super::{
+    HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
+    SetToCompare, report::ReportView,
+};
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
-use crate::index::{Finding, RecordsQuery, Saying};
+use crate::index::{EntriesQuery, Finding, RecordsQuery, Saying};
 use crate::policy::PolicyFile;
 use crate::relocation::{Job, Order, Plan};
 use crate::rotation;
@@ -65,12 +68,7 @@ pub enum Query<'a> {
     /// The ledger's head.
     LedgerHead,
     /// Ledger entries.
-    LedgerEntries {
-        /// The first one's number.
-        from: u64,
-        /// At most so many.
-        limit: usize,
-    },
+    LedgerEntries(&'a EntriesQuery),
     /// The sites and their states.
     Sites,
     /// The country keys.
@@ -95,6 +93,8 @@ pub enum Query<'a> {
         /// Before this time.
         until: Timestamp,
     },
+    /// The story of a key.
+    History(&'a HistoryQuestion),
 }
 
 impl Query<'_> {
@@ -119,7 +119,7 @@ impl Query<'_> {
             Self::Import => "GET /v1/imports/{id}",
             Self::Subject(_) => "GET /v1/subjects/{id}",
             Self::LedgerHead => "GET /v1/ledger/checkpoint",
-            Self::LedgerEntries { .. } => "GET /v1/ledger/entries",
+            Self::LedgerEntries(_) => "GET /v1/ledger/entries",
             Self::Sites => "GET /v1/sites",
             Self::Keys => "GET /v1/keys",
             Self::Rotations => "GET /v1/rotations",
@@ -127,6 +127,7 @@ impl Query<'_> {
             Self::Erasures { .. } => "GET /v1/erasures",
             Self::Erasure(_) => "GET /v1/erasures/{id}",
             Self::Report { .. } => "GET /v1/report",
+            Self::History(_) => "GET /v1/record/history",
         }
     }
 }
@@ -347,8 +348,10 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// The ledger's head.
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
-    /// Entries from number `from` on, each as its line of JSON.
-    async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+    /// The entries of a question.
+    async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError>;
+    /// The story of a key, told by the ledger.
+    async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError>;
 
     /// What happened from `since` on and before `until`, and how things stand.
     async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError>;

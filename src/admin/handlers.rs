@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use super::{
     PoliciesView, Problem, Query, openapi,
-    query::{EntriesParameters, RecordParameters, RecordsParameters},
+    query::{RecordParameters, RecordsParameters},
     router::Api,
     views::{AccessView, ExplainRequest, LedgerHeadView, RecordsPage, SummaryView},
 };
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
 
-type Answer<T> = Result<T, Problem>;
+pub(super) type Answer<T> = Result<T, Problem>;
 
 pub(super) async fn records(
     State(api): State<Api>,
@@ -101,24 +101,6 @@ pub(super) async fn ledger_head(
 ) -> Answer<Json<LedgerHeadView>> {
     api.gateway.record_query(&request, &who, Query::LedgerHead).await?;
     Ok(Json(api.gateway.ledger_head()?))
-}
-
-/// NDJSON, each entry exactly as it was hashed. The next page begins at `from` plus the number of lines.
-pub(super) async fn ledger_entries(
-    State(api): State<Api>,
-    Extension(request): Extension<RequestId>,
-    Extension(who): Extension<TokenIdentity>,
-    parameters: Result<Parameters<EntriesParameters>, QueryRejection>,
-) -> Answer<Response> {
-    let (from, limit) = parameters?.0.page()?;
-    api.gateway.record_query(&request, &who, Query::LedgerEntries { from, limit }).await?;
-    let entries = api.gateway.ledger_entries(from, limit).await?;
-    let mut body = String::with_capacity(entries.iter().map(|entry| entry.len() + 1).sum());
-    for entry in &entries {
-        body.push_str(entry);
-        body.push('\n');
-    }
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))], body).into_response())
 }
 
 /// The file as it is read. One that breaks off breaks the connection off: it never looks whole.

@@ -7,6 +7,7 @@
 //! ledger before it is evaluated; when it cannot be recorded, it is not answered.
 
 mod access;
+mod auditing;
 mod erasures;
 mod gateway;
 mod handlers;
@@ -32,6 +33,7 @@ mod subjects;
 mod tests;
 mod views;
 
+pub use auditing::{HistoryQuestion, HistoryView, LedgerPage};
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
 pub use imports::ImportOrder;
 pub use policy_views::{
@@ -43,7 +45,7 @@ pub use report::ReportView;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest, ImportedView,
-    KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, DecidedByView, ErasureView, ExceptionView, ExplainRequest,
+    ImportedView, KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
+    SiteInitView, SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView,
 };

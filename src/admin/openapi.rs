@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, made from the table of routes.
 
+mod auditing;
 mod policies;
 
 use serde_json::{Map, Value, json};
@@ -62,7 +63,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
     );
     let in_query = route.parameters.iter().map(|name| {
-        let required = route.path == "/v1/record" && matches!(*name, "bucket" | "key");
+        let required = matches!(route.path, "/v1/record" | "/v1/record/history") && matches!(*name, "bucket" | "key");
         let schema = match *name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
@@ -114,6 +115,7 @@ fn responses(route: &Route) -> Value {
     let schema = match (route.method, route.path) {
         (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
+        (_, "/v1/record/history") => json!({ "$ref": "#/components/schemas/History" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
         (_, "/v1/policies/revisions/{id}") => json!({ "$ref": "#/components/schemas/PolicyRevision" }),
@@ -161,9 +163,8 @@ fn schemas() -> Value {
     let number = json!({ "type": "integer" });
     let maybe = json!({ "type": ["string", "null"] });
     let words = json!({ "type": "object", "additionalProperties": { "type": "string" } });
-    let counters = json!({ "type": "object", "additionalProperties": object(&[("objects", &number), ("bytes", &number)]) });
     let records = json!({ "type": "array", "items": { "$ref": "#/components/schemas/Record" } });
-    let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("role", &string)]);
+    let copy = object(&[("site", &string), ("country", &string), ("key", &string), ("key_country", &maybe), ("role", &string)]);
     let component = object(&[("name", &string), ("up", &json!({ "type": "boolean" })), ("detail", &string)]);
     let check = object(&[("check", &string), ("state", &string), ("detail", &string)]);
     let site = object(&[
@@ -196,6 +197,7 @@ fn schemas() -> Value {
             ("modified", &string), ("owner", &string), ("customer_key", &json!({ "type": "boolean" })), ("subject", &json!({ "type": ["string", "null"] })), ("attributes", &words),
             ("countries", &strings), ("copies", &json!({ "type": "array", "items": copy })), ("instruments", &strings),
             ("shadow", &strings), ("revision", &string), ("decided", &string),
+            ("decided_by", &object(&[("source", &string), ("signals", &json!({ "type": "object" }))])),
             ("exceptions", &json!({ "type": "array", "items": exception })),
         ]),
         "RecordsPage": {
@@ -203,7 +205,6 @@ fn schemas() -> Value {
             "properties": { "records": records, "cursor": { "type": "string" } },
         },
         "Versions": object(&[("bucket", &string), ("key", &string), ("versions", &records)]),
-        "Summary": object(&[("countries", &counters), ("sites", &counters), ("buckets", &counters), ("instruments", &counters)]),
         "Explain": {
             "type": "object", "required": ["bucket", "key"], "additionalProperties": false,
             "properties": { "bucket": string, "key": string, "principal": string, "metadata": words, "tags": words },
@@ -330,8 +331,10 @@ fn schemas() -> Value {
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
         },
     });
-    if let (Some(all), Value::Object(policies)) = (schemas.as_object_mut(), policies::schemas()) {
-        all.extend(policies);
+    for more in [policies::schemas(), auditing::schemas()] {
+        if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     schemas
 }

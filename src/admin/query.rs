@@ -38,15 +38,6 @@ pub(super) struct RecordParameters {
     version: Option<String>,
 }
 
-/// `GET /v1/ledger/entries`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EntriesParameters {
-    #[serde(default)]
-    from: u64,
-    limit: Option<usize>,
-}
-
 impl RecordsParameters {
     pub(super) fn query(self) -> Result<RecordsQuery, Problem> {
         if self.prefix.is_some() && self.bucket.is_none() {
@@ -75,24 +66,18 @@ impl RecordParameters {
     }
 }
 
-impl EntriesParameters {
-    pub(super) fn page(&self) -> Result<(u64, usize), Problem> {
-        Ok((self.from, page(self.limit)?))
-    }
-}
-
-fn page(limit: Option<usize>) -> Result<usize, Problem> {
+pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     match limit.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
         _ => Err(Problem::invalid(format!("`limit` must be 1 to {MAX_LIMIT}"))),
     }
 }
 
-fn parse<T: FromStr<Err: Display>>(name: &str, text: Option<String>) -> Result<Option<T>, Problem> {
+pub(super) fn parse<T: FromStr<Err: Display>>(name: &str, text: Option<String>) -> Result<Option<T>, Problem> {
     text.map(|text| text.parse().map_err(|error| Problem::invalid(format!("`{name}`: {error}")))).transpose()
 }
 
-fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
     let wrong = || Problem::invalid(format!("`{name}` must be an RFC 3339 time such as 2026-11-23T00:00:00Z"));
     text.map(|text| Timestamp::parse_rfc3339(&text).ok_or_else(wrong)).transpose()
 }

@@ -11,8 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, report, rotations, scrubs, sessions, sites,
-    subjects,
+    Gateway, Problem, access, auditing, erasures, handlers, imports, plans, policies, relocations, report, rotations, scrubs,
+    sessions, sites, subjects,
 };
 use crate::authn::Tokens;
 
@@ -29,6 +29,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))
+        .route("/v1/record/history", get(auditing::history))
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
@@ -59,8 +60,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/rotations", get(rotations::list))
         .route("/v1/rotations/{id}", get(rotations::get))
         .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
-        .route("/v1/ledger/entries", get(handlers::ledger_entries))
         .route("/v1/report", get(report::get))
+        .route("/v1/ledger/entries", get(auditing::entries))
         .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))
         .route("/v1/sites/check", post(sites::check))

@@ -86,6 +86,13 @@ const fn later(method: &'static str, path: &'static str, access: Access, summary
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
     built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
+    built(
+        "GET",
+        "/v1/record/history",
+        READ,
+        &["bucket", "key", "version", "at"],
+        "The story of a key, or where it was at a time, also of what is gone",
+    ),
     later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
@@ -179,12 +186,12 @@ pub const ROUTES: &[Route] = &[
     built("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
     built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
     later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
-    built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),
     taking(
         NO_BODY,
         LONG,
         built("GET", "/v1/report", READ, &["since", "until"], "What happened in a period, from the ledger, and how things stand"),
     ),
+    built("GET", "/v1/ledger/entries", READ, &ENTRIES, "Ledger entries by number, class, kind, time, key or subject"),
     built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
     built("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),
     built("POST", "/v1/sites/check", OPERATE, &[], "Look now at how every site is set up"),
@@ -205,6 +212,7 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
+const ENTRIES: [&str; 9] = ["from", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];
 const SAYING: [&str; 3] = ["effective", "reason", "dry-run"];
 const RECORDS: [&str; 10] = ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
 

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
-use crate::index::{RecordsQuery, Saying};
+use crate::index::{EntriesQuery, RecordsQuery, Saying};
 use crate::rotation;
 use crate::types::{Attributes, BucketName, ObjectKey, PolicyRevision, PrincipalId, RequestId, SubjectId, Timestamp, VersionId};
 
@@ -304,9 +304,13 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new() })
     }
-    async fn ledger_entries(&self, _: u64, _: usize) -> Result<Vec<String>, GatewayError> {
+    async fn ledger_entries(&self, _: EntriesQuery) -> Answer<LedgerPage> {
         self.evaluate();
-        Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
+        Ok(LedgerPage { entries: vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()], next: Some(2) })
+    }
+    async fn history(&self, _: HistoryQuestion) -> Answer<HistoryView> {
+        self.evaluate();
+        Err(GatewayError::NotFound("nothing was ever here"))
     }
     async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
         self.evaluate();
@@ -393,7 +397,11 @@ fn concrete(route: &Route) -> String {
     let by_number = ["/v1/relocations", "/v1/imports", "/v1/scrubs", "/v1/rotations", "/v1/erasures"];
     let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
-    if route.path == "/v1/record" { format!("{path}?bucket=media&key=a") } else { path }
+    match route.path {
+        "/v1/record" | "/v1/record/history" => format!("{path}?bucket=media&key=a"),
+        "/v1/sample" => format!("{path}?seed=7&n=1"),
+        _ => path,
+    }
 }
 
 fn body_of(route: &Route) -> &'static str {

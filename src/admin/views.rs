@@ -58,12 +58,23 @@ pub struct RecordView {
     pub revision: PolicyRevision,
     /// When it was decided.
     pub decided: String,
+    /// On whose word.
+    pub decided_by: DecidedByView,
     /// The exceptions of instruments without which it would not be where it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<ExceptionView>,
     /// The object of a foreign bucket that it was imported from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<ImportedView>,
+}
+
+/// On whose word a record was placed.
+#[derive(Debug, Clone, Serialize)]
+pub struct DecidedByView {
+    /// `instruments`, `default`, `no-subject-bucket` or `no-subject-otherwise`.
+    pub source: &'static str,
+    /// What named the `subject` and what gave each attribute, in the words of the policy set; `assumed` where nothing did.
+    pub signals: BTreeMap<String, Vec<String>>,
 }
 
 /// What a foreign bucket said of an object when it was imported.
@@ -103,6 +114,8 @@ pub struct CopyView {
     pub country: Country,
     /// The key that seals it.
     pub key: KeyId,
+    /// The country of that key; unknown where the configuration has no such key any more.
+    pub key_country: Option<Country>,
     /// `primary`, `required` or `queued`.
     pub role: String,
     /// When it became durable; absent while it is queued.
@@ -110,10 +123,12 @@ pub struct CopyView {
     pub stored: Option<String>,
 }
 
-/// Objects and bytes.
+/// Objects and bytes. What is counted are records: each version of a key is one, however many copies it has.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SummaryView {
-    /// By country.
+    /// All records.
+    pub total: CounterView,
+    /// By country: those with a copy there.
     pub countries: BTreeMap<String, CounterView>,
     /// By site.
     pub sites: BTreeMap<String, CounterView>,
@@ -121,6 +136,20 @@ pub struct SummaryView {
     pub buckets: BTreeMap<String, CounterView>,
     /// By instrument.
     pub instruments: BTreeMap<String, CounterView>,
+    /// By instrument: those that are where they are only by an exception of it.
+    pub exceptions: BTreeMap<String, CounterView>,
+    /// Those with copies that are still to follow.
+    pub queued: CounterView,
+    /// Of each country, by site.
+    pub country_sites: BTreeMap<String, BTreeMap<String, CounterView>>,
+    /// Of each country, by bucket.
+    pub country_buckets: BTreeMap<String, BTreeMap<String, CounterView>>,
+    /// Of each country, by instrument.
+    pub country_instruments: BTreeMap<String, BTreeMap<String, CounterView>>,
+    /// Of each site, by bucket.
+    pub site_buckets: BTreeMap<String, BTreeMap<String, CounterView>>,
+    /// Of each bucket, by instrument.
+    pub bucket_instruments: BTreeMap<String, BTreeMap<String, CounterView>>,
 }
 
 /// Objects and bytes of one thing.

@@ -9,21 +9,21 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    keys, open, queries, reports,
+    history, keys, open, queries, reports,
     revisions::Asker,
     sites, subjects,
-    views::{add, view},
+    views::{summary, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject,
-    KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView,
-    RecordsPage, ReportView, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
-    Verdict,
+    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, HistoryQuestion, HistoryView,
+    ImportOrder, ImportedSubject, KeyView, LedgerHeadView, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView,
+    PolicyRevisionView, Query, Readiness, RecordView, RecordsPage, ReportView, SessionRequest, SessionView, SetToCompare, SiteInitView,
+    SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
-use crate::index::{Counter, Finding, RecordsQuery, Saying, Stock, Version};
+use crate::index::{EntriesQuery, Finding, Record, RecordsQuery, Saying, Stock, Version};
 use crate::kms::KeyStanding;
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
@@ -37,6 +37,10 @@ use crate::types::{BucketName, ObjectKey, RequestId, SiteId, SubjectId, Timestam
 const FINDINGS: usize = 10_000;
 
 impl AppGateway {
+    fn view(&self, bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
+        view(bucket, key, record, |id| self.objects.hierarchy.country_of(id))
+    }
+
     /// Whose data a write that is only thought of would be.
     fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
         let principals = self.access.principals.load();
@@ -62,7 +66,7 @@ impl Gateway for AppGateway {
 
     async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
         let page = self.objects.index.search(query).await?;
-        let records = page.records.iter().map(|found| view(&found.bucket, &found.key, &found.record)).collect();
+        let records = page.records.iter().map(|found| self.view(&found.bucket, &found.key, &found.record)).collect();
         Ok(RecordsPage { records, cursor: page.next })
     }
 
@@ -79,25 +83,11 @@ impl Gateway for AppGateway {
             None => index.versions_of(&row, key).await?,
         };
         let records = found.into_iter().filter_map(Version::into_record);
-        Ok(records.map(|record| view(bucket, key, &record)).collect())
+        Ok(records.map(|record| self.view(bucket, key, &record)).collect())
     }
 
     async fn summary(&self) -> Result<SummaryView, GatewayError> {
-        let buckets: std::collections::BTreeMap<_, _> =
-            self.objects.index.buckets()?.iter().map(|bucket| (bucket.id, bucket.name.to_string())).collect();
-        let mut summary = SummaryView::default();
-        for (counter, tally) in self.objects.index.summary() {
-            match counter {
-                Counter::Site(country, site, bucket) => {
-                    let bucket = buckets.get(&bucket).cloned().unwrap_or_else(|| "(deleted)".to_owned());
-                    add(summary.countries.entry(country.to_string()).or_default(), &tally);
-                    add(summary.sites.entry(site.to_string()).or_default(), &tally);
-                    add(summary.buckets.entry(bucket).or_default(), &tally);
-                }
-                Counter::Instrument(instrument) => add(summary.instruments.entry(instrument.to_string()).or_default(), &tally),
-            }
-        }
-        Ok(summary)
+        Ok(summary(&self.objects.index.buckets()?, self.objects.index.summary()))
     }
 
     async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
@@ -333,9 +323,14 @@ impl Gateway for AppGateway {
         Ok(LedgerHeadView { size: head.size, root: hex::encode(head.root), time: head.time.to_rfc3339() })
     }
 
-    async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError> {
-        let entries = self.objects.index.ledger_entries(from, limit).await?;
-        entries.into_iter().map(|entry| String::from_utf8(entry).map_err(internal)).collect()
+    async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError> {
+        let page = self.objects.index.ledger_search(query).await?;
+        let entries = page.leaves.into_iter().map(|entry| String::from_utf8(entry).map_err(internal));
+        Ok(LedgerPage { entries: entries.collect::<Result<_, _>>()?, next: page.next })
+    }
+
+    async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
+        history::tell(&self.objects.index, question).await
     }
 
     async fn erase_subject(

@@ -1,9 +1,10 @@
 //! What the ledger says of a question: names as pseudonyms, countries, times and numbers as they are.
 
-use crate::admin::Query;
-use crate::audit::{Asked, Event};
-use crate::index::RecordsQuery;
+use crate::admin::{HistoryQuestion, Query};
+use crate::audit::{Asked, Class, Event};
+use crate::index::{EntriesQuery, RecordsQuery};
 use crate::kms::Pseudonyms;
+use crate::types::Timestamp;
 
 /// Adds to `event` what was asked.
 pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) -> Event {
@@ -19,10 +20,11 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             Event { bucket: Some(bucket), key: Some(key), ..event }
         }
         Query::Subject(subject) => Event { subject: Some(pseudonyms.subject(subject)), ..event },
-        Query::LedgerEntries { from, limit } => {
-            asked.from = Some(from);
-            asked.limit = u64::try_from(limit).ok();
-            event
+        Query::LedgerEntries(query) => entries(pseudonyms, query, event, &mut asked),
+        Query::History(question) => {
+            let HistoryQuestion { bucket, key, version, at } = question;
+            asked.at = at.map(Timestamp::to_rfc3339);
+            Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version: *version, ..event }
         }
         Query::Erasures { before, limit } => {
             asked.from = before;
@@ -61,6 +63,23 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
     Event { query: Some(Box::new(asked)), ..event }
 }
 
+fn entries(pseudonyms: &Pseudonyms, query: &EntriesQuery, event: Event, asked: &mut Asked) -> Event {
+    let EntriesQuery { from, limit, class, kind, since, until, key, subject } = query;
+    asked.from = Some(*from);
+    asked.limit = u64::try_from(*limit).ok();
+    asked.class = class.map(Class::as_str);
+    // The word itself is text from outside.
+    asked.kind = kind.is_some();
+    asked.since = since.map(Timestamp::to_rfc3339);
+    asked.until = until.map(Timestamp::to_rfc3339);
+    Event {
+        bucket: key.as_ref().map(|(bucket, _)| pseudonyms.bucket(bucket)),
+        key: key.as_ref().map(|(bucket, key)| pseudonyms.key(bucket, key)),
+        subject: subject.as_ref().map(|subject| pseudonyms.subject(subject)),
+        ..event
+    }
+}
+
 fn records(pseudonyms: &Pseudonyms, filter: &RecordsQuery, event: Event, asked: &mut Asked) -> Event {
     let RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor } = filter;
     asked.prefix = bucket.as_ref().zip(prefix.as_ref()).map(|(bucket, prefix)| pseudonyms.prefix(bucket, prefix));
@@ -83,7 +102,7 @@ mod tests {
     use super::*;
     use crate::audit::{Actor, Kind};
     use crate::kms::SecretKey;
-    use crate::types::{BucketName, ObjectKey, SiteId, SubjectId, Timestamp};
+    use crate::types::{BucketName, ObjectKey, SiteId, SubjectId};
 
     fn line(pseudonyms: &Pseudonyms, query: Query<'_>) -> String {
         serde_json::to_string(&describe(pseudonyms, query, Event::new(Kind::AuditQuery, Actor::System))).unwrap()

@@ -104,6 +104,24 @@ pub struct Event {
     /// How somebody showed who they are, of [`Kind::Login`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<&'static str>,
+    /// Where a record's bytes are to be, copy by copy, of what places one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<PlacedCopy>,
+    /// On whose word it was placed there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Box<DecidedBy>>,
+    /// The records that are no version of their key any more: their bytes are garbage from then on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<RecordId>,
+    /// The delete marker that was written: what it hides stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<VersionId>,
+    /// Records of which nothing lies at these sites any more, of [`Kind::Collected`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collected: Vec<CollectedCopies>,
+    /// What was given out, of [`Kind::PopulationExported`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub population: Option<Box<PopulationGiven>>,
     /// Whether a change that the index refuses leaves an entry, too.
     #[serde(skip)]
     pub record_refusal: bool,
@@ -147,6 +165,18 @@ pub struct Asked {
     /// Whether it is a later page of an earlier question.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
+    /// As of this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Entries of this class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<&'static str>,
+    /// Whether entries of one kind alone were asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub kind: bool,
+    /// What a sample was drawn by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// An exception of an instrument that lets a copy be where the instrument would not.
@@ -161,6 +191,61 @@ pub struct LeantOn {
     pub reference: String,
     /// The countries that only it lets in.
     pub countries: Vec<Country>,
+}
+
+/// One copy of a record, as it was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlacedCopy {
+    /// Where; its country stands at the same place of the entry's own list.
+    pub site: SiteId,
+    /// The country key that seals it.
+    pub key: KeyId,
+    /// The country of that key, where it is another than the copy's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_country: Option<Country>,
+    /// `primary`, `required` or `queued`.
+    pub role: &'static str,
+    /// Whether its bytes follow; of others they were durable by then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
+}
+
+/// On whose word a record was placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DecidedBy {
+    /// `instruments`, `default`, `no-subject-bucket` or `no-subject-otherwise`.
+    pub source: &'static str,
+    /// What named the subject and what gave each attribute, in the words of the policy set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, Vec<String>>,
+}
+
+/// A record of which nothing lies at these sites any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CollectedCopies {
+    /// The record.
+    pub record: RecordId,
+    /// The sites.
+    pub sites: Vec<SiteId>,
+}
+
+/// Rows that were given out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PopulationGiven {
+    /// `ndjson`, `csv` or `parquet`.
+    pub format: &'static str,
+    /// How many.
+    pub rows: u64,
+    /// Bytes of the objects.
+    pub bytes: u64,
+    /// Root of the Merkle tree over the rows, in hex.
+    pub root: String,
+    /// How many ledger entries there were when they were all so.
+    pub ledger: u64,
 }
 
 /// What a check found at a site.
@@ -217,6 +302,9 @@ pub struct Scrubbed {
     /// What could not be looked at: its site or key could not be had.
     #[serde(skip_serializing_if = "is_zero")]
     pub unchecked: u64,
+    /// When it began, RFC 3339; left out where it went on after a stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<String>,
 }
 
 /// A version of a country's key.
@@ -349,6 +437,8 @@ pub enum Kind {
     Scrubbed,
     /// The index leaves the gateway as a sealed file.
     IndexExported,
+    /// All records, or those of a question, were given out as rows.
+    PopulationExported,
     /// The index was read from such a file, and from what the sites were told since.
     IndexImported,
     /// Temporary credentials were made.
@@ -433,6 +523,12 @@ impl Event {
             policy: None,
             effective: None,
             login: None,
+            copies: Vec::new(),
+            decided_by: None,
+            gone: Vec::new(),
+            marker: None,
+            collected: Vec::new(),
+            population: None,
             record_refusal: false,
         }
     }

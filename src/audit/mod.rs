@@ -2,16 +2,21 @@
 
 pub mod entry;
 mod event;
+mod facets;
 mod merkle;
 pub mod period;
 mod policy;
+mod story;
 mod throttle;
 mod verify;
 
 pub use event::{
-    Actor, Asked, CountryKeyVersion, Event, FromExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
+    Actor, Asked, CollectedCopies, CountryKeyVersion, DecidedBy, Event, FromExport, Kind, LeantOn, Outcome, PlacedCopy,
+    PopulationGiven, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
 };
+pub use facets::{Class, Facets};
 pub use merkle::{Frontier, leaf_hash};
 pub use policy::{By, PolicyStep};
+pub use story::{CopyStanding, CopyStory, Moment, Placing, Story, VersionStory};
 pub use throttle::Throttle;
 pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};

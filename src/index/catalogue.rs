@@ -29,6 +29,7 @@ use super::{
     keys::{self, kind, successor},
     ledger,
     list::Step,
+    population::Walks,
     sealing::Sealing,
     session::start_session,
 };
@@ -77,6 +78,7 @@ pub(super) struct Inner {
     pub(super) tickets: Tickets,
     pub(super) journal: Journal,
     pub(super) tap: Tap,
+    pub(super) walks: Walks,
     pub(super) keeper: RwLock<Option<Arc<dyn Keeper>>>,
     pub(super) stopped: AtomicBool,
     pub(super) failure: watch::Sender<Option<IndexError>>,
@@ -140,11 +142,13 @@ impl Index {
             tickets: Tickets { next: first.into(), limit: (first + TICKET_BLOCK).into(), ..Tickets::default() },
             journal: Journal::default(),
             tap: Tap::default(),
+            walks: Walks::default(),
             keeper: RwLock::default(),
             stopped: AtomicBool::new(false),
             failure: watch::Sender::new(None),
             part_tables: tables,
         };
+        inner.derive_missing(&frontier, head)?;
         inner.load()?;
         let inner = Arc::new(inner);
         let (queue, work) = crossbeam_channel::unbounded();
@@ -290,23 +294,7 @@ impl Index {
 
     /// The counters computed anew from the records.
     pub async fn recount(&self) -> Result<Counters, IndexError> {
-        self.blocking(|inner| {
-            let mut counters = Counters::new();
-            for kind in [kind::RECORD, kind::HISTORY] {
-                inner.each(&[kind], |row, body| {
-                    let bucket = row.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-                    let bucket = BucketId(bucket.ok_or(IndexError::Corrupt { kind: 'r' })?);
-                    if let Some(record) = decode_version(body)?.into_record() {
-                        for counter in counters_of(bucket, &record) {
-                            count(&mut counters, counter, record.summary.size, true);
-                        }
-                    }
-                    Ok(ControlFlow::Continue(()))
-                })?;
-            }
-            Ok(counters)
-        })
-        .await
+        self.blocking(Inner::recount).await
     }
 
     /// The next ticket: greater than every one issued before, also before a crash.
@@ -342,6 +330,11 @@ impl Index {
     /// Declares an attempt. Known at once to this process; its row is written with a later commit if the attempt lasts.
     pub fn intent(&self, intent: Intent) -> IntentGuard {
         IntentGuard::new(&self.inner.ongoing, self.handle.queue.clone(), intent)
+    }
+
+    /// The names that the ledger uses.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        &self.inner.keys.pseudonyms
     }
 
     /// Figures about the engine.
@@ -448,6 +441,23 @@ impl Inner {
                 Ok(dropped.flat_map(of).collect())
             }
         }
+    }
+
+    pub(super) fn recount(&self) -> Result<Counters, IndexError> {
+        let mut counters = Counters::new();
+        for kind in [kind::RECORD, kind::HISTORY] {
+            self.each(&[kind], |row, body| {
+                let bucket = row.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+                let bucket = BucketId(bucket.ok_or(IndexError::Corrupt { kind: 'r' })?);
+                if let Some(record) = decode_version(body)?.into_record() {
+                    for counter in counters_of(bucket, &record) {
+                        count(&mut counters, counter, record.summary.size, true);
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(counters)
     }
 
     fn load(&self) -> Result<(), IndexError> {

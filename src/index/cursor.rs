@@ -23,7 +23,7 @@ fn tag(keys: &IndexKeys, query: &RecordsQuery, row: &[u8]) -> Result<[u8; TAG], 
     let RecordsQuery { bucket, prefix, subject, country, site, instrument, since, until, limit: _, cursor: _ } = query;
     // One value that ends where the row begins: MessagePack is self-delimiting.
     let question = encode(&(bucket, prefix, subject, country, site, instrument, since, until))?;
-    let key = keys.index_key.derive(b"", &[b"domicile search cursor v1"]);
+    let key = keys.index_key.derive(b"", &[b"domicile search cursor v2"]);
     let whole = hmac_sha256(key.expose(), &[&question, row]);
     let mut tag = [0; TAG];
     tag.copy_from_slice(&whole[..TAG]);

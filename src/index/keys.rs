@@ -5,7 +5,7 @@
 
 use super::BucketId;
 use crate::types::{Generation, InstrumentId, KeyId, PolicyRevision, Pseudonym, RecordId, SiteId, Ticket, Timestamp, UploadId};
-use crate::{kms::KeyOwner, types::AttemptId};
+use crate::{audit::Class, kms::KeyOwner, types::AttemptId};
 
 /// One letter for each kind of row.
 pub(super) mod kind {
@@ -22,6 +22,7 @@ pub(super) mod kind {
     pub(in crate::index) const OUTBOX: u8 = b'j';
     pub(in crate::index) const SUBJECT_KEY: u8 = b'k';
     pub(in crate::index) const LEDGER: u8 = b'l';
+    pub(in crate::index) const FACET: u8 = b'L';
     pub(in crate::index) const NULL_VERSION: u8 = b'n';
     pub(in crate::index) const PART: u8 = b'p';
     pub(in crate::index) const PENDING: u8 = b'q';
@@ -240,6 +241,35 @@ pub(super) fn finding(site: &SiteId, class: &str, name: &str) -> Vec<u8> {
 
 pub(super) fn ledger(seq: u64) -> Vec<u8> {
     with(kind::LEDGER, &[&seq.to_be_bytes()])
+}
+
+/// What entries of the ledger are found by. The rows of a facet are in the order of the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Facet {
+    Class(Class),
+    Key(Pseudonym),
+    Subject(Pseudonym),
+    /// A record of which something was removed from sites.
+    Collected(RecordId),
+}
+
+impl Facet {
+    /// All rows of it begin so.
+    pub(super) fn prefix(self) -> Vec<u8> {
+        match self {
+            Self::Class(class) => with(kind::FACET, &[b"c", &[class.letter()]]),
+            Self::Key(key) => with(kind::FACET, &[b"k", key.as_bytes()]),
+            Self::Subject(subject) => with(kind::FACET, &[b"s", subject.as_bytes()]),
+            Self::Collected(record) => with(kind::FACET, &[b"r", record.as_bytes()]),
+        }
+    }
+
+    /// The row that leads to an entry.
+    pub(super) fn row(self, seq: u64) -> Vec<u8> {
+        let mut row = self.prefix();
+        row.extend_from_slice(&seq.to_be_bytes());
+        row
+    }
 }
 
 /// What a group commit changed and the journal does not hold at every place yet.

@@ -19,7 +19,14 @@ struct HeadRow {
     frontier: Frontier,
     #[serde(with = "serde_bytes")]
     mac: Vec<u8>,
+    /// What a program derived that wrote it, see [`DERIVED`]; one that knew nothing of it leaves it out.
+    #[serde(default)]
+    derived: u32,
 }
+
+/// Counts what is derived from ledger and records beside them: by what entries are found, and the counters. Where a head has another
+/// number, some commit wrote less, and all of it is derived anew ([`super::facets`]).
+pub(super) const DERIVED: u32 = 1;
 
 /// The ledger of a stopped index, which needs no key to be read.
 pub struct StoredLedger<'e> {
@@ -93,7 +100,7 @@ pub(super) fn load(engine: &dyn Engine, ledger_key: &[u8]) -> Result<Restored, I
     let Some(row) = engine.get(keys::LEDGER_HEAD)? else {
         return if last.is_none() { Ok((Frontier::default(), none_yet())) } else { Err(IndexError::LedgerHead) };
     };
-    let HeadRow { head, frontier, mac } = decode('m', &row)?;
+    let HeadRow { head, frontier, mac, derived: _ } = decode('m', &row)?;
     let fits = frontier.is_consistent()
         && frontier.size() == head.size
         && frontier.root() == head.root
@@ -101,6 +108,13 @@ pub(super) fn load(engine: &dyn Engine, ledger_key: &[u8]) -> Result<Restored, I
     if fits && head.check(ledger_key, &mac) { Ok((frontier, head)) } else { Err(IndexError::LedgerHead) }
 }
 
-pub(super) fn head_row(head: LedgerHead, frontier: &Frontier, ledger_key: &[u8]) -> Result<Vec<u8>, IndexError> {
-    encode(&HeadRow { head, frontier: frontier.clone(), mac: head.mac(ledger_key).to_vec() })
+/// `derived` is 0 where what derives is still to be written.
+pub(super) fn head_row(head: LedgerHead, frontier: &Frontier, ledger_key: &[u8], derived: u32) -> Result<Vec<u8>, IndexError> {
+    encode(&HeadRow { head, frontier: frontier.clone(), mac: head.mac(ledger_key).to_vec(), derived })
+}
+
+/// Whether every commit so far wrote what derives.
+pub(super) fn is_derived(engine: &dyn Engine) -> Result<bool, IndexError> {
+    let Some(row) = engine.get(keys::LEDGER_HEAD)? else { return Ok(true) };
+    Ok(decode::<HeadRow>('m', &row)?.derived == DERIVED)
 }

@@ -15,10 +15,12 @@ mod counters;
 mod cursor;
 mod directory;
 pub mod engine;
+mod entries;
 mod erasures;
 mod error;
 mod expire;
 mod export;
+mod facets;
 mod findings;
 mod garbage;
 mod guards;
@@ -29,6 +31,7 @@ mod ledger;
 mod list;
 mod named;
 mod policies;
+mod population;
 mod refusal;
 mod replay;
 mod rows;
@@ -50,6 +53,7 @@ pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
 pub use directory::{Due, Saying, Statement, SubjectChange, SubjectRow, Unsettled};
 pub use engine::{Engine, EngineError, EngineStats, MemoryEngine, SledEngine};
+pub use entries::{EntriesPage, EntriesQuery};
 pub use erasures::{Doomed, DoomedPage, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep};
 pub use error::IndexError;
 pub use expire::{Beside, ExpireChange, Expires};
@@ -67,6 +71,7 @@ pub use policies::{
     FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding, PolicyState,
     PolicyTexts, Said,
 };
+pub use population::{Population, PopulationPage, Taken};
 pub use refusal::{CommitError, Stale};
 pub use replay::{Earlier, Replay, Replayed};
 pub use rows::{

@@ -143,6 +143,6 @@ impl Inner {
 fn site_of(counter: &Counter) -> Option<SiteId> {
     match counter {
         Counter::Site(_, site, _) => Some(site.clone()),
-        Counter::Instrument(_) => None,
+        _ => None,
     }
 }

@@ -1,11 +1,12 @@
 //! The auditors' questions: which records of a subject, a country, a site, an instrument.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     BucketId, Index, IndexError, Record, Version,
     catalogue::Inner,
-    codec::{decode, decode_record, decode_version},
+    codec::{decode, decode_version},
+    counters::Counter,
     cursor,
     keys::{self, Secondary, kind, secondary_target},
     list::Step,
@@ -41,7 +42,7 @@ pub struct RecordsQuery {
 /// One page of records.
 #[derive(Debug, Clone, Default)]
 pub struct RecordsPage {
-    /// By the rows that the query went through: by bucket number and key.
+    /// By bucket number, key, and the newest version first.
     pub records: Vec<FoundRecord>,
     /// Where to go on. A page can be short, even empty, and still have a next one.
     pub next: Option<String>,
@@ -62,8 +63,10 @@ pub struct FoundRecord {
 const ROWS_PER_PAGE: usize = 20_000;
 
 impl Index {
-    /// Looks through the shortest rows that the query allows: those of the subject, else of the site, else of the instrument, else of the
-    /// bucket, else all.
+    /// All versions that match, by bucket number, key, and the newest first. Looks through the shortest rows that the query allows: those of
+    /// the subject, else of the site, else of the country's sites, else of the instrument, else of all sites.
+    ///
+    /// From page to page: what matches throughout comes exactly once, whatever is written, deleted or moved meanwhile.
     ///
     /// # Errors
     /// [`IndexError::Cursor`] for a cursor that is not from the same query.
@@ -171,7 +174,7 @@ impl Index {
 impl Inner {
     fn search(&self, query: &RecordsQuery) -> Result<RecordsPage, IndexError> {
         let mut page = RecordsPage::default();
-        let after = query.cursor.as_deref().map(|cursor| cursor::open(&self.keys, query, cursor)).transpose()?;
+        let mut after = query.cursor.as_deref().map(|cursor| cursor::open(&self.keys, query, cursor)).transpose()?;
         let buckets = self.buckets.load();
         let bucket = match &query.bucket {
             Some(name) => match buckets.get(name) {
@@ -180,61 +183,107 @@ impl Inner {
             },
             None => None,
         };
-        let subject = query.subject.as_ref().map(|subject| self.keys.pseudonyms.subject(subject));
-        let (base, primary) = match (&subject, &query.site, &query.instrument) {
-            (Some(subject), _, _) => (Secondary::Subject(subject).prefix(), false),
-            (None, Some(site), _) => (Secondary::Site(site).prefix(), false),
-            (None, None, Some(instrument)) => (Secondary::Instrument(instrument).prefix(), false),
-            (None, None, None) => (vec![kind::RECORD], true),
-        };
-        let mut under = base.clone();
+        let bases = self.bases(query);
+        let mut within = Vec::new();
         if let Some(bucket) = bucket {
-            under.extend_from_slice(&bucket.0.to_be_bytes());
-            keys::escape(query.prefix.as_deref().unwrap_or_default(), &mut under);
+            within.extend_from_slice(&bucket.0.to_be_bytes());
+            keys::escape(query.prefix.as_deref().unwrap_or_default(), &mut within);
         }
-        let start = after.map(|row| [row.as_slice(), &[0]].concat());
-        let (mut looked, mut last) = (0, Vec::new());
-        let mut more = false;
-        self.walk(&under, start, |row, sealed| {
-            if page.records.len() >= query.limit || looked >= ROWS_PER_PAGE {
-                more = true;
-                return Ok(Step::Stop);
-            }
-            looked += 1;
-            last = row.to_vec();
-            let tail = row.get(base.len()..).unwrap_or_default();
-            let found = if primary { self.open_primary(tail, row, sealed)? } else { self.follow(tail)? };
-            let Some((id, key, record)) = found else { return Ok(Step::Next) };
-            if query.matches(&key, &record) {
-                let named = self.bucket_ids_name(&buckets, id);
-                if let (Some(bucket), Ok(key)) = (named, ObjectKey::new(&key)) {
-                    page.records.push(FoundRecord { bucket, key, record });
+        let count = query.limit.saturating_add(1).min(ROWS_PER_PAGE);
+        let mut looked = 0;
+        loop {
+            let (tails, more) = self.tails(&bases, &within, after.as_deref(), count)?;
+            for tail in tails {
+                if page.records.len() >= query.limit || looked >= ROWS_PER_PAGE {
+                    page.next = after.as_deref().map(|last| cursor::seal(&self.keys, query, last)).transpose()?;
+                    return Ok(page);
+                }
+                looked += 1;
+                let found = self.follow(&tail)?;
+                after = Some(tail);
+                let Some((id, key, record)) = found else { continue };
+                if bucket.is_none_or(|bucket| bucket == id) && query.matches(&key, &record) {
+                    let named = self.bucket_ids_name(&buckets, id);
+                    if let (Some(bucket), Ok(key)) = (named, ObjectKey::new(&key)) {
+                        page.records.push(FoundRecord { bucket, key, record });
+                    }
                 }
             }
-            Ok(Step::Next)
-        })?;
-        if more {
-            page.next = Some(cursor::seal(&self.keys, query, &last)?);
+            if !more {
+                return Ok(page);
+            }
         }
-        Ok(page)
     }
 
-    fn open_primary(&self, tail: &[u8], row: &[u8], sealed: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
-        let corrupt = || IndexError::Corrupt { kind: 'r' };
-        let (id, rest) = tail.split_first_chunk::<8>().ok_or_else(corrupt)?;
-        let (key, _) = keys::unescape(rest).ok_or_else(corrupt)?;
-        let record = self.sealing.open(row, sealed, decode_record)?;
-        Ok(Some((BucketId(u64::from_be_bytes(*id)), key, record)))
+    /// The rows that lead to what a query wants: each of its records is in one of these kinds at least.
+    fn bases(&self, query: &RecordsQuery) -> Vec<Vec<u8>> {
+        if let Some(subject) = &query.subject {
+            return vec![Secondary::Subject(&self.keys.pseudonyms.subject(subject)).prefix()];
+        }
+        if let Some(site) = &query.site {
+            return vec![Secondary::Site(site).prefix()];
+        }
+        if let (Some(instrument), None) = (&query.instrument, query.country) {
+            return vec![Secondary::Instrument(instrument).prefix()];
+        }
+        // Every record is at a site.
+        let counters = self.counters.lock();
+        let sites: BTreeSet<&SiteId> = counters
+            .keys()
+            .filter_map(|counter| match counter {
+                Counter::Site(country, site, _) if query.country.is_none_or(|wanted| wanted == *country) => Some(site),
+                _ => None,
+            })
+            .collect();
+        sites.into_iter().map(|site| Secondary::Site(site).prefix()).collect()
+    }
+
+    /// The next rows behind `after`, without their beginnings and each once, and whether there can be more: in the order of buckets, keys
+    /// and versions, whichever site they are at, so that a record keeps its place in the order when it moves.
+    fn tails(
+        &self,
+        bases: &[Vec<u8>],
+        within: &[u8],
+        after: Option<&[u8]>,
+        count: usize,
+    ) -> Result<(BTreeSet<Vec<u8>>, bool), IndexError> {
+        let (mut tails, mut bound) = (BTreeSet::new(), None::<Vec<u8>>);
+        // Once more but for the last: what moves from a site that is still to be read to one that has been read would be seen at neither.
+        let again = bases.len().saturating_sub(1);
+        for base in bases.iter().chain(&bases[..again]) {
+            let start = after.map(|tail| [base, tail, &[0]].concat());
+            let mut found = 0;
+            self.walk(&[base.as_slice(), within].concat(), start, |row, _| {
+                if found == count {
+                    return Ok(Step::Stop);
+                }
+                found += 1;
+                let tail = row.get(base.len()..).unwrap_or_default().to_vec();
+                if found == count && bound.as_ref().is_none_or(|bound| tail < *bound) {
+                    bound = Some(tail.clone());
+                }
+                tails.insert(tail);
+                Ok(Step::Next)
+            })?;
+        }
+        if let Some(bound) = &bound {
+            tails.retain(|tail| tail <= bound);
+        }
+        Ok((tails, bound.is_some()))
     }
 
     /// From a secondary row to its record; a row whose record has just been replaced leads nowhere.
     pub(super) fn follow(&self, tail: &[u8]) -> Result<Option<(BucketId, String, Record)>, IndexError> {
         let (id, key, ticket) = secondary_target(tail).ok_or(IndexError::Corrupt { kind: 'x' })?;
-        let record = self.record(id, &key)?.filter(|record| record.summary.ticket == ticket);
-        let record = match record {
-            Some(record) => Some(record),
-            None => self.row_with(&keys::history(id, &key, ticket), decode_version)?.and_then(Version::into_record),
-        };
+        let current = || Ok::<_, IndexError>(self.record(id, &key)?.filter(|record| record.summary.ticket == ticket));
+        let mut record = current()?;
+        if record.is_none() {
+            record = self.row_with(&keys::history(id, &key, ticket), decode_version)?.and_then(Version::into_record);
+        }
+        // It may have become current again between the two looks.
+        if record.is_none() {
+            record = current()?;
+        }
         Ok(record.map(|record| (id, key, record)))
     }
 
@@ -249,7 +298,7 @@ impl Inner {
 
 impl RecordsQuery {
     /// The rows themselves are not authenticated, so everything is asked of the record again.
-    fn matches(&self, key: &str, record: &Record) -> bool {
+    pub(super) fn matches(&self, key: &str, record: &Record) -> bool {
         let (summary, detail) = (&record.summary, &record.detail);
         let stored = || detail.copies.iter().filter(|copy| copy.is_stored());
         self.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))

@@ -137,6 +137,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         source: DecisionSource::Instruments,
         principal_country: None,
         exceptions: Vec::new(),
+        signals: Default::default(),
     };
     let detail = Detail {
         content: BTreeMap::new(),

@@ -122,7 +122,7 @@ impl Inner {
             .keys()
             .filter_map(|counter| match counter {
                 Counter::Site(_, site, _) => Some(site),
-                Counter::Instrument(_) => None,
+                _ => None,
             })
             .collect();
         sites.into_iter().find(|other| site.is_none_or(|site| *other > site)).cloned()

@@ -73,6 +73,11 @@ impl Hierarchy {
         self.keys.iter().map(|(id, key)| (id, key.country))
     }
 
+    /// The country of a country key; `None` where the configuration has no such key.
+    pub fn country_of(&self, key: &KeyId) -> Option<Country> {
+        self.keys.get(key).map(|key| key.country)
+    }
+
     /// The provider of a country key, to describe, rotate or destroy it. Guarded: it fails at once while it is known to be down.
     pub fn provider(&self, key: &KeyId) -> Result<&Arc<dyn KeyProvider>, KmsError> {
         self.country_key(key).map(|key| &key.provider)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::audit::{Actor, Event, Kind};
+use crate::audit::{Actor, CollectedCopies, Event, Kind};
 use crate::index::{Blob, Change, Garbage, GarbageKey, Waste};
 use crate::objects::{ObjectError, Objects};
 use crate::types::{SiteId, Timestamp};
@@ -120,6 +120,9 @@ impl Objects {
             }
             slice.cost += cost;
             slice.garbage.push(key);
+            if let Waste::Record { record, .. } = &garbage.what {
+                slice.records.push(CollectedCopies { record: *record, sites: sites.iter().cloned().collect() });
+            }
             slice.sites.extend(sites);
         }
         self.forget(slice).await?;
@@ -131,7 +134,11 @@ impl Objects {
             return Ok(());
         }
         fail::fail_point!("objects::garbage-removed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        let event = Event { sites: slice.sites.into_iter().collect(), ..Event::new(Kind::Collected, Actor::System) };
+        let event = Event {
+            sites: slice.sites.into_iter().collect(),
+            collected: slice.records,
+            ..Event::new(Kind::Collected, Actor::System)
+        };
         self.index.commit(Change::Collected { garbage: slice.garbage }, event).await?;
         fail::fail_point!("objects::garbage-collected", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         Ok(())
@@ -183,6 +190,8 @@ struct Collected {
 struct Slice {
     garbage: Vec<GarbageKey>,
     sites: BTreeSet<SiteId>,
+    /// Whose copies, and where.
+    records: Vec<CollectedCopies>,
     cost: usize,
 }
 

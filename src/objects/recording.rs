@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::audit::{Actor, Event, Kind, LeantOn, Throttle};
+use crate::audit::{Actor, DecidedBy, Event, Kind, LeantOn, PlacedCopy, Throttle};
 use crate::index::Change;
 use crate::kms::Pseudonyms;
 use crate::objects::{ObjectError, Objects, Request};
-use crate::policy::{ExceptionBasis, UsedException};
-use crate::residency::PlacementRecord;
+use crate::policy::{ExceptionBasis, Role, UsedException};
+use crate::residency::{PlacementRecord, PlannedCopy};
 use crate::telemetry::metric;
 use crate::types::{BucketName, ObjectKey, PrincipalId, RequestId};
 
@@ -42,7 +42,24 @@ impl Objects {
             shadow: placement.shadow.clone(),
             revision: Some(placement.revision),
             exceptions: placement.exceptions.iter().map(leant_on).collect(),
+            // Those of a part are its upload's.
+            copies: if event.kind == Kind::UploadPart {
+                Vec::new()
+            } else {
+                placement.copies.iter().map(|copy| self.placed_copy(copy)).collect()
+            },
+            decided_by: Some(Box::new(DecidedBy { source: placement.source.as_str(), signals: placement.told_by() })),
             ..event
+        }
+    }
+
+    fn placed_copy(&self, copy: &PlannedCopy) -> PlacedCopy {
+        PlacedCopy {
+            site: copy.site.clone(),
+            key: copy.key.clone(),
+            key_country: self.hierarchy.country_of(&copy.key).filter(|country| *country != copy.country),
+            role: copy.role.as_str(),
+            pending: copy.role == Role::Queued,
         }
     }
 

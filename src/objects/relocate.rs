@@ -18,7 +18,7 @@ use crate::objects::standing::Standing;
 use crate::objects::{ObjectError, Objects};
 use crate::policy::Role;
 use crate::residency::{Placement, PlacementRecord, PlannedCopy};
-use crate::types::Country;
+use crate::types::{Country, SiteId};
 
 use futures_util::StreamExt;
 
@@ -196,6 +196,7 @@ impl Objects {
                 .collect(),
             ..record.summary.describe(Event::new(Kind::Relocated, Actor::System))
         };
+        let stored: BTreeSet<SiteId> = after.iter().filter(|copy| copy.is_stored()).map(|copy| copy.site.clone()).collect();
         let change = RelocateChange {
             bucket: bucket.id,
             key: found.key.clone(),
@@ -208,7 +209,10 @@ impl Objects {
             basis: placement.basis(),
         };
         fail::fail_point!("objects::before-switch", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        let event = self.with_placement(event, placement.record());
+        let mut event = self.with_placement(event, placement.record());
+        for copy in &mut event.copies {
+            copy.pending = !stored.contains(&copy.site);
+        }
         match self.index.commit(Change::Relocate(Box::new(change)), event).await {
             Ok(_) => Ok(true),
             Err(CommitError::NoSuchKey | CommitError::Conflict) => Ok(false),

@@ -267,6 +267,9 @@ impl Objects {
             ..Event::new(kind, Actor::System)
         };
         let event = self.with_placement(event, &found.record.detail.placement);
-        Event { countries: vec![copy.country], sites: vec![copy.site.clone()], ..event }
+        let mut copies = event.copies;
+        copies.retain(|placed| placed.site == copy.site);
+        copies.iter_mut().for_each(|placed| placed.pending = !copy.is_stored());
+        Event { countries: vec![copy.country], sites: vec![copy.site.clone()], copies, ..event }
     }
 }

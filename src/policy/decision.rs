@@ -19,6 +19,17 @@ pub enum Role {
     Queued,
 }
 
+impl Role {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Required => "required",
+            Self::Queued => "queued",
+        }
+    }
+}
+
 /// A country that gets a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlannedCountry {
@@ -83,6 +94,18 @@ pub enum DecisionSource {
     NoSubjectBucket,
     /// Data of nobody, placed by `otherwise` of `[no-subject]`.
     NoSubjectOtherwise,
+}
+
+impl DecisionSource {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Instruments => "instruments",
+            Self::Default => "default",
+            Self::NoSubjectBucket => "no-subject-bucket",
+            Self::NoSubjectOtherwise => "no-subject-otherwise",
+        }
+    }
 }
 
 /// The meet of all matching instruments.

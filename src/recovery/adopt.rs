@@ -293,7 +293,15 @@ async fn adopt_record(
     }
     record.detail.copies = rows;
     let blobs = record.blobs(&manifest.parts).count() as u64;
+    let names = index.pseudonyms();
+    let placement = &record.detail.placement;
     let event = Event {
+        bucket: Some(names.bucket(&manifest.bucket)),
+        key: Some(names.key(&manifest.bucket, &manifest.key)),
+        subject: placement.subject.as_ref().map(|subject| names.subject(subject)),
+        instruments: placement.instruments.clone(),
+        shadow: placement.shadow.clone(),
+        revision: Some(placement.revision),
         countries: record.detail.copies.iter().map(|copy| copy.country).collect(),
         sites: record.detail.copies.iter().map(|copy| copy.site.clone()).collect(),
         ..record.summary.describe(Event::new(Kind::PutObject, Actor::System))

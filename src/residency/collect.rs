@@ -1,5 +1,7 @@
 //! From a request's signals to whose data it is and what is known of them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Directory, DirectoryEntry, PrincipalFacts, Refusal, Signals};
@@ -28,6 +30,8 @@ pub(super) struct Collected {
     /// Attributes whose sources differ: every value once, in the order of sources.
     pub disputed: Vec<(String, Vec<String>)>,
     pub generation: Generation,
+    /// What each was read from, each source once.
+    pub signals: BTreeMap<String, Vec<String>>,
     /// Every signal, for an explanation. Filled only when one is asked for.
     pub seen: Option<Vec<SeenSignal>>,
 }
@@ -149,8 +153,13 @@ impl Collected {
     }
 
     fn see(&mut self, about: &str, source: &dyn std::fmt::Display, value: &str) {
+        let sources = self.signals.entry(about.to_owned()).or_default();
+        let source = source.to_string();
         if let Some(seen) = &mut self.seen {
-            seen.push(SeenSignal { about: about.to_owned(), source: source.to_string(), value: value.to_owned() });
+            seen.push(SeenSignal { about: about.to_owned(), source: source.clone(), value: value.to_owned() });
+        }
+        if !sources.contains(&source) {
+            sources.push(source);
         }
     }
 }

@@ -288,6 +288,7 @@ impl Residency {
             source: decision.source,
             principal_country: principal.country,
             exceptions: decision.exceptions.clone(),
+            signals: collected.signals,
         };
         Ok(Placement::new(record, decision))
     }
@@ -296,7 +297,9 @@ impl Residency {
     fn refreshed(&self, gateway: &Gateway, earlier: &PlacementRecord) -> Result<Collected, Refusal> {
         let mut attributes = earlier.attributes.clone();
         attributes.retain(|name, _| !earlier.assumed.contains(name));
-        let mut collected = Collected { subject: earlier.subject.clone(), attributes, ..Collected::default() };
+        let mut signals = earlier.signals.clone();
+        signals.retain(|about, _| about == "subject" || attributes.contains_key(about));
+        let mut collected = Collected { subject: earlier.subject.clone(), attributes, signals, ..Collected::default() };
         let Some(subject) = &earlier.subject else {
             return Ok(collected);
         };
@@ -307,6 +310,7 @@ impl Residency {
                 let malformed =
                     || Refusal::Unknown { reason: format!("`{name}` from `directory` is not {}", rule.kind.describe()) };
                 collected.attributes.insert(name.clone(), rule.kind.normalise(value).ok_or_else(malformed)?);
+                collected.signals.insert(name.clone(), vec![AttributeSource::Directory.to_string()]);
             }
         }
         Ok(collected)

@@ -1,6 +1,6 @@
 //! The proof that a record may be stored at certain sites, and what is kept of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -89,9 +89,19 @@ pub struct PlacementRecord {
     /// The exceptions that the placement leans on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<UsedException>,
+    /// What named the subject (`subject`) and what gave each attribute, as gateway.toml writes sources.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, Vec<String>>,
 }
 
 impl PlacementRecord {
+    /// On whose word it stands: [`PlacementRecord::signals`], and what was only assumed.
+    pub fn told_by(&self) -> BTreeMap<String, Vec<String>> {
+        let mut signals = self.signals.clone();
+        signals.extend(self.assumed.iter().map(|name| (name.clone(), vec!["assumed".to_owned()])));
+        signals
+    }
+
     /// The record as the source of a copy.
     pub fn as_source(&self, bucket: &BucketName, key: &ObjectKey) -> SourceFacts {
         SourceFacts {

@@ -385,7 +385,7 @@ fn a_placement_record_keeps_its_form() {
     let fixture = fixture();
     fixture.lives_in("ayesha", "PK");
     let record = fixture.place(&request("media", "users/ayesha/x")).unwrap().record().clone();
-    let bytes = rmp_serde::to_vec(&record).unwrap();
+    let bytes = rmp_serde::to_vec_named(&record).unwrap();
     assert_eq!(rmp_serde::from_slice::<PlacementRecord>(&bytes).unwrap(), record);
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<PlacementRecord>(&json).unwrap(), record);

@@ -11,7 +11,7 @@ use crate::{
     index::{Finding, Place},
     objects::{Agreement, Depth, Gate, ObjectError, Objects, Reach},
     seal::BlobName,
-    types::{KeyId, RecordId},
+    types::{KeyId, RecordId, Timestamp},
 };
 
 /// Findings that stand, read at a time. Those of records that are cleared as soon as they are looked at are so many at the most; the others at the end.
@@ -44,6 +44,7 @@ pub(super) struct Scrub<'a> {
     pub(super) order: &'a Order,
     pub(super) counting: &'a Counting,
     pub(super) gate: Gate,
+    began: Timestamp,
     /// What stood when it began, by record.
     pub(super) standing: HashMap<RecordId, Vec<Finding>>,
     /// The ids of what it has found.
@@ -74,7 +75,17 @@ impl<'a> Scrub<'a> {
             }
         }
         let gate = Gate::new(order.pace);
-        Ok(Self { objects, order, counting, gate, standing, seen: Mutex::default(), agreement: tokio::sync::OnceCell::new() })
+        let began = objects.clock.now();
+        Ok(Self {
+            objects,
+            order,
+            counting,
+            gate,
+            began,
+            standing,
+            seen: Mutex::default(),
+            agreement: tokio::sync::OnceCell::new(),
+        })
     }
 
     /// Does one stage; answers with the next.
@@ -144,6 +155,8 @@ impl<'a> Scrub<'a> {
             findings: BTreeMap::clone(&progress.findings),
             repaired: progress.repaired,
             unchecked: progress.unchecked,
+            // Of one that goes on after a stop nobody knows any more what it had looked at before.
+            began: certain.then(|| self.began.to_rfc3339()),
         };
         let event = Event { scrubbed: Some(Box::new(scrubbed)), ..Event::new(Kind::Scrubbed, Actor::System) };
         self.objects.record(event).await

@@ -18,9 +18,10 @@ use crate::{
         codec::{decode, decode_record, decode_version, encode},
         counters::count,
         engine::Batch,
+        facets::facet_rows,
         journal::Audiences,
         keys::{self, successor},
-        ledger::head_row,
+        ledger::{DERIVED, head_row},
     },
     kms::KeyOwner,
     seal::BlobName,
@@ -88,6 +89,8 @@ pub(super) struct Group<'a> {
     pub(super) resolved: Vec<(RecordId, AttemptId)>,
     written_intents: Vec<(RecordId, AttemptId)>,
     entries: usize,
+    /// By what the new entries are found. Small rows that nobody reads in this batch.
+    facets: Vec<Vec<u8>>,
     pub(super) audiences: Audiences,
     /// Rows that are not written, but told of once more.
     pub(super) again: Vec<(Vec<u8>, Vec<u8>)>,
@@ -106,6 +109,7 @@ impl<'a> Group<'a> {
             resolved: Vec::new(),
             written_intents: Vec::new(),
             entries: 0,
+            facets: Vec::new(),
             audiences: Audiences::default(),
             again: Vec::new(),
             failed: None,
@@ -127,6 +131,8 @@ impl<'a> Group<'a> {
                 {
                     event = removed.describe(event);
                 }
+                event.gone.clone_from(&draft.gone);
+                event.marker = draft.committed.marker.as_ref().map(|marker| marker.version);
                 if let Some(erasure) = &draft.committed.erasure {
                     event.erasure = Some(erasure.id);
                 }
@@ -210,6 +216,7 @@ impl<'a> Group<'a> {
         let seq = self.state.frontier.size();
         let leaf = audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()))?;
         self.state.frontier.push(&leaf);
+        self.facets.extend(facet_rows(seq, &leaf));
         self.overlay.insert(keys::ledger(seq), Some(Body::Clear(leaf)));
         self.entries += 1;
         Ok(seq)
@@ -343,6 +350,7 @@ impl<'a> Group<'a> {
         let writes = |kind| self.overlay.keys().any(|row| row.first() == Some(&kind));
         let (directory_changes, appointed) = (writes(keys::kind::SUBJECT), writes(keys::kind::APPOINTED));
         let written = self.inner.tap.is_on().then(|| self.journalled_rows());
+        self.inner.walks.keep(self.inner.engine.as_ref(), self.overlay.keys().map(Vec::as_slice))?;
         let mut batch = self.batch(head)?;
         if let Some(entry) = &entry {
             let rows = entry.facts.iter().map(|(told, countries)| (serde_bytes::Bytes::new(&told.row), countries));
@@ -405,6 +413,9 @@ impl<'a> Group<'a> {
             };
             batch.writes.push((row, value));
         }
+        for row in std::mem::take(&mut self.facets) {
+            batch.put(row, Vec::new());
+        }
         for counter in &self.counted {
             let row = keys::counter(&encode(counter)?);
             match self.state.counters.get(counter).filter(|tally| **tally != Tally::default()) {
@@ -416,7 +427,7 @@ impl<'a> Group<'a> {
             }
         }
         if self.entries > 0 {
-            batch.put(keys::LEDGER_HEAD, head_row(head, &self.state.frontier, self.inner.keys.ledger_key.expose())?);
+            batch.put(keys::LEDGER_HEAD, head_row(head, &self.state.frontier, self.inner.keys.ledger_key.expose(), DERIVED)?);
         }
         Ok(batch)
     }

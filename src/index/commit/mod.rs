@@ -30,6 +30,7 @@ use super::{
     export::Last,
     journal::Retold,
     keys,
+    population::Begun,
 };
 use crate::{
     audit::{Event, Frontier},
@@ -75,6 +76,10 @@ pub(super) enum Work {
     /// Read what an export lacks still, behind the commits so far.
     LastOfExport {
         answer: oneshot::Sender<Result<Option<Last>, IndexError>>,
+    },
+    /// From now on, keep what the records hold that are written.
+    Population {
+        answer: oneshot::Sender<Result<Begun, IndexError>>,
     },
     /// Reserve more tickets.
     Nudge,
@@ -140,6 +145,7 @@ impl Committer {
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
         let (mut told, mut kept, mut tapped, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut begun = Vec::new();
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -163,6 +169,7 @@ impl Committer {
                     tapped.push(answer);
                 }
                 Work::LastOfExport { answer } => last.push(answer),
+                Work::Population { answer } => begun.push((answer, self.inner.begin_population())),
                 Work::Nudge => {}
                 Work::Stop => stop = true,
             }
@@ -195,6 +202,9 @@ impl Committer {
         }
         for answer in tapped {
             let _ = answer.send(applied.clone());
+        }
+        for (answer, population) in begun {
+            let _ = answer.send(applied.clone().and(population));
         }
         for answer in last {
             let _ = answer.send(applied.clone().and_then(|()| self.inner.last_of_export()));

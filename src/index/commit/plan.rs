@@ -41,6 +41,8 @@ pub(super) struct Draft {
     pub(super) key: Option<(KeyId, crate::kms::KeyOwner, Generation)>,
     pub(super) gone_keys: Vec<(KeyId, crate::kms::KeyOwner)>,
     pub(super) committed: Committed,
+    /// The records that are garbage from then on.
+    pub(super) gone: Vec<RecordId>,
     /// Where rows belong whose text does not say it.
     pub(super) audiences: Vec<(Vec<u8>, BTreeSet<Country>)>,
 }

@@ -14,7 +14,7 @@ use crate::{
     backend::Receipt,
     bucket::{BucketSettings, Versioning},
     index::{
-        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, Counter, DeleteChange, GarbageReason, IndexError, Kept, Layout,
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, DeleteChange, GarbageReason, IndexError, Kept, Layout,
         PutChange, Record, RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
         codec::{encode_marker, encode_record},
         counters::counters_of,
@@ -102,7 +102,7 @@ impl Group<'_> {
             draft.put(row, Body::Clear(Vec::new()));
         }
         let size = summary.size;
-        draft.counts.extend(counters_of(put.bucket, &put.record).map(|counter| (counter, size, true)));
+        draft.counts.extend(counters_of(put.bucket, &put.record).into_iter().map(|counter| (counter, size, true)));
         Ok(draft)
     }
 
@@ -298,6 +298,7 @@ impl Group<'_> {
         self.check_basis(basis, record.detail.placement.subject.as_ref())?;
         let planned = record.queued().any(|planned| planned.site == copy.site && planned.country == copy.country);
         let begun = record.detail.copies.iter().position(|old| old.site == copy.site);
+        let (size, before) = (record.summary.size, counters_of(bucket, &record));
         let mut draft = Draft::default();
         if copy.is_stored() {
             let begun = begun.and_then(|at| record.detail.copies.get_mut(at)).filter(|old| planned && same_blobs(old, &copy));
@@ -306,8 +307,6 @@ impl Group<'_> {
             if !receipts.iter().any(|receipt| receipt.site() == &copy.site && *receipt.name() == name) {
                 return Err(CommitError::NotStored { site: copy.site });
             }
-            let counter = Counter::Site(copy.country, copy.site.clone(), bucket);
-            draft.counts.push((counter, record.summary.size, true));
             draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
             *begun = copy;
         } else {
@@ -317,6 +316,8 @@ impl Group<'_> {
             record.detail.copies.push(copy);
             self.tell_part_table(&mut draft, &record)?;
         }
+        draft.counts.extend(before.into_iter().map(|counter| (counter, size, false)));
+        draft.counts.extend(counters_of(bucket, &record).into_iter().map(|counter| (counter, size, true)));
         if record.queued().next().is_none() {
             draft.delete(Secondary::Pending.row(bucket, key.as_str(), record.summary.ticket));
         }
@@ -446,7 +447,7 @@ impl Group<'_> {
                 draft.delete(row);
             }
             let size = record.summary.size;
-            draft.counts.extend(counters_of(bucket, record).map(|counter| (counter, size, false)));
+            draft.counts.extend(counters_of(bucket, record).into_iter().map(|counter| (counter, size, false)));
             self.discard(draft, record, why)?;
         }
         draft.committed.replaced = Some(version.summary().clone());
@@ -454,6 +455,7 @@ impl Group<'_> {
     }
 
     fn discard(&self, draft: &mut Draft, record: &Record, why: GarbageReason) -> Result<(), IndexError> {
+        draft.gone.push(record.summary.id);
         let (id, size, layout) = (record.summary.id, record.summary.size, record.detail.layout);
         let what = Waste::Record { record: id, size, copies: record.detail.copies.clone(), layout };
         self.queue(draft, what, why)

@@ -51,11 +51,11 @@ impl Group<'_> {
         for row in self.secondary(bucket, &key, &record) {
             draft.delete(row);
         }
-        draft.counts.extend(counters_of(bucket, &record).map(|counter| (counter, size, false)));
+        draft.counts.extend(counters_of(bucket, &record).into_iter().map(|counter| (counter, size, false)));
         for row in self.secondary(bucket, &key, &moved) {
             draft.put(row, Body::Clear(Vec::new()));
         }
-        draft.counts.extend(counters_of(bucket, &moved).map(|counter| (counter, size, true)));
+        draft.counts.extend(counters_of(bucket, &moved).into_iter().map(|counter| (counter, size, true)));
         draft.put(row, Body::Sealed(encode_record(&moved)?));
         let left = before.into_iter().filter(|old| !kept.iter().any(|copy| copy.site == old.site)).collect::<Vec<_>>();
         if !left.is_empty() {

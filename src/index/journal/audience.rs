@@ -108,6 +108,7 @@ mod tests {
         let derived = [
             kind::APPOINTED,
             kind::COUNTER,
+            kind::FACET,
             kind::FINDING,
             kind::INTENT,
             kind::OUTBOX,

@@ -75,7 +75,8 @@ impl Replay {
         self.flush()?;
         behind.into_iter().try_for_each(|row| self.write(row, None))?;
         let head = LedgerHead { size: frontier.size(), root: frontier.root(), time: now };
-        let row = head_row(head, &frontier, self.keys.ledger_key.expose())?;
+        // What derives from the ledger is written when the index is opened.
+        let row = head_row(head, &frontier, self.keys.ledger_key.expose(), 0)?;
         self.write(keys::LEDGER_HEAD.to_vec(), Some(row))
     }
 

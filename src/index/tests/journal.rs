@@ -54,7 +54,9 @@ pub(super) async fn retell(index: &Index) {
 /// All rows that two indexes with the same content share, open.
 pub(super) fn rows(index: &Index) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut rows = BTreeMap::new();
-    for letter in [kind::APPOINTED, kind::BY_SUBJECT, kind::BY_SITE, kind::BY_INSTRUMENT, kind::PENDING, kind::LEDGER] {
+    for letter in
+        [kind::APPOINTED, kind::BY_SUBJECT, kind::BY_SITE, kind::BY_INSTRUMENT, kind::PENDING, kind::LEDGER, kind::FACET]
+    {
         let (from, to) = ([letter], [letter + 1]);
         let mut add = |row: &[u8], value: &[u8]| {
             rows.insert(row.to_vec(), value.to_vec());

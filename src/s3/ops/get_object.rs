@@ -164,6 +164,7 @@ mod tests {
             source: DecisionSource::Default,
             principal_country: None,
             exceptions: Vec::new(),
+            signals: Default::default(),
         };
         let summary = Summary {
             id: RecordId::from_bytes([1; 16]),

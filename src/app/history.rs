@@ -1,0 +1,87 @@
+//! The story of a key, from the ledger's entries alone.
+
+use std::collections::BTreeMap;
+
+use super::gateway::internal;
+use crate::admin::{GatewayError, HistoryQuestion, HistoryView};
+use crate::audit::{Class, Facets, Story};
+use crate::index::{EntriesQuery, Index};
+use crate::types::Timestamp;
+
+/// Entries that are asked for at a time.
+const PAGE: usize = 1000;
+/// Entries that are shown at the most; the story is told from all of them.
+const SHOWN: usize = 1000;
+
+/// Tells it, as of the time that was asked for.
+pub(super) async fn tell(index: &Index, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
+    let ledger = index.ledger_head().size;
+    let until = question.at.map(|at| at.plus_millis(1));
+    let key = Some((question.bucket.clone(), question.key.clone()));
+    let named = everything(index, EntriesQuery { key, until, ..EntriesQuery::default() }).await?;
+    if named.is_empty() {
+        return Err(GatewayError::NotFound("the ledger says nothing of such a key"));
+    }
+    let mut leaves = named.clone();
+    let scrubs =
+        EntriesQuery { class: Some(Class::Findings), kind: Some("scrubbed".to_owned()), until, ..EntriesQuery::default() };
+    leaves.extend(everything(index, scrubs).await?);
+    // Which records there were has to be known before it can be asked what was removed of them.
+    let mut first = Story::default();
+    leaves.values().for_each(|leaf| first.tell(leaf));
+    for version in first.versions() {
+        for leaf in index.collections_of(version.record).await? {
+            if let Some((seq, time)) = place(&leaf)
+                && until.is_none_or(|until| time < until)
+            {
+                leaves.insert(seq, leaf);
+            }
+        }
+    }
+    let mut story = Story::default();
+    leaves.values().for_each(|leaf| story.tell(leaf));
+    let mut versions = match question.at {
+        Some(_) => story.standing(),
+        None => story.versions().to_vec(),
+    };
+    versions.retain(|found| question.version.is_none_or(|version| found.version == Some(version)));
+    let aside = |leaf: &[u8]| {
+        let classes = Facets::of(leaf).classes;
+        classes.contains(&Class::Queries) || classes.contains(&Class::Reads)
+    };
+    let told: Vec<&Vec<u8>> = named.values().filter(|leaf| !aside(leaf)).collect();
+    let entries = told.iter().take(SHOWN).map(|leaf| serde_json::from_slice(leaf)).collect::<Result<_, _>>();
+    Ok(HistoryView {
+        bucket: question.bucket,
+        key: question.key,
+        at: question.at.map(Timestamp::to_rfc3339),
+        ledger,
+        versions,
+        entries: entries.map_err(internal)?,
+        more_entries: told.len() > SHOWN,
+    })
+}
+
+/// All entries of a question, by number.
+async fn everything(index: &Index, mut query: EntriesQuery) -> Result<BTreeMap<u64, Vec<u8>>, GatewayError> {
+    let mut found = BTreeMap::new();
+    query.limit = PAGE;
+    loop {
+        let page = index.ledger_search(query.clone()).await?;
+        found.extend(page.leaves.into_iter().filter_map(|leaf| Some((place(&leaf)?.0, leaf))));
+        match page.next {
+            Some(next) => query.from = next,
+            None => return Ok(found),
+        }
+    }
+}
+
+fn place(leaf: &[u8]) -> Option<(u64, Timestamp)> {
+    #[derive(serde::Deserialize)]
+    struct Place<'a> {
+        seq: u64,
+        time: &'a str,
+    }
+    let place: Place<'_> = serde_json::from_slice(leaf).ok()?;
+    Some((place.seq, Timestamp::parse_rfc3339(place.time)?))
+}

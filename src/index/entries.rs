@@ -1,0 +1,196 @@
+//! Ledger entries by what they are about: by key and subject, by class, by kind and by time.
+//!
+//! The ledger only grows, so the number of the entry to go on with is a cursor that no write can shift.
+
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, ControlFlow},
+};
+
+use serde::Deserialize;
+
+use super::{
+    Index, IndexError,
+    catalogue::Inner,
+    keys::{self, Facet},
+    ledger,
+};
+use crate::{
+    audit::{Class, Facets},
+    types::{BucketName, ObjectKey, RecordId, SubjectId, Timestamp},
+};
+
+/// Which entries: all that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntriesQuery {
+    /// From this number on.
+    pub from: u64,
+    /// At most so many.
+    pub limit: usize,
+    /// Of this class.
+    pub class: Option<Class>,
+    /// Of this kind, as entries write it.
+    pub kind: Option<String>,
+    /// Written at this time or later.
+    pub since: Option<Timestamp>,
+    /// Written before this time.
+    pub until: Option<Timestamp>,
+    /// That name this key in this bucket.
+    pub key: Option<(BucketName, ObjectKey)>,
+    /// That name this subject.
+    pub subject: Option<SubjectId>,
+}
+
+/// One page of entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntriesPage {
+    /// The leaves as they are, ascending.
+    pub leaves: Vec<Vec<u8>>,
+    /// The number to go on with; `None` when the ledger ends here. A page can be short, even empty, and still have a next one.
+    pub next: Option<u64>,
+}
+
+/// Entries looked at for one page, at the most.
+const LOOKED: usize = 20_000;
+/// How far clocks may have been put back: entries are in the order in which they were written, and a clock need not be.
+const SLACK_MILLIS: i64 = 3_600_000;
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    time: &'a str,
+    kind: &'a str,
+}
+
+impl Index {
+    /// The entries of `query`, a page at a time.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub async fn ledger_search(&self, query: EntriesQuery) -> Result<EntriesPage, IndexError> {
+        self.blocking(move |inner| inner.ledger_search(&query)).await
+    }
+
+    /// The entries that tell of blobs of a record that were removed.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub async fn collections_of(&self, record: RecordId) -> Result<Vec<Vec<u8>>, IndexError> {
+        self.blocking(move |inner| {
+            let size = inner.head.lock().size;
+            let seqs = inner.found_by(Facet::Collected(record), 0, size, LOOKED)?;
+            seqs.into_iter().filter_map(|seq| inner.leaf(seq).transpose()).collect()
+        })
+        .await
+    }
+}
+
+impl EntriesQuery {
+    /// Whether any entry from `from` on is wanted.
+    pub const fn is_plain(&self) -> bool {
+        let Self { from: _, limit: _, class, kind, since, until, key, subject } = self;
+        class.is_none() && kind.is_none() && since.is_none() && until.is_none() && key.is_none() && subject.is_none()
+    }
+}
+
+impl Inner {
+    fn ledger_search(&self, query: &EntriesQuery) -> Result<EntriesPage, IndexError> {
+        // What is being committed this moment has its rows, and is not durable.
+        let size = self.head.lock().size;
+        let mut page = EntriesPage::default();
+        let keys: Option<Vec<Facet>> = query.key.as_ref().map(|(bucket, key)| self.names_of_key(bucket, key));
+        let subjects: Option<Vec<Facet>> = query.subject.as_ref().map(|subject| self.names_of_subject(subject));
+        let leading = keys.as_ref().or(subjects.as_ref()).cloned().or_else(|| query.class.map(|class| vec![Facet::Class(class)]));
+        let from = match query.since {
+            Some(since) => query.from.max(self.seq_near(since.plus_millis(-SLACK_MILLIS), size)?),
+            None => query.from,
+        };
+        let (candidates, mut more) = self.candidates(leading.as_deref(), from, size)?;
+        for seq in candidates {
+            if page.leaves.len() >= query.limit {
+                page.next = Some(seq);
+                return Ok(page);
+            }
+            let leaf = self.leaf(seq)?.ok_or(IndexError::Corrupt { kind: 'l' })?;
+            let Some((time, kind)) = head_of(&leaf) else { continue };
+            if query.until.is_some_and(|until| time >= until.plus_millis(SLACK_MILLIS)) {
+                return Ok(page);
+            }
+            let facets = Facets::of(&leaf);
+            let wanted = query.since.is_none_or(|since| time >= since)
+                && query.until.is_none_or(|until| time < until)
+                && query.kind.as_ref().is_none_or(|wanted| *wanted == kind)
+                && query.class.is_none_or(|class| facets.classes.contains(&class))
+                && keys.as_ref().is_none_or(|names| facets.key.is_some_and(|key| names.contains(&Facet::Key(key))))
+                && subjects.as_ref().is_none_or(|names| facets.subject.is_some_and(|one| names.contains(&Facet::Subject(one))));
+            if wanted {
+                page.leaves.push(leaf);
+            }
+        }
+        page.next = more.take();
+        Ok(page)
+    }
+
+    /// The names under which entries may speak of a key.
+    fn names_of_key(&self, bucket: &BucketName, key: &ObjectKey) -> Vec<Facet> {
+        vec![Facet::Key(self.keys.pseudonyms.key(bucket, key))]
+    }
+
+    /// Those under which they may speak of a subject.
+    fn names_of_subject(&self, subject: &SubjectId) -> Vec<Facet> {
+        vec![Facet::Subject(self.keys.pseudonyms.subject(subject))]
+    }
+
+    /// The next entries that may be wanted, ascending, and the number behind them when there may be more.
+    fn candidates(&self, facets: Option<&[Facet]>, from: u64, size: u64) -> Result<(Vec<u64>, Option<u64>), IndexError> {
+        let Some(facets) = facets else {
+            let end = size.min(from.saturating_add(LOOKED as u64));
+            return Ok(((from..end).collect(), Some(end).filter(|end| *end < size)));
+        };
+        let (mut all, mut end) = (BTreeSet::new(), None);
+        for facet in facets {
+            let found = self.found_by(*facet, from, size, LOOKED)?;
+            if let Some(last) = found.last().filter(|_| found.len() == LOOKED) {
+                end = Some(end.map_or(*last, |end: u64| end.min(*last)));
+            }
+            all.extend(found);
+        }
+        let up_to = end.unwrap_or(u64::MAX);
+        Ok((all.into_iter().take_while(|seq| *seq <= up_to).collect(), end.map(|end| end + 1)))
+    }
+
+    /// The numbers of entries that a facet leads to.
+    fn found_by(&self, facet: Facet, from: u64, size: u64, limit: usize) -> Result<Vec<u64>, IndexError> {
+        let (start, end) = (facet.row(from), facet.row(size));
+        let mut found = Vec::new();
+        self.engine.scan(Bound::Included(&start), Bound::Excluded(&end), &mut |row, _| {
+            if found.len() == limit {
+                return ControlFlow::Break(());
+            }
+            found.extend(row.last_chunk::<8>().map(|seq| u64::from_be_bytes(*seq)));
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// An entry as it is.
+    pub(super) fn leaf(&self, seq: u64) -> Result<Option<Vec<u8>>, IndexError> {
+        Ok(self.engine.get(&keys::ledger(seq))?.map(|leaf| leaf.to_vec()))
+    }
+
+    /// A number before which no entry is of that time or later, as long as no clock was put back by more than [`SLACK_MILLIS`].
+    fn seq_near(&self, time: Timestamp, size: u64) -> Result<u64, IndexError> {
+        let (mut low, mut high) = (0, size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let leaf = ledger::entries(self.engine.as_ref(), middle, 1)?;
+            let before = leaf.first().and_then(|leaf| head_of(leaf)).is_some_and(|(at, _)| at < time);
+            if before { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+}
+
+fn head_of(leaf: &[u8]) -> Option<(Timestamp, String)> {
+    let head: Head<'_> = serde_json::from_slice(leaf).ok()?;
+    Some((Timestamp::parse_rfc3339(head.time)?, head.kind.to_owned()))
+}
