@@ -51,7 +51,7 @@ const MODULES: &[(&str, &str)] = &[
         "admin",
         "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure orders",
     ),
-    ("console", "authn policy index jobs relocation scrub erasure admin"),
+    ("console", "authn audit index jobs relocation scrub admin"),
     (
         "config",
         "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub s3 admin server",

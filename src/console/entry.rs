@@ -43,6 +43,11 @@ impl Entry {
         serde_json::from_str(line).ok()
     }
 
+    /// Reads one that is parsed already.
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+
     /// The kind in words.
     pub(super) fn what(&self) -> String {
         let words = self.kind.replace('-', " ");

@@ -53,8 +53,10 @@ struct Alarm {
 
 struct Totals {
     countries: usize,
-    copies: u64,
+    records: u64,
     bytes: u64,
+    queued: u64,
+    exceptions: u64,
     findings: Option<usize>,
     entries: Option<u64>,
 }
@@ -133,8 +135,10 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, State(desk): State<De
     let countries = rows(&parts);
     let totals = parts.summary.as_ref().map(|summary| Totals {
         countries: summary.countries.values().filter(|counter| counter.objects > 0).count(),
-        copies: summary.countries.values().map(|counter| counter.objects).sum(),
-        bytes: summary.countries.values().map(|counter| counter.bytes).sum(),
+        records: summary.total.objects,
+        bytes: summary.total.bytes,
+        queued: summary.queued.objects,
+        exceptions: summary.exceptions.values().map(|counter| counter.objects).sum(),
         findings: parts.findings.as_ref().map(Vec::len),
         entries,
     });
@@ -224,6 +228,11 @@ fn rows(parts: &Parts) -> Vec<Row> {
     for (code, counter) in parts.summary.iter().flat_map(|summary| &summary.countries) {
         if let Ok(country) = code.parse() {
             row(&mut rows, country).counter = *counter;
+        }
+    }
+    for (code, instruments) in parts.summary.iter().flat_map(|summary| &summary.country_instruments) {
+        if let Ok(country) = code.parse() {
+            row(&mut rows, country).instruments = instruments.keys().filter_map(|name| name.parse().ok()).collect();
         }
     }
     for site in parts.sites.iter().flatten() {

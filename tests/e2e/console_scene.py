@@ -23,8 +23,9 @@ from = ["key:users/{subject}/**"]
 [attributes.residence]
 from = ["directory"]
 unknown = "reject"
-[attributes.basis]
-from = ["metadata:basis"]
+[attributes.transfer-basis]
+type = "text"
+from = ["metadata:domicile-transfer-basis"]
 unknown = "omit"
 [no-subject]
 buckets = { "public-*" = ["SG"] }
@@ -55,7 +56,7 @@ basis = "contract"
 reference = "dossier <7>, filed 2026-03-01"
 countries = ["SG"]
 expires = 2099-12-31
-when = { basis = ["contract"] }
+when = { transfer-basis = ["contract"] }
 """
 
 PK = ("pk-storage", "Storage of citizens' data in Pakistan", 'residence = ["PK"]', 'copies = "only"\ncountries = ["PK"]')
@@ -100,7 +101,7 @@ def play(gateway, policies):
     for key in (HOSTILE, URDU, LONG):
         for size in (100, 70_000):
             s3.put_object(Bucket="media", Key=key, Body=b"y" * size)
-    s3.put_object(Bucket="media", Key="users/lena/contract.pdf", Body=b"z" * 9000, Metadata={"basis": "contract"})
+    s3.put_object(Bucket="media", Key="users/lena/contract.pdf", Body=b"z" * 9000, Metadata={"domicile-transfer-basis": "contract"})
     for key in ("users/nobody-knows/1", "no-subject"):
         with contextlib.suppress(ClientError):
             s3.put_object(Bucket="media", Key=key, Body=b"refused")
