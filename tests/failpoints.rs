@@ -18,7 +18,7 @@ mod stock;
 use std::{path::Path, sync::Arc};
 
 use domicile::{
-    audit::{Actor, Event, Kind},
+    audit::{Actor, Event, Kind, note::Signer},
     clock::SystemClock,
     index::{Change, Index, IndexKeys, SledEngine, StoredLedger},
     kms::{Pseudonyms, SecretKey},
@@ -42,7 +42,12 @@ enum Survives {
 
 fn open(folder: &Path) -> Index {
     let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-    let keys = IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) };
+    let keys = IndexKeys {
+        index_key: key(1),
+        ledger_key: key(2),
+        log: Signer::new("domicile/test", &[2; 32]).unwrap(),
+        pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+    };
     let engine = Arc::new(SledEngine::open(folder, 16 << 20).unwrap());
     Index::open(engine, keys, Arc::new(SystemClock)).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use domicile::{
-    audit::{Actor, Event, Kind},
+    audit::{Actor, Event, Kind, note::Signer},
     clock::SystemClock,
     digest::{ETag, random},
     index::{
@@ -35,7 +35,8 @@ pub(crate) async fn open(folder: &std::path::Path) -> (Index, Arc<Bucket>) {
     let cache = cache.map_or(SledEngine::DEFAULT_CACHE_BYTES, |mebibytes| mebibytes << 20);
     let engine = SledEngine::open(folder, cache).expect("opens");
     let pseudonyms = Arc::new(Pseudonyms::new(SecretKey::random()));
-    let keys = IndexKeys { index_key: SecretKey::random(), ledger_key: SecretKey::random(), pseudonyms };
+    let log = Signer::new("domicile/bench", &[1; 32]).expect("a name");
+    let keys = IndexKeys { index_key: SecretKey::random(), ledger_key: SecretKey::random(), log, pseudonyms };
     let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).expect("opens");
     let (key, country, owner) = pk();
     let (wrapped, sites) = (WrappedKey::new("a.b.c.d.e"), Default::default());

@@ -2,6 +2,7 @@
 
 use axum::{
     Extension, Json,
+    body::Body,
     extract::{Query as Parameters, State, rejection::QueryRejection},
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
@@ -12,12 +13,12 @@ use serde_json::Value;
 use super::{
     Problem, Query,
     handlers::Answer,
-    query::{page, parse, time},
+    query::{RecordsParameters, page, parse, time},
     router::Api,
 };
 use crate::audit::{Class, VersionStory};
 use crate::authn::TokenIdentity;
-use crate::index::EntriesQuery;
+use crate::index::{EntriesQuery, RecordsQuery};
 use crate::types::{BucketName, ObjectKey, RequestId, Timestamp, VersionId};
 
 /// The number of the ledger entry to go on with; absent when the ledger ends here.
@@ -64,6 +65,102 @@ pub struct HistoryView {
     /// Whether there are more entries than are shown.
     pub more_entries: bool,
 }
+
+/// How rows of the population are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PopulationFormat {
+    /// One JSON object a line; the totals are the last line.
+    Ndjson,
+    /// RFC 4180 with a header; the totals are the last row.
+    Csv,
+    /// Apache Parquet; the totals are in the file's metadata.
+    Parquet,
+}
+
+impl PopulationFormat {
+    const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Parquet];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+}
+
+/// A sample of the population. The same seed draws the same records for everybody who has the population.
+#[derive(Debug, Clone, Serialize)]
+pub struct SampleView {
+    /// What it was drawn by.
+    pub seed: String,
+    /// The records that it was drawn from.
+    pub population: u64,
+    /// When they were all so.
+    pub taken: String,
+    /// The ledger then: what the proofs prove against.
+    pub ledger: Value,
+    /// The records, in the order in which they were drawn.
+    pub records: Vec<SampledView>,
+}
+
+/// A record of a sample.
+#[derive(Debug, Clone, Serialize)]
+pub struct SampledView {
+    /// SHA-256 of the seed, a colon and the record's id: the least ones are drawn.
+    pub place: String,
+    /// Its row, as in an export.
+    pub record: Value,
+    /// The ledger's last entry that placed a copy of it.
+    pub entry: Option<u64>,
+    /// That entry as it is.
+    pub leaf: Option<String>,
+    /// That it is in the ledger: the hashes of an RFC 6962 inclusion proof, in hex.
+    pub proof: Vec<String>,
+}
+
+/// `GET /v1/population`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PopulationParameters {
+    format: Option<String>,
+    bucket: Option<String>,
+    prefix: Option<String>,
+    subject: Option<String>,
+    country: Option<String>,
+    site: Option<String>,
+    instrument: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+/// `GET /v1/sample`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SampleParameters {
+    seed: String,
+    n: usize,
+    bucket: Option<String>,
+    prefix: Option<String>,
+    subject: Option<String>,
+    country: Option<String>,
+    site: Option<String>,
+    instrument: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+/// Records of a sample at the most.
+const MOST_SAMPLED: usize = 1000;
 
 /// `GET /v1/ledger/entries`
 #[derive(Debug, Deserialize)]
@@ -118,6 +215,32 @@ impl EntriesParameters {
     }
 }
 
+impl PopulationParameters {
+    fn question(self) -> Result<(RecordsQuery, PopulationFormat), Problem> {
+        let format = self.format.as_deref().unwrap_or(PopulationFormat::Ndjson.as_str());
+        let format = PopulationFormat::ALL.into_iter().find(|known| known.as_str() == format);
+        let format = format.ok_or_else(|| Problem::invalid("`format` must be ndjson, csv or parquet"))?;
+        let Self { format: _, bucket, prefix, subject, country, site, instrument, since, until } = self;
+        let filter = RecordsParameters { bucket, prefix, subject, country, site, instrument, since, until, ..Default::default() };
+        Ok((filter.query()?, format))
+    }
+}
+
+impl SampleParameters {
+    fn question(self) -> Result<(RecordsQuery, String), Problem> {
+        let Self { seed, n, bucket, prefix, subject, country, site, instrument, since, until } = self;
+        if seed.is_empty() || seed.len() > 128 {
+            return Err(Problem::invalid("`seed` has 1 to 128 bytes"));
+        }
+        if !(1..=MOST_SAMPLED).contains(&n) {
+            return Err(Problem::invalid(format!("`n` must be 1 to {MOST_SAMPLED}")));
+        }
+        let limit = Some(n);
+        let filter = RecordsParameters { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor: None };
+        Ok((filter.query()?, seed))
+    }
+}
+
 impl HistoryParameters {
     fn question(self) -> Result<HistoryQuestion, Problem> {
         Ok(HistoryQuestion {
@@ -149,6 +272,31 @@ pub(super) async fn entries(
         response.headers_mut().insert(NEXT, HeaderValue::from(next));
     }
     Ok(response)
+}
+
+/// The rows as they are read. What breaks off breaks the connection off, and has no totals.
+pub(super) async fn population(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+    parameters: Result<Parameters<PopulationParameters>, QueryRejection>,
+) -> Answer<Response> {
+    let (query, format) = parameters?.0.question()?;
+    api.gateway.record_query(&request, &who, Query::Population(&query)).await?;
+    let bytes = api.gateway.population(&request, &who, query, format).await?;
+    let kind = HeaderValue::from_static(format.media_type());
+    Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(bytes)).into_response())
+}
+
+pub(super) async fn sample(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+    parameters: Result<Parameters<SampleParameters>, QueryRejection>,
+) -> Answer<Json<SampleView>> {
+    let (query, seed) = parameters?.0.question()?;
+    api.gateway.record_query(&request, &who, Query::Sample(&query)).await?;
+    Ok(Json(api.gateway.sample(query, &seed).await?))
 }
 
 pub(super) async fn history(

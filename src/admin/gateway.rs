@@ -11,7 +11,7 @@ use super::views::{
 };
 use super::{
     HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
-    SetToCompare, report::ReportView,
+    PopulationFormat, SampleView, SetToCompare, report::ReportView,
 };
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
@@ -95,6 +95,10 @@ pub enum Query<'a> {
     },
     /// The story of a key.
     History(&'a HistoryQuestion),
+    /// The population.
+    Population(&'a RecordsQuery),
+    /// A sample of it.
+    Sample(&'a RecordsQuery),
 }
 
 impl Query<'_> {
@@ -128,6 +132,8 @@ impl Query<'_> {
             Self::Erasure(_) => "GET /v1/erasures/{id}",
             Self::Report { .. } => "GET /v1/report",
             Self::History(_) => "GET /v1/record/history",
+            Self::Population(_) => "GET /v1/population",
+            Self::Sample(_) => "GET /v1/sample",
         }
     }
 }
@@ -352,6 +358,16 @@ pub trait Gateway: Send + Sync + 'static {
     async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError>;
     /// The story of a key, told by the ledger.
     async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError>;
+    /// Gives out the records of a question, as they are at one moment. The totals are in the ledger before they are sent.
+    async fn population(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        query: RecordsQuery,
+        format: PopulationFormat,
+    ) -> Result<ExportBytes, GatewayError>;
+    /// Draws as many of them as the question's limit says.
+    async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError>;
 
     /// What happened from `since` on and before `until`, and how things stand.
     async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError>;

@@ -33,7 +33,7 @@ mod subjects;
 mod tests;
 mod views;
 
-pub use auditing::{HistoryQuestion, HistoryView, LedgerPage};
+pub use auditing::{HistoryQuestion, HistoryView, LedgerPage, PopulationFormat, SampleView, SampledView};
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
 pub use imports::ImportOrder;
 pub use policy_views::{

@@ -63,8 +63,14 @@ fn parameters(route: &Route) -> Vec<Value> {
         |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
     );
     let in_query = route.parameters.iter().map(|name| {
-        let required = matches!(route.path, "/v1/record" | "/v1/record/history") && matches!(*name, "bucket" | "key");
+        let required = match route.path {
+            "/v1/record" | "/v1/record/history" => matches!(*name, "bucket" | "key"),
+            "/v1/sample" => matches!(*name, "seed" | "n"),
+            _ => false,
+        };
         let schema = match *name {
+            "n" => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
+            "format" => json!({ "enum": ["ndjson", "csv", "parquet"], "default": "ndjson" }),
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
             "since" | "until" => json!({ "type": "string", "format": "date-time" }),
@@ -109,12 +115,14 @@ fn responses(route: &Route) -> Value {
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",
+        "/v1/population" => "application/x-ndjson",
         "/v1/index/export" => "application/octet-stream",
         _ => "application/json",
     };
     let schema = match (route.method, route.path) {
         (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
+        (_, "/v1/sample") => json!({ "$ref": "#/components/schemas/Sample" }),
         (_, "/v1/record/history") => json!({ "$ref": "#/components/schemas/History" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
@@ -141,7 +149,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/report") => json!({ "$ref": "#/components/schemas/Report" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
         (_, "/v1/index/export") => json!({ "type": "string", "format": "binary" }),
-        (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
+        (_, "/metrics" | "/healthz" | "/v1/ledger/entries" | "/v1/population") => json!({ "type": "string" }),
         _ => json!({ "type": "object" }),
     };
     let content = json!({ "description": route.summary, "content": { kind: { "schema": schema } } });

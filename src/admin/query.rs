@@ -17,16 +17,16 @@ const MAX_LIMIT: usize = 1000;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecordsParameters {
-    bucket: Option<String>,
-    prefix: Option<String>,
-    subject: Option<String>,
-    country: Option<String>,
-    site: Option<String>,
-    instrument: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
+    pub(super) bucket: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) country: Option<String>,
+    pub(super) site: Option<String>,
+    pub(super) instrument: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) until: Option<String>,
+    pub(super) limit: Option<usize>,
+    pub(super) cursor: Option<String>,
 }
 
 /// `GET /v1/record`

@@ -30,6 +30,8 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))
         .route("/v1/record/history", get(auditing::history))
+        .route("/v1/population", get(auditing::population))
+        .route("/v1/sample", get(auditing::sample))
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))

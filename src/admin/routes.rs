@@ -93,6 +93,16 @@ pub const ROUTES: &[Route] = &[
         &["bucket", "key", "version", "at"],
         "The story of a key, or where it was at a time, also of what is gone",
     ),
+    taking(
+        NO_BODY,
+        LONG,
+        built("GET", "/v1/population", READ, &POPULATION, "All records, or those of a question, as they are at one moment"),
+    ),
+    taking(
+        NO_BODY,
+        LONG,
+        built("GET", "/v1/sample", READ, &SAMPLE, "Records drawn by a seed, each with proof that its entry is in the ledger"),
+    ),
     later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
@@ -213,6 +223,8 @@ pub const ROUTES: &[Route] = &[
 ];
 
 const ENTRIES: [&str; 9] = ["from", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];
+const POPULATION: [&str; 9] = ["format", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
+const SAMPLE: [&str; 10] = ["seed", "n", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
 const SAYING: [&str; 3] = ["effective", "reason", "dry-run"];
 const RECORDS: [&str; 10] = ["bucket", "prefix", "subject", "country", "site", "instrument", "since", "until", "limit", "cursor"];
 

@@ -325,6 +325,14 @@ impl Gateway for Fake {
             ledger: self.ledger_head()?,
         })
     }
+    async fn population(&self, _: &RequestId, _: &TokenIdentity, _: RecordsQuery, _: PopulationFormat) -> Answer<ExportBytes> {
+        self.evaluate();
+        Ok(futures_util::stream::empty().boxed())
+    }
+    async fn sample(&self, _: RecordsQuery, _: &str) -> Answer<SampleView> {
+        self.evaluate();
+        Err(GatewayError::Unavailable("nothing to draw from"))
+    }
     async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
         if self.ledger_broken {
             return Err(GatewayError::Unavailable("the ledger cannot be written"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    history, keys, open, queries, reports,
+    history, keys, open, population, queries, reports,
     revisions::Asker,
     sites, subjects,
     views::{summary, view},
@@ -17,8 +17,8 @@ use super::{
 use crate::admin::{
     AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, HistoryQuestion, HistoryView,
     ImportOrder, ImportedSubject, KeyView, LedgerHeadView, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView,
-    PolicyRevisionView, Query, Readiness, RecordView, RecordsPage, ReportView, SessionRequest, SessionView, SetToCompare, SiteInitView,
-    SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
+    PolicyRevisionView, PopulationFormat, Query, Readiness, RecordView, RecordsPage, ReportView, SampleView, SessionRequest,
+    SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
 };
 use crate::audit::{Asked, Event, Kind};
 use crate::authn::{Principal, Principals, TokenIdentity};
@@ -331,6 +331,22 @@ impl Gateway for AppGateway {
 
     async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
         history::tell(&self.objects.index, question).await
+    }
+
+    async fn population(
+        &self,
+        request: &RequestId,
+        who: &TokenIdentity,
+        query: RecordsQuery,
+        format: PopulationFormat,
+    ) -> Result<ExportBytes, GatewayError> {
+        let event = Event { request: Some(request.clone()), ..Event::new(Kind::PopulationExported, actor(who)) };
+        population::begin(&self.objects, event, query, format).await
+    }
+
+    async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError> {
+        let n = query.limit;
+        population::sample(&self.objects, query, seed, n).await
     }
 
     async fn erase_subject(

@@ -20,6 +20,7 @@ mod logins;
 mod open;
 pub mod policies;
 mod policy_answers;
+mod population;
 mod process;
 mod queries;
 mod rebuild;

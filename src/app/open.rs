@@ -8,11 +8,12 @@ use std::{
 };
 
 use super::{StartError, folders, policies};
+use crate::audit::note::Signer;
 use crate::backend::{Addressing, Backend, FsBackend, S3Backend, S3Config, S3Credentials, Site, SiteChecks, SiteLimits};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Engine};
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::index::{FolderSet, Index, IndexKeys, MAX_POLICY_TEXTS, PolicyTexts, SledEngine};
+use crate::index::{FolderSet, Index, IndexError, IndexKeys, MAX_POLICY_TEXTS, PolicyTexts, SledEngine};
 use crate::kms::{AwsKms, Hierarchy, KeyIdentity, KeyProvider, Keyring, KmsError, Pseudonyms, VaultProvider};
 use crate::policy::{Available, PolicyFile, PolicySet};
 use crate::residency::SiteSpec;
@@ -124,8 +125,19 @@ pub(super) fn index(
     let engine = match config.engine {
         Engine::Sled { cache } => SledEngine::open(&folder, cache)?,
     };
-    let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(pseudonyms) };
-    Ok(Index::open(Arc::new(engine), keys, Arc::clone(clock))?)
+    Ok(Index::open(Arc::new(engine), index_keys(keyring, log(keyring)?, pseudonyms), Arc::clone(clock))?)
+}
+
+/// What the index works with.
+pub(super) fn index_keys(keyring: &Keyring, log: Signer, pseudonyms: &Arc<Pseudonyms>) -> IndexKeys {
+    let (index_key, ledger_key) = (keyring.index_key(), keyring.ledger_key());
+    IndexKeys { index_key, ledger_key, log, pseudonyms: Arc::clone(pseudonyms) }
+}
+
+/// Signs the ledger's checkpoints under its name.
+pub(super) fn log(keyring: &Keyring) -> Result<Signer, StartError> {
+    let origin = format!("domicile/{}", hex::encode(keyring.installation_id()));
+    Ok(Signer::new(&origin, keyring.ledger_signing_key().expose()).map_err(IndexError::from)?)
 }
 
 pub(super) fn specs(config: &Config) -> Vec<SiteSpec> {

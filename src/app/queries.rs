@@ -10,7 +10,9 @@ use crate::types::Timestamp;
 pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) -> Event {
     let mut asked = Asked { route: query.route(), ..Asked::default() };
     let event = match query {
-        Query::Records(filter) => records(pseudonyms, filter, event, &mut asked),
+        Query::Records(filter) | Query::Population(filter) | Query::Sample(filter) => {
+            records(pseudonyms, filter, event, &mut asked)
+        }
         Query::Record(bucket, key, version) => {
             Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version, ..event }
         }

@@ -17,7 +17,7 @@ use crate::backend::{Installation, KnownSites, Sites, Standing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::index::journal::Checked;
-use crate::index::{Change, Exported, ImportedIndex, Index, IndexKeys, Replay};
+use crate::index::{Change, Exported, ImportedIndex, Index, Replay};
 use crate::kms::{Keyring, Pseudonyms};
 use crate::recovery::{Adopted, Progress, Rebuild, RecoveryError, adopt, list_journal, read_journal};
 use crate::types::{Country, SiteId, Timestamp};
@@ -107,8 +107,8 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     hierarchy.observe(Arc::clone(&key_uses) as _);
     open::look_at_keys(&hierarchy).await?;
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-    let keys =
-        || IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
+    let log = open::log(&keyring)?;
+    let keys = || open::index_keys(&keyring, log.clone(), &pseudonyms);
 
     let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(NoMemory));
     let sites = Sites::new(open::sites(config, &order.without)?, installation);

@@ -264,8 +264,11 @@ impl App {
             anonymous: config.limits.anonymous,
         });
         let login = Login::new(Arc::clone(&gateway) as _, Arc::clone(&access.tokens), &config.admin.login);
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens))
-            .merge(console::router(Arc::clone(&gateway) as _, login, Arc::clone(&clock)));
+        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens)).merge(console::router(
+            Arc::clone(&gateway) as _,
+            login,
+            Arc::clone(&clock),
+        ));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;

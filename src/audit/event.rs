@@ -174,9 +174,6 @@ pub struct Asked {
     /// Whether entries of one kind alone were asked for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kind: bool,
-    /// What a sample was drawn by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
 }
 
 /// An exception of an instrument that lets a copy be where the instrument would not.

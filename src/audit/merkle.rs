@@ -12,7 +12,8 @@ pub fn leaf_hash(leaf: &[u8]) -> [u8; 32] {
     hash.finish()
 }
 
-fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+/// Hash of a node: SHA-256(0x01 ‖ left ‖ right).
+pub fn node_hash(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(&[1]);
     hash.update(left);
@@ -35,13 +36,18 @@ impl Frontier {
 
     /// Appends a leaf in O(log n).
     pub fn push(&mut self, leaf: &[u8]) {
-        let mut hash = leaf_hash(leaf);
-        let mut merges = self.size.trailing_ones();
-        while merges > 0 {
+        self.push_hash(leaf_hash(leaf), |_, _| {});
+    }
+
+    /// Appends a leaf by its hash, and shows every subtree that is whole with it, with its height: from the leaf up.
+    pub fn push_hash(&mut self, leaf: [u8; 32], mut whole: impl FnMut(u32, &[u8; 32])) {
+        let mut hash = leaf;
+        whole(0, &hash);
+        for height in 1..=self.size.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 hash = node_hash(&left, &hash);
             }
-            merges -= 1;
+            whole(height, &hash);
         }
         self.peaks.push(hash);
         self.size += 1;

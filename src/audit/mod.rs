@@ -1,21 +1,25 @@
 //! The ledger: what happened, as leaves of an RFC 6962 Merkle tree, so that an edit, a deletion, a reordering or a truncation shows.
 
+mod checkpoint;
 pub mod entry;
 mod event;
 mod facets;
 mod merkle;
+pub mod note;
 pub mod period;
 mod policy;
+pub mod proof;
 mod story;
 mod throttle;
 mod verify;
 
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use event::{
     Actor, Asked, CollectedCopies, CountryKeyVersion, DecidedBy, Event, FromExport, Kind, LeantOn, Outcome, PlacedCopy,
     PopulationGiven, ProviderCalls, Rebuilt, Scrubbed, SiteCheck,
 };
 pub use facets::{Class, Facets};
-pub use merkle::{Frontier, leaf_hash};
+pub use merkle::{Frontier, leaf_hash, node_hash};
 pub use policy::{By, PolicyStep};
 pub use story::{CopyStanding, CopyStory, Moment, Placing, Story, VersionStory};
 pub use throttle::Throttle;

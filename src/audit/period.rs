@@ -349,8 +349,18 @@ mod tests {
     #[test]
     fn what_happened_is_counted_as_the_ledger_has_it() {
         let (pk, sg) = ("PK".parse().unwrap(), "SG".parse().unwrap());
-        let put = Event { size: Some(10), countries: vec![pk, sg], instruments: vec!["law".parse().unwrap()], ..system(Kind::PutObject) };
-        let leant = LeantOn { instrument: "law".parse().unwrap(), basis: "contract", reference: "dossier".to_owned(), countries: vec![sg] };
+        let put = Event {
+            size: Some(10),
+            countries: vec![pk, sg],
+            instruments: vec!["law".parse().unwrap()],
+            ..system(Kind::PutObject)
+        };
+        let leant = LeantOn {
+            instrument: "law".parse().unwrap(),
+            basis: "contract",
+            reference: "dossier".to_owned(),
+            countries: vec![sg],
+        };
         let excepted = Event { exceptions: vec![leant], ..put.clone() };
         let flood = Event { suppressed: 5, ..system(Kind::Refused).refused("AccessDenied") };
         let moved = Event { countries: vec![pk], left: vec!["sg-sin".parse().unwrap()], ..system(Kind::Relocated) };

@@ -2,6 +2,7 @@
 
 mod offline;
 mod policies;
+mod population;
 mod subject;
 mod upkeep;
 
@@ -13,6 +14,7 @@ use super::demo::DemoArgs;
 
 pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
 pub(super) use policies::{PolicyDiffArgs, PolicyHistoryArgs, PolicyShowArgs, PolicyVerdictArgs};
+pub(super) use population::{PopulationCommand, PopulationExportArgs, PopulationFilter, PopulationSampleArgs};
 pub(super) use subject::{SubjectGetArgs, SubjectImportArgs, SubjectSetArgs};
 pub(super) use upkeep::{ImportArgs, RelocateArgs, VerifyArgs};
 
@@ -64,6 +66,9 @@ pub enum Command {
     /// Verify, prove and export the tamper-evident log.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Export all records with count and root, and draw samples of them.
+    #[command(subcommand)]
+    Population(PopulationCommand),
     /// Takedowns, holds and disclosures.
     Order(RemoteArgs),
     /// Open sealed blobs with a keyring or exported keys alone: no gateway, no index, no network.
@@ -232,6 +237,12 @@ pub struct WhereArgs {
     /// Every record with a copy in a country.
     #[arg(long, value_name = "CC")]
     pub country: Option<String>,
+    /// Where a key was at that time (RFC 3339), as the ledger tells, also of versions that are gone since.
+    #[arg(long, value_name = "TIME", requires = "target", conflicts_with = "history")]
+    pub at: Option<String>,
+    /// The whole story of a key, as the ledger tells it.
+    #[arg(long, requires = "target")]
+    pub history: bool,
     /// How many records to show.
     #[arg(long, default_value_t = 100)]
     pub limit: usize,

@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod policy;
 mod policy_diff;
+mod population;
 mod progress;
 mod rebuild;
 mod recipients;
@@ -40,7 +41,9 @@ pub use args::{Cli, Command, RemoteArgs};
 pub use output::{Failure, Output};
 pub use table::Table;
 
-use args::{IndexCommand, KeysCommand, LedgerCommand, PolicyCommand, SessionCommand, SiteCommand, SubjectCommand};
+use args::{
+    IndexCommand, KeysCommand, LedgerCommand, PolicyCommand, PopulationCommand, SessionCommand, SiteCommand, SubjectCommand,
+};
 
 /// Reads the command line, does what it says and tells how it ended.
 pub fn main() -> ExitCode {
@@ -102,6 +105,9 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Index(IndexCommand::Rebuild(args)) => rebuild::run(args, None, out),
         Command::Index(IndexCommand::Export { output, remote }) => export::run(output, remote, out),
         Command::Index(IndexCommand::Import { file, into }) => rebuild::run(into, Some(file), out),
+        Command::Population(PopulationCommand::Export(args)) => population::export(args, out),
+        Command::Population(PopulationCommand::Verify { file }) => population::verify(file, out),
+        Command::Population(PopulationCommand::Sample(args)) => population::sample(args, out),
         Command::Order(_) => Err(Failure::NotBuilt("order")),
         Command::Unseal(args) => unseal::run(args, out),
     }

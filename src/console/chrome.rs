@@ -194,10 +194,17 @@ pub(super) fn problem_page(chrome: Chrome, problem: &Problem, request: &str) -> 
             "Your role does not show this",
             "Ask whoever runs the gateway for a token whose role may see it. The navigation lists what yours may.",
         ),
-        StatusCode::NOT_FOUND => ("There is nothing here", "Check how it is spelt. What was deleted or erased is not shown any more."),
-        StatusCode::SERVICE_UNAVAILABLE => ("Not just now", "Wait some seconds and load the page again. If it stays so, tell the operator."),
+        StatusCode::NOT_FOUND => {
+            ("There is nothing here", "Check how it is spelt. What was deleted or erased is not shown any more.")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("Not just now", "Wait some seconds and load the page again. If it stays so, tell the operator.")
+        }
         StatusCode::GATEWAY_TIMEOUT => ("This took too long", "Ask for less at once: a shorter period, or one bucket."),
-        _ => ("The gateway failed", "Load the page again. If it stays so, give the request's number to the operator: the log has the reason."),
+        _ => (
+            "The gateway failed",
+            "Load the page again. If it stays so, give the request's number to the operator: the log has the reason.",
+        ),
     };
     let status = problem.status();
     let template = ErrorPage { chrome, status: status.as_u16(), heading, detail: problem.detail(), help, request };

@@ -65,9 +65,10 @@ pub(super) fn refused(headers: &HeaderMap, next: &str, refused: &LoginRefused) -
         LoginRefused::TooMany(wait) => {
             (format!("There were too many tries. The next one is taken in {} seconds.", wait.as_secs().max(1)), "")
         }
-        LoginRefused::Gateway(_) => {
-            ("The gateway cannot record that you sign in.".to_owned(), "Try again in some seconds; if it stays so, tell the operator.")
-        }
+        LoginRefused::Gateway(_) => (
+            "The gateway cannot record that you sign in.".to_owned(),
+            "Try again in some seconds; if it stays so, tell the operator.",
+        ),
         LoginRefused::NotSignedIn => ("Your session is over.".to_owned(), "Sign in again."),
         other => (format!("{other}."), "Load this page again and sign in."),
     };

@@ -177,7 +177,12 @@ fn alarms(parts: &Parts) -> Vec<Alarm> {
         }
         let refused = counted.plan.refused.objects;
         if refused > 0 {
-            add("bad", "Without a place", format!("The policies leave {refused} records none, or cannot tell."), places::OVERVIEW);
+            add(
+                "bad",
+                "Without a place",
+                format!("The policies leave {refused} records none, or cannot tell."),
+                places::OVERVIEW,
+            );
         }
     }
     for site in parts.sites.iter().flatten() {

@@ -45,6 +45,5 @@ pub(super) const RELOCATIONS: Place = place("Health", "/console/relocations", "R
 pub(super) const ERASURES: Place = place("Health", "/console/erasures", "Erasures", "GET /v1/erasures");
 
 /// All of them, in the order of the navigation.
-pub(super) const PLACES: &[Place] = &[
-    OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, REPORT, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES,
-];
+pub(super) const PLACES: &[Place] =
+    &[OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, REPORT, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES];

@@ -53,7 +53,8 @@ impl ReportPage {
 
     /// Words of the program's own and how often, in one line.
     fn tally(&self, counts: &BTreeMap<String, u64>) -> String {
-        let said: Vec<String> = counts.iter().map(|(word, count)| format!("{} {word}", filters::grouped(&count.to_string()))).collect();
+        let said: Vec<String> =
+            counts.iter().map(|(word, count)| format!("{} {word}", filters::grouped(&count.to_string()))).collect();
         if said.is_empty() { "None".to_owned() } else { said.join(", ") }
     }
 

@@ -17,9 +17,9 @@ use super::{
     assets,
     backlog::Backlog,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door,
-    erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, report, seat::Seat, sites,
-    subjects, tail,
+    door, erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, report,
+    seat::Seat,
+    sites, subjects, tail,
 };
 use crate::admin::{
     Gateway, Problem,

@@ -34,7 +34,7 @@ use super::{
     session::start_session,
 };
 use crate::{
-    audit::{Event, Frontier, LedgerHead},
+    audit::{Event, Frontier, LedgerHead, note::Signer},
     clock::Clock,
     kms::{KeyOwner, Pseudonyms, SecretKey, WrappedSubjectKey},
     types::{BucketName, KeyId, ObjectKey, PolicyRevision, RecordId, SiteId, Ticket, UploadId},
@@ -47,6 +47,8 @@ pub struct IndexKeys {
     pub index_key: SecretKey,
     /// Authenticates the ledger's head.
     pub ledger_key: SecretKey,
+    /// Signs the ledger's checkpoints.
+    pub log: Signer,
     /// Names subjects in row keys.
     pub pseudonyms: Arc<Pseudonyms>,
 }
@@ -121,6 +123,7 @@ impl Index {
     pub fn open(engine: Arc<dyn Engine>, keys: IndexKeys, clock: Arc<dyn Clock>) -> Result<Self, IndexError> {
         let (sealing, first) = start_session(engine.as_ref(), &keys.index_key)?;
         let (frontier, head) = ledger::load(engine.as_ref(), keys.ledger_key.expose())?;
+        super::tree::complete(engine.as_ref(), head.size)?;
         let tables = moka::sync::Cache::builder()
             .max_capacity(PART_TABLE_CACHE)
             .weigher(|_, table: &Arc<[PartEntry]>| u32::try_from(size_of_val(&table[..])).unwrap_or(u32::MAX))

@@ -1,6 +1,7 @@
 //! What can go wrong in the index.
 
 use super::EngineError;
+use crate::audit::note::NoteError;
 
 /// The index failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum IndexError {
     /// The ledger's head does not fit its key or its entries.
     #[error("the ledger's head does not hold: run `domicile ledger verify`")]
     LedgerHead,
+    /// The ledger has a name that cannot be one.
+    #[error("the ledger cannot be signed: {0}")]
+    Log(#[from] NoteError),
     /// A cursor of a search is damaged, forged, or of another question.
     #[error("`cursor` is not one that this query was answered with: begin again without it")]
     Cursor,

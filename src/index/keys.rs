@@ -28,6 +28,7 @@ pub(super) mod kind {
     pub(in crate::index) const PENDING: u8 = b'q';
     pub(in crate::index) const POLICIES: u8 = b'P';
     pub(in crate::index) const REBUILD: u8 = b'R';
+    pub(in crate::index) const TREE: u8 = b'T';
     pub(in crate::index) const RECORD: u8 = b'r';
     pub(in crate::index) const SESSION: u8 = b's';
     pub(in crate::index) const PART_TABLE: u8 = b't';
@@ -270,6 +271,11 @@ impl Facet {
         row.extend_from_slice(&seq.to_be_bytes());
         row
     }
+}
+
+/// The root of a whole subtree of 256^level ledger entries.
+pub(super) fn tree(level: u8, index: u64) -> Vec<u8> {
+    with(kind::TREE, &[&[level], &index.to_be_bytes()])
 }
 
 /// What a group commit changed and the journal does not hold at every place yet.

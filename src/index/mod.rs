@@ -40,6 +40,7 @@ mod search;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod uploads;
 mod versions;
 mod walk;

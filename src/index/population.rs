@@ -30,9 +30,9 @@ use crate::{
 };
 
 /// Rows of one page.
-const PAGE: usize = 2_000;
+const PAGE: usize = if cfg!(test) { 3 } else { 2_000 };
 /// The bytes of rows that are kept for all walks, at the most; beyond that the walk that keeps the most breaks off.
-const KEPT: usize = 64 * 1024 * 1024;
+const KEPT: usize = if cfg!(test) { 256 * 1024 } else { 64 * 1024 * 1024 };
 /// Walks at a time.
 const TOGETHER: usize = 4;
 
@@ -164,6 +164,12 @@ impl PopulationPage {
             }
         }
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun").field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use super::*;
 use crate::{
-    audit::{self, Actor, Event, Kind},
+    audit::{self, Actor, Event, Kind, note},
     backend::Receipt,
     bucket::Lock,
     clock::ManualClock,
@@ -24,6 +24,7 @@ use crate::{
 
 mod commits;
 mod directory;
+mod entries;
 mod expire;
 mod exports;
 mod histories;
@@ -32,6 +33,7 @@ mod keeping;
 mod model;
 mod moves;
 mod policies;
+mod population;
 mod search;
 mod sites;
 mod versions;
@@ -44,7 +46,12 @@ fn event() -> Event {
 
 fn index_keys() -> IndexKeys {
     let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-    IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) }
+    IndexKeys {
+        index_key: key(1),
+        ledger_key: key(2),
+        log: note::Signer::new("domicile/test", &[2; 32]).unwrap(),
+        pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+    }
 }
 
 fn open(engine: Arc<dyn Engine>) -> Index {

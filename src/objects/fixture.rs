@@ -100,8 +100,12 @@ impl World {
         let countries: Vec<_> = SITES.iter().map(|site| (key(site), country(site))).collect();
         let keyring = Keyring::create(&folder.path().join("keyring.age"), &countries, Arc::clone(&clock)).unwrap().keyring;
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-        let keys =
-            IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
+        let keys = IndexKeys {
+            index_key: keyring.index_key(),
+            ledger_key: keyring.ledger_key(),
+            log: crate::audit::note::Signer::new("domicile/test", keyring.ledger_signing_key().expose()).unwrap(),
+            pseudonyms: Arc::clone(&pseudonyms),
+        };
         let index = Index::open(Arc::new(MemoryEngine::default()), keys, Arc::clone(&clock)).unwrap();
         let specs: Vec<_> = SITES
             .iter()

@@ -155,8 +155,12 @@ impl World {
     async fn start(kept: Kept, clock: Arc<ManualClock>, set: Arc<PolicySet>) -> Self {
         let keyring = &kept.keyring;
         let pseudonyms = Arc::new(Pseudonyms::new(SecretKey::from_slice(&[3; 32]).unwrap()));
-        let keys =
-            IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms: Arc::clone(&pseudonyms) };
+        let keys = IndexKeys {
+            index_key: keyring.index_key(),
+            ledger_key: keyring.ledger_key(),
+            log: crate::audit::note::Signer::new("domicile/test", keyring.ledger_signing_key().expose()).unwrap(),
+            pseudonyms: Arc::clone(&pseudonyms),
+        };
         let index = Index::open(kept.engine.clone(), keys, clock.clone()).unwrap();
         let specs =
             SITES.map(|name| SiteSpec { id: site(name), country: name[..2].to_uppercase().parse().unwrap(), key: key_id(name) });

@@ -8,6 +8,7 @@ use std::{
 };
 
 use domicile::{
+    audit::note::Signer,
     backend::{Backend, FsBackend},
     clock::SystemClock,
     index::{Index, IndexKeys, Layout, Record, RecordsQuery, SledEngine, StoredLedger, UploadsQuery},
@@ -168,7 +169,12 @@ fn open(data_dir: &Path, engine: &Arc<SledEngine>) -> Index {
     let keyring =
         Keyring::open(&data_dir.join("keyring.age"), &data_dir.join("operator.identity"), Arc::clone(&clock) as _).unwrap();
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-    let keys = IndexKeys { index_key: keyring.index_key(), ledger_key: keyring.ledger_key(), pseudonyms };
+    let keys = IndexKeys {
+        index_key: keyring.index_key(),
+        ledger_key: keyring.ledger_key(),
+        log: Signer::new("domicile/test", keyring.ledger_signing_key().expose()).unwrap(),
+        pseudonyms,
+    };
     Index::open(Arc::clone(engine) as _, keys, clock).unwrap()
 }
 

@@ -58,6 +58,13 @@ pub(super) fn schemas() -> Value {
             ("exceptions", &counters), ("queued", &tally), ("country_sites", &pairs), ("country_buckets", &pairs),
             ("country_instruments", &pairs), ("site_buckets", &pairs), ("bucket_instruments", &pairs),
         ]),
+        "Sample": object(&[
+            ("seed", &string), ("population", &number), ("taken", &string), ("ledger", &any),
+            ("records", &list(&object(&[
+                ("place", &string), ("record", &any), ("entry", &json!({ "type": ["integer", "null"] })), ("leaf", &maybe),
+                ("proof", &strings),
+            ]))),
+        ]),
         "History": object(&[
             ("bucket", &string), ("key", &string), ("ledger", &number), ("versions", &list(&version)), ("entries", &list(&any)),
             ("more_entries", &boolean),

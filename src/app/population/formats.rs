@@ -8,11 +8,7 @@ use parquet::{
     column::writer::ColumnWriter,
     data_type::ByteArray,
     errors::ParquetError,
-    file::{
-        metadata::KeyValue,
-        properties::WriterProperties,
-        writer::SerializedFileWriter,
-    },
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
 use serde_json::Value;

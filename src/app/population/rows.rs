@@ -138,14 +138,14 @@ fn row_of(found: &FoundRecord, current: bool, keys: &BTreeMap<KeyId, Country>) -
     });
     [
         Cell::Text(found.bucket.to_string()),
-        Cell::Text(found.key.to_string()),
+        Cell::Text(found.key.as_str().to_owned()),
         Cell::Text(summary.version.to_string()),
         Cell::Text(summary.id.to_string()),
         Cell::Truth(current),
         Cell::Number(summary.size),
         Cell::Text(summary.modified.to_rfc3339()),
         Cell::Text(summary.owner.to_string()),
-        placement.subject.as_ref().map_or(Cell::Nothing, |subject| Cell::Text(subject.to_string())),
+        placement.subject.as_ref().map_or(Cell::Nothing, |subject| Cell::Text(subject.as_str().to_owned())),
         Cell::Json(json_of(&placement.attributes)),
         Cell::Json(json_of(&countries)),
         Cell::Json(json_of(&copies)),

@@ -83,7 +83,6 @@ async fn proven(index: &Index, row: &Value, size: u64) -> Result<(Option<u64>, O
     }
     let Some((seq, leaf)) = found else { return Ok((None, None, Vec::new())) };
     let proof = index.inclusion(seq, size).await?;
-    let hashes = proof.map(|proof| proof.path.iter().map(hex::encode).collect());
+    let hashes = proof.map(|proof| proof.hashes.iter().map(hex::encode).collect());
     Ok((Some(seq), String::from_utf8(leaf).ok(), hashes.unwrap_or_default()))
 }
-

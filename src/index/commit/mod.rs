@@ -296,7 +296,12 @@ mod tests {
     async fn a_panic_of_the_committer_is_a_failure_of_the_index() {
         let engine = Arc::new(Panicking::default());
         let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-        let keys = IndexKeys { index_key: key(1), ledger_key: key(2), pseudonyms: Arc::new(Pseudonyms::new(key(3))) };
+        let keys = IndexKeys {
+            index_key: key(1),
+            ledger_key: key(2),
+            log: crate::audit::note::Signer::new("domicile/test", &[2; 32]).unwrap(),
+            pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+        };
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)));
         let index = Index::open(Arc::clone(&engine) as _, keys, clock).unwrap();
         let note = || index.commit(Change::Note, Event::new(Kind::Started, Actor::System));

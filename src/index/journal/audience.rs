@@ -116,6 +116,7 @@ mod tests {
             kind::PENDING,
             kind::REBUILD,
             kind::SESSION,
+            kind::TREE,
             kind::BY_SUBJECT,
             kind::BY_SITE,
             kind::BY_INSTRUMENT,

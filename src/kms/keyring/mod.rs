@@ -162,6 +162,11 @@ impl Keyring {
         self.purpose(LEDGER)
     }
 
+    /// The seed of the Ed25519 key that signs the ledger's checkpoints. Derived, so that every keyring has it.
+    pub fn ledger_signing_key(&self) -> SecretKey {
+        self.purpose(LEDGER).derive(b"", &[b"domicile ledger signing v1"])
+    }
+
     /// Seals the markers of the installation's sites.
     pub fn site_key(&self) -> SecretKey {
         self.purpose(SITE)
