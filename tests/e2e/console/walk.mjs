@@ -55,11 +55,46 @@ async function walk(role, token) {
     if (places.includes(where) && status !== 200) report(`status ${status}`);
     await look(page, role, report, status === 200 ? name(where) : `refused-${name(where)}`);
   }
+  where = "/console";
+  if (role === "auditor") await use(page, report);
   where = "/console/logout";
   await page.click("form.leave button");
   await page.goto(`${url}/console/policies`);
   if (new URL(page.url()).pathname !== "/console/login") report("the session outlives signing out");
   await context.close();
+}
+
+// With the keyboard alone, on a phone, on paper, and in the other theme.
+async function use(page, report) {
+  const must = (holds, what) => holds || report(what);
+  await page.goto(`${url}/console/ledger`);
+  await page.keyboard.press("Tab");
+  must(await page.evaluate(() => document.activeElement.className === "skip"), "the first stop is not the way to the content");
+  await page.keyboard.press("Enter");
+  must(await page.evaluate(() => document.activeElement.id === "main"), "the way to the content leads elsewhere");
+
+  await page.setViewportSize({ width: 360, height: 740 });
+  must(!(await page.locator("nav").isVisible()), "the navigation is in the way on a phone");
+  await page.locator("button.menu").focus();
+  await page.keyboard.press("Enter");
+  must(await page.locator("nav").isVisible(), "the menu does not open");
+  await page.keyboard.press("Tab");
+  must(await page.evaluate(() => document.activeElement.closest("nav") !== null), "the menu's pages are not the next stop");
+  await page.keyboard.press("Escape");
+  must(!(await page.locator("nav").isVisible()), "the menu does not close");
+  await page.setViewportSize({ width: 1440, height: 900 });
+
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.emulateMedia({ colorScheme: "light" });
+  const light = await paper();
+  await page.click("button[value=dark]");
+  must((await paper()) !== light, "the theme does not change");
+  await page.reload();
+  must((await paper()) !== light, "the theme is not kept");
+  await page.emulateMedia({ media: "print", colorScheme: "light" });
+  must((await paper()) === "rgb(255, 255, 255)" && !(await page.locator("nav").isVisible()), "paper is not white, or has the navigation on it");
+  await page.emulateMedia({ media: null });
+  await page.click("button[value=auto]");
 }
 
 function name(path) {
@@ -70,13 +105,13 @@ function name(path) {
 async function look(page, role, report, name) {
   const widths = role === "auditor" ? Object.keys(WIDTHS) : ["1440"];
   const themes = role === "auditor" ? THEMES : ["light"];
+  await page.evaluate(axe);
   for (const colorScheme of themes) {
     await page.emulateMedia({ colorScheme });
     for (const width of widths) {
       await page.setViewportSize({ width: Number(width), height: WIDTHS[width] });
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (overflow > 0) report(`${overflow} px too wide at ${width}`);
-      await page.evaluate(axe);
       const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
       looked += 1;
       for (const { id, nodes } of violations) {
