@@ -30,8 +30,6 @@ mod seat;
 mod sites;
 mod subjects;
 mod tail;
-#[cfg(test)]
-mod tests;
 mod world;
 
 pub use router::router;

@@ -47,3 +47,21 @@ pub(super) const ERASURES: Place = place("Health", "/console/erasures", "Erasure
 /// All of them, in the order of the navigation.
 pub(super) const PLACES: &[Place] =
     &[OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, REPORT, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Route;
+
+    #[test]
+    fn pages_are_shown_by_the_table_of_the_api() {
+        for (place, next) in PLACES.iter().zip(&PLACES[1..]) {
+            assert_ne!(place.path, next.path);
+        }
+        for Place { path, asks, .. } in PLACES {
+            let (method, route) = asks.split_once(' ').unwrap();
+            assert!(method == "GET" && Route::find(method, route).is_some(), "{path} asks {asks}");
+            assert!(path.starts_with("/console"), "{path}");
+        }
+    }
+}
