@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
 pub mod objects;
+pub mod outbound;
 pub mod policy;
 pub mod recovery;
 pub mod relocation;

@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Access, Problem, Route, limits, router::Api};
+use super::{Access, Problem, Route, Turn, limits, login::OidcRefused, router::Api};
+use crate::authn::{JwtRefused, TokenIdentity};
 use crate::telemetry::next_request_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
@@ -17,13 +18,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let id = next_request_id();
     request.extensions_mut().insert(id.clone());
-    let mut response = match admit(&api, &mut request) {
-        Ok(Some(route)) if route.streams => next.run(request).await,
-        Ok(Some(route)) => match limits::read_body(request, route).await {
-            Ok(request) => limits::in_time(route, next.run(request)).await,
-            Err(refused) => refused,
-        },
-        Ok(None) => next.run(request).await,
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = matched.and_then(|path| Route::find(request.method().as_str(), path));
+    let bearer = bearer(request.headers()).map(str::to_owned);
+    let mut response = match admit(&api, route, bearer).await {
+        Ok(admitted) => {
+            // Until the answer begins; what it streams after that is bounded by itself.
+            let _turn = admitted.map(|(who, turn)| {
+                request.extensions_mut().insert(who);
+                turn
+            });
+            answer(route, request, next).await
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -35,15 +41,33 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     response
 }
 
-/// The route, when it is there.
-fn admit(api: &Api, request: &mut Request) -> Result<Option<&'static Route>, Problem> {
-    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let route = path.and_then(|path| Route::find(request.method().as_str(), path));
-    let who = bearer(request.headers()).and_then(|token| api.tokens.verify(token));
+async fn answer(route: Option<&'static Route>, request: Request, next: Next) -> Response {
+    match route {
+        Some(route) if !route.streams => match limits::read_body(request, route).await {
+            Ok(request) => limits::in_time(route, next.run(request)).await,
+            Err(refused) => refused,
+        },
+        // Without a route, the router says that there is none, to bearers of a token only.
+        _ => next.run(request).await,
+    }
+}
+
+/// Who asks, where that is known and they may; nobody where anybody may.
+async fn admit(
+    api: &Api,
+    route: Option<&'static Route>,
+    bearer: Option<String>,
+) -> Result<Option<(TokenIdentity, Turn)>, Problem> {
     let access = route.map(|route| route.access);
-    let Some(who) = who else {
-        let unauthorized = || Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is needed");
-        return if access == Some(Access::Public) { Ok(route) } else { Err(unauthorized()) };
+    let identified = match &bearer {
+        Some(token) => api.guard.identify(token).await,
+        None => Ok(None),
+    };
+    let who = match identified {
+        Ok(Some(who)) => who,
+        _ if access == Some(Access::Public) => return Ok(None),
+        Ok(None) => return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is needed")),
+        Err(refused) => return Err(not_taken(&refused)),
     };
     if let (Some(route), Some(Access::Roles(roles))) = (route, access)
         && !roles.contains(&who.role)
@@ -51,9 +75,21 @@ fn admit(api: &Api, request: &mut Request) -> Result<Option<&'static Route>, Pro
         let detail = format!("the role `{}` may not use {} {}", who.role, route.method, route.path);
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
-    request.extensions_mut().insert(who);
-    // Without a route, the router says that there is none, to bearers of a token only.
-    Ok(route)
+    match api.guard.quotas.enter(&who.id) {
+        Ok(turn) => Ok(Some((who, turn))),
+        Err(_) => {
+            let detail = "this token's requests come faster than they may, or too many at a time; try again more slowly";
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail))
+        }
+    }
+}
+
+fn not_taken(refused: &OidcRefused) -> Problem {
+    match refused {
+        OidcRefused::Unavailable => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", refused.to_string()),
+        OidcRefused::Token(JwtRefused::NoRole) => Problem::new(StatusCode::FORBIDDEN, "forbidden", refused.to_string()),
+        _ => Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", refused.to_string()),
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter.

@@ -10,6 +10,7 @@ mod access;
 mod auditing;
 mod erasures;
 mod gateway;
+mod guard;
 mod handlers;
 mod imports;
 mod limits;
@@ -20,6 +21,7 @@ mod policies;
 mod policy_views;
 mod problem;
 mod query;
+mod quotas;
 mod relocations;
 mod report;
 mod rotations;
@@ -35,12 +37,14 @@ mod views;
 
 pub use auditing::{HistoryQuestion, HistoryView, LedgerPage, PopulationFormat, SampleView, SampledView};
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
+pub use guard::Guard;
 pub use imports::ImportOrder;
 pub use policy_views::{
     DecisionChangeView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyFolderView, PolicyRevisionView, SaidView,
     SetToCompare,
 };
 pub use problem::Problem;
+pub use quotas::{Quotas, Turn};
 pub use report::ReportView;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};

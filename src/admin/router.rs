@@ -11,21 +11,20 @@ use axum::{
 };
 
 use super::{
-    Gateway, Problem, access, auditing, erasures, handlers, imports, plans, policies, relocations, report, rotations, scrubs,
-    sessions, sites, subjects,
+    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, plans, policies, relocations, report, rotations,
+    scrubs, sessions, sites, subjects,
 };
-use crate::authn::Tokens;
 
 /// What every handler works with.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) gateway: Arc<dyn Gateway>,
-    pub(super) tokens: Arc<Tokens>,
+    pub(super) guard: Guard,
 }
 
-/// The whole API in front of `gateway`, for bearers of `tokens`.
-pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
-    let api = Api { gateway, tokens };
+/// The whole API in front of `gateway`, for whomever `guard` knows.
+pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
+    let api = Api { gateway, guard: guard.into() };
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))

@@ -113,6 +113,7 @@ impl Installation {
             principals: vec![principal],
             accounts: Vec::new(),
             tokens,
+            oidc: None,
         };
         Ok(Self { config, first_start, access_key_id, secret })
     }

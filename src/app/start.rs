@@ -27,8 +27,8 @@ use super::{
     revisions::{Brought, Revisions},
 };
 use crate::admin::{
-    self,
-    login::{Caller, Login},
+    self, Guard, Quotas,
+    login::{Caller, Login, Oidc},
 };
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
@@ -141,6 +141,9 @@ pub enum StartError {
     /// A site's settings.
     #[error(transparent)]
     Site(#[from] BackendError),
+    /// The OpenID provider's authorities.
+    #[error("`[oidc]`: {0}")]
+    Oidc(String),
     /// A listener's certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -250,6 +253,7 @@ impl App {
         let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
             .with_form_version_2(config.s3.post_signature_v2)
             .with_sessions(sessions());
+        let known_time = Arc::clone(&clock);
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
             authenticator: Arc::new(authenticator),
@@ -263,11 +267,12 @@ impl App {
             concurrent_requests: config.limits.concurrent_requests,
             anonymous: config.limits.anonymous,
         });
-        let login = Login::new(Arc::clone(&gateway) as _, Arc::clone(&access.tokens), &config.admin.login);
-        let router = admin::router(Arc::clone(&gateway) as _, Arc::clone(&access.tokens)).merge(console::router(
+        let guard = guard(&config, &access, Arc::clone(&known_time))?;
+        let login = Login::new(Arc::clone(&gateway) as _, guard.clone(), &config.admin.login);
+        let router = admin::router(Arc::clone(&gateway) as _, guard).merge(console::router(
             Arc::clone(&gateway) as _,
             login,
-            Arc::clone(&clock),
+            Arc::clone(&known_time),
         ));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
@@ -371,6 +376,12 @@ impl Running {
         // Those of the journal's end; the sites are told of them after the next start.
         self.key_uses.flush(&self.objects).await;
     }
+}
+
+fn guard(config: &Config, access: &Access, clock: Arc<dyn Clock>) -> Result<Guard, StartError> {
+    let oidc = config.oidc.clone().map(|settings| Oidc::new(settings, clock).map_err(StartError::Oidc)).transpose()?;
+    let quotas = Arc::new(Quotas::new(config.admin.quota));
+    Ok(Guard { tokens: Arc::clone(&access.tokens), oidc: oidc.map(Arc::new), quotas })
 }
 
 fn names(sites: &[SiteId]) -> String {

@@ -15,6 +15,7 @@ mod error;
 mod form;
 mod form_policy;
 mod host;
+mod oidc;
 mod pattern;
 mod principal;
 mod principals;
@@ -30,6 +31,7 @@ pub use chunk_signer::{ChunkSigner, SignatureMismatch};
 pub use error::AuthnError;
 pub use form::{FormFields, VerifiedForm};
 pub use host::HostRules;
+pub use oidc::{Claims, Expected, JwtAlgorithm, JwtRefused, KeySet, RoleMap};
 pub use pattern::{BucketPattern, InvalidBucketPattern};
 pub use principal::{
     ANONYMOUS, AccessKey, Action, Authenticated, DEFAULT_ACCOUNT, Forbidden, InvalidPermission, Permissions, Principal, Scope,

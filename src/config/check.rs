@@ -24,6 +24,7 @@ pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     unique("account", config.accounts.iter().map(|account| &account.id), &places.accounts);
     unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
     unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);
+    oidc_names(config, places);
     access_keys(config, places);
     provider_keys(config, places);
     site_keys(config, places);
@@ -44,6 +45,15 @@ fn unique<'c, T: Eq + Hash + Display + 'c>(kind: &str, ids: impl Iterator<Item =
     for (id, place) in ids.zip(places) {
         if let Some(first) = seen.insert(id, place) {
             place.error(format!("there is another {kind} `{id}`"), Some(format!("the first is at line {}", first.origin().line)));
+        }
+    }
+}
+
+/// A token that is called as people of an OpenID provider are could be taken for one of them, in the ledger and in approvals.
+fn oidc_names(config: &Config, places: &Places<'_>) {
+    for (token, place) in config.tokens.iter().zip(&places.tokens).filter(|_| config.oidc.is_some()) {
+        if ["oidc.", "oidc-"].iter().any(|prefix| token.id.as_str().starts_with(prefix)) {
+            place.error("with `[oidc]`, names that begin with `oidc.` or `oidc-` are of the provider's people", None);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, path::PathBuf
 
 use secrecy::SecretString;
 
-use crate::admin::login::LoginSettings;
+use crate::admin::login::{LoginSettings, OidcSettings};
 use crate::authn::{DuplicateAccessKey, Principal, Principals, Quota, Token, UnsignedPayload};
 use crate::backend::Check;
 use crate::bucket::BucketSettings;
@@ -73,6 +73,8 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// Holders of admin tokens.
     pub tokens: Vec<Token>,
+    /// The OpenID provider whose tokens are taken besides.
+    pub oidc: Option<OidcSettings>,
 }
 
 impl Config {
@@ -179,6 +181,8 @@ pub struct Admin {
     pub tls: Option<Tls>,
     /// How people sign in with a browser.
     pub login: LoginSettings,
+    /// What one bearer of a token may use up.
+    pub quota: Quota,
 }
 
 /// A listener's certificate; read again when the files change.

@@ -3,6 +3,7 @@
 mod key_holders;
 mod keys;
 mod listeners;
+mod oidc;
 mod principals;
 mod site_checks;
 mod sources;
@@ -23,7 +24,7 @@ use super::{
     Admin, Backend, Config, Credentials, Engine, Environment, Keyring, Limits, Log, PolicySource, S3, S3Backend, Site, Source,
     check::{self, Places},
 };
-use crate::admin::login::LoginSettings;
+use crate::admin::{Quotas, login::LoginSettings};
 use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
@@ -150,7 +151,7 @@ impl Default for S3 {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: Self::DEFAULT_LISTEN, tls: None, login: LoginSettings::default() }
+        Self { listen: Self::DEFAULT_LISTEN, tls: None, login: LoginSettings::default(), quota: Quotas::DEFAULT }
     }
 }
 
@@ -198,6 +199,7 @@ impl Reader<'_> {
         let principals = each(&root, "principal", &mut places.principals, |table| self.principal(table));
         let accounts = each(&root, "account", &mut places.accounts, |table| self.account(table));
         let tokens = each(&root, "token", &mut places.tokens, |table| self.token(table));
+        let oidc = section(&root, "oidc", |table| self.oidc(table)).flatten();
         let config = Config {
             file: None,
             data_dir,
@@ -225,6 +227,7 @@ impl Reader<'_> {
             principals,
             accounts,
             tokens,
+            oidc,
         };
         check::whole(&config, &places, &root);
         root.finish();

@@ -14,7 +14,7 @@ use super::{
     filters,
     router::Desk,
 };
-use crate::admin::login::{Caller, HOME, LOGIN, LoginRefused, Posted};
+use crate::admin::login::{Caller, HOME, LOGIN, LoginRefused, OIDC, Posted};
 use crate::telemetry::next_request_id;
 
 #[derive(Template)]
@@ -23,6 +23,10 @@ struct LoginPage {
     chrome: Chrome,
     next: String,
     trouble: Option<(String, &'static str)>,
+    /// Where signing in at an OpenID provider begins.
+    provider: &'static str,
+    /// Whether there is one.
+    has_provider: bool,
 }
 
 #[derive(Deserialize)]
@@ -47,13 +51,18 @@ pub(super) fn inside(next: &str) -> &str {
     if below && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { next } else { HOME }
 }
 
-pub(super) async fn form(headers: HeaderMap, Parameters(Next { next }): Parameters<Next>) -> Response {
-    login_page(&headers, inside(&next), None)
+pub(super) async fn form(State(desk): State<Desk>, headers: HeaderMap, Parameters(Next { next }): Parameters<Next>) -> Response {
+    login_page(&headers, inside(&next), None, desk.login.has_oidc())
 }
 
-fn login_page(headers: &HeaderMap, next: &str, trouble: Option<(String, &'static str)>) -> Response {
+fn login_page(headers: &HeaderMap, next: &str, trouble: Option<(String, &'static str)>, has_provider: bool) -> Response {
     let chrome = Chrome::of_strangers("Sign in", Theme::of(headers));
-    page(&LoginPage { chrome, next: next.to_owned(), trouble }).into_response()
+    page(&LoginPage { chrome, next: next.to_owned(), trouble, provider: OIDC, has_provider }).into_response()
+}
+
+/// Somebody has come back from the provider and is not let in.
+pub(super) fn turned_away(reason: LoginRefused) -> Response {
+    refused(&HeaderMap::new(), HOME, &reason)
 }
 
 /// The page to sign in with, and why that did not succeed.
@@ -72,7 +81,7 @@ pub(super) fn refused(headers: &HeaderMap, next: &str, refused: &LoginRefused) -
         LoginRefused::NotSignedIn => ("Your session is over.".to_owned(), "Sign in again."),
         other => (format!("{other}."), "Load this page again and sign in."),
     };
-    let mut response = login_page(headers, inside(next), Some((said, help)));
+    let mut response = login_page(headers, inside(next), Some((said, help)), false);
     *response.status_mut() = refused.status();
     if let Some(wait) = refused.wait() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::admin::{
     Gateway, Problem,
-    login::{LOGIN, LOGOUT, Login, LoginRefused, SessionUser},
+    login::{self, LOGIN, LOGOUT, Login, LoginRefused, SessionUser},
 };
 use crate::clock::Clock;
 use crate::telemetry::next_request_id;
@@ -81,7 +81,8 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/theme", post(set_theme))
         .route("/console/assets/{mark}/{name}", get(assets::get))
         .layer(DefaultBodyLimit::max(FORM));
-    pages.merge(open).layer(middleware::from_fn(headers::add)).with_state(desk)
+    let provider = login::provider(desk.login.clone(), door::turned_away);
+    pages.merge(open).with_state(desk).merge(provider).layer(middleware::from_fn(headers::add))
 }
 
 async fn nowhere() -> Trouble {

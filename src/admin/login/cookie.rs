@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 /// Holds a session's id.
 pub(super) const SESSION: &Cookie = &Cookie { name: "domicile-session", same_site: "Strict" };
 
+/// Holds a sign-in that has begun at an OpenID provider. The provider's page sends the browser back, so it has to come along from there.
+pub(super) const FLOW: &Cookie = &Cookie { name: "domicile-sign-in", same_site: "Lax" };
+
 /// One of our cookies.
 #[derive(Debug)]
 pub(super) struct Cookie {

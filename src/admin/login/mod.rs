@@ -8,6 +8,7 @@
 
 mod attempts;
 mod cookie;
+mod oidc;
 mod origin;
 mod refusal;
 mod routes;
@@ -15,6 +16,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod user;
+mod with_oidc;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -24,13 +26,15 @@ use tokio::time::Instant;
 
 use self::{attempts::Attempts, cookie::CookieRules, sessions::Sessions};
 pub use self::{
+    oidc::{Oidc, OidcRefused, OidcSettings},
     origin::Origin,
     refusal::LoginRefused,
-    routes::{HOME, LOGIN, LOGOUT, ShowRefused, router},
+    routes::{HOME, LOGIN, LOGOUT, OIDC, OIDC_BACK, ShowRefused, provider, router},
     user::{Posted, SessionUser},
 };
-use super::GatewayError;
-use crate::authn::{TokenHash, TokenIdentity, Tokens};
+use super::{GatewayError, Guard};
+use crate::authn::{TokenHash, TokenIdentity};
+use crate::digest::random;
 use crate::types::RequestId;
 
 /// Whose connection a request came on. Whoever serves the routers adds it to each request's extensions.
@@ -68,6 +72,8 @@ pub trait LoginLedger: Send + Sync + 'static {
 pub enum LoginMethod {
     /// With a token of the configuration.
     Token,
+    /// At an OpenID provider.
+    Oidc,
 }
 
 impl LoginMethod {
@@ -75,6 +81,7 @@ impl LoginMethod {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::Oidc => "oidc",
         }
     }
 }
@@ -104,24 +111,34 @@ pub struct Login(Arc<Parts>);
 
 struct Parts {
     ledger: Arc<dyn LoginLedger>,
-    tokens: Arc<Tokens>,
+    guard: Guard,
     sessions: Sessions,
     attempts: Attempts,
     external: Option<Origin>,
+    /// Marks sign-ins that this process has begun.
+    flow_key: [u8; 32],
 }
 
 /// On what a session rests. Looked at anew with every request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Holder {
     /// As long as the configuration has this token, and in the role that it has there.
     Token(TokenHash),
+    /// Until its time is over: what the provider said is not asked for again.
+    Oidc(Arc<TokenIdentity>),
 }
 
 impl Login {
-    /// For bearers of `tokens`; what happens is recorded in `ledger`.
-    pub fn new(ledger: Arc<dyn LoginLedger>, tokens: Arc<Tokens>, settings: &LoginSettings) -> Self {
-        let sessions = Sessions::new(settings.idle, settings.lifetime, settings.sessions);
-        Self(Arc::new(Parts { ledger, tokens, sessions, attempts: Attempts::default(), external: settings.external.clone() }))
+    /// For whomever `guard` knows; what happens is recorded in `ledger`.
+    pub fn new(ledger: Arc<dyn LoginLedger>, guard: impl Into<Guard>, settings: &LoginSettings) -> Self {
+        Self(Arc::new(Parts {
+            ledger,
+            guard: guard.into(),
+            sessions: Sessions::new(settings.idle, settings.lifetime, settings.sessions),
+            attempts: Attempts::default(),
+            external: settings.external.clone(),
+            flow_key: random(),
+        }))
     }
 
     /// Makes a session for the bearer of `token`: the value of the `Set-Cookie` that gives it to the browser. It is in the ledger
@@ -141,7 +158,7 @@ impl Login {
         let verified = self
             .same_origin(caller, headers)
             .and_then(|()| self.0.attempts.admit(caller.address, Instant::now()))
-            .and_then(|()| self.0.tokens.verify(token).ok_or(LoginRefused::WrongToken));
+            .and_then(|()| self.0.guard.tokens.verify(token).ok_or(LoginRefused::WrongToken));
         match verified {
             Ok(who) => self.begin(request, caller, headers, &who, Holder::Token(TokenHash::of(token)), method).await,
             Err(refused) => Err(self.refuse(request, method, refused).await),
@@ -191,17 +208,19 @@ impl Login {
         let cookies = self.cookies(caller);
         let found = cookies.find(headers, cookie::SESSION).and_then(|id| self.0.sessions.find(id, Instant::now()));
         let (session, holder) = found.ok_or(LoginRefused::NotSignedIn)?;
-        let Some(identity) = self.stands(holder) else {
+        let Some(identity) = self.stands(&holder) else {
             self.0.sessions.end(&session);
             return Err(LoginRefused::NotSignedIn);
         };
+        let _turn = self.0.guard.quotas.enter(&identity.id).map_err(LoginRefused::TooFast)?;
         Ok(SessionUser { identity, csrf: self.0.sessions.csrf(&session), session, cookies })
     }
 
     /// Whom a session is of now, if it still is of somebody.
-    fn stands(&self, holder: Holder) -> Option<TokenIdentity> {
+    fn stands(&self, holder: &Holder) -> Option<TokenIdentity> {
         match holder {
-            Holder::Token(hash) => self.0.tokens.holder(&hash),
+            Holder::Token(hash) => self.0.guard.tokens.holder(hash),
+            Holder::Oidc(who) => Some(TokenIdentity::clone(who)),
         }
     }
 

@@ -44,6 +44,10 @@ impl FromStr for Origin {
         {
             return Err(NoOrigin);
         }
+        // What is no port at all is left out by the parser, not refused.
+        if authority.port().is_none() && authority.as_str() != authority.host() {
+            return Err(NoOrigin);
+        }
         let host = authority.host().to_ascii_lowercase();
         Ok(Self(match authority.port() {
             None => format!("{scheme}://{host}"),

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use super::OidcRefused;
 use crate::admin::{GatewayError, Problem};
 
 /// Why somebody is not let in. What it says is safe to show.
@@ -32,6 +33,15 @@ pub enum LoginRefused {
     /// What was sent is not the form that it should be.
     #[error("{0}")]
     Invalid(String),
+    /// Somebody's requests come faster than they may, or too many at a time.
+    #[error("requests come faster than they may; try again in {} s", .0.as_secs())]
+    TooFast(Duration),
+    /// The OpenID provider's word is not taken, or cannot be had.
+    #[error(transparent)]
+    Oidc(#[from] OidcRefused),
+    /// There is no OpenID provider, or the gateway does not know where browsers reach it.
+    #[error("signing in with an OpenID provider is not set up: `[oidc]` and `external-url` of `[admin]` are needed")]
+    NoOidc,
     /// The gateway cannot say or record it.
     #[error("the gateway failed")]
     Gateway(#[from] GatewayError),
@@ -47,6 +57,9 @@ impl LoginRefused {
             Self::CrossOrigin => "cross-origin",
             Self::OldForm => "old-form",
             Self::Invalid(_) => "invalid-request",
+            Self::TooFast(_) => "too-many-requests",
+            Self::Oidc(refused) => refused.code(),
+            Self::NoOidc => "no-oidc",
             Self::Gateway(_) => "unavailable",
         }
     }
@@ -60,7 +73,10 @@ impl LoginRefused {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::NotSignedIn | Self::WrongToken => StatusCode::UNAUTHORIZED,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Oidc(OidcRefused::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Oidc(_) => StatusCode::FORBIDDEN,
+            Self::NoOidc => StatusCode::NOT_FOUND,
+            Self::TooMany(_) | Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::CrossOrigin | Self::OldForm => StatusCode::FORBIDDEN,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Gateway(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,7 +103,7 @@ impl LoginRefused {
     /// After how long it can succeed, where that is known.
     pub const fn wait(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(wait) => Some(*wait),
+            Self::TooMany(wait) | Self::TooFast(wait) => Some(*wait),
             _ => None,
         }
     }

@@ -5,8 +5,8 @@ use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::post,
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
 };
 use serde::Deserialize;
 
@@ -20,6 +20,10 @@ use crate::telemetry::next_request_id;
 pub const LOGIN: &str = "/console/login";
 /// Where the form to sign out is sent.
 pub const LOGOUT: &str = "/console/logout";
+/// Where signing in at an OpenID provider begins.
+pub const OIDC: &str = "/console/login/oidc";
+/// Where the provider sends browsers back to.
+pub const OIDC_BACK: &str = "/console/login/oidc/callback";
 /// Where who has signed in gets to.
 pub const HOME: &str = "/console";
 
@@ -46,13 +50,23 @@ struct TokenForm {
 #[derive(Deserialize)]
 struct Nothing {}
 
-/// `POST` [`LOGIN`] with the field `token`, `POST` [`LOGOUT`] with `csrf`. Whoever is not let in sees what `show` makes of the reason.
+/// `POST` [`LOGIN`] with the field `token`, `POST` [`LOGOUT`] with `csrf`, `GET` [`OIDC`] and [`OIDC_BACK`]. Whoever is not let in sees what `show` makes of the reason.
 pub fn router(login: Login, show: ShowRefused) -> Router {
     Router::new()
         .route(LOGIN, post(sign_in))
         .route(LOGOUT, post(sign_out))
+        .merge(by_provider())
         .layer(middleware::from_fn(unkept))
         .with_state(Context { login, show })
+}
+
+/// Only the ways to a provider and back, for who has forms of their own.
+pub fn provider(login: Login, show: ShowRefused) -> Router {
+    by_provider().layer(middleware::from_fn(unkept)).with_state(Context { login, show })
+}
+
+fn by_provider() -> Router<Context> {
+    Router::new().route(OIDC, get(go_to_provider)).route(OIDC_BACK, get(come_back))
 }
 
 async fn sign_in(State(context): State<Context>, request: Request) -> Response {
@@ -72,6 +86,36 @@ async fn sign_out(State(context): State<Context>, posted: Result<Posted<Nothing>
     let signed_out = async { context.login.sign_out(&next_request_id(), &posted?.user).await };
     match signed_out.await {
         Ok(cookie) => go(LOGIN, cookie),
+        Err(refused) => (context.show)(refused),
+    }
+}
+
+async fn go_to_provider(State(context): State<Context>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let begun = async { context.login.begin_oidc(&next_request_id(), caller(&parts)?).await };
+    match begun.await {
+        Ok((to, cookie)) => (StatusCode::SEE_OTHER, [(header::LOCATION, to), (header::SET_COOKIE, cookie)]).into_response(),
+        Err(refused) => (context.show)(refused),
+    }
+}
+
+/// A page, and no redirect: the browser has come from another site, and would leave a strict cookie out of where a redirect leads.
+async fn come_back(State(context): State<Context>, request: Request) -> Response {
+    const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed in</title>\
+        <meta http-equiv=\"refresh\" content=\"0; url=/console\"><p><a href=\"/console\">Go on to the console</a></p></html>";
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let come = async { context.login.finish_oidc(&next_request_id(), caller(&parts)?, &parts.headers, query).await };
+    match come.await {
+        Ok(cookies) => {
+            let mut response = Html(PAGE).into_response();
+            for cookie in cookies {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+            response
+        }
         Err(refused) => (context.show)(refused),
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Sessions {
     open: Mutex<HashMap<SessionHash, Open>>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Open {
     holder: Holder,
     began: Instant,
@@ -62,7 +62,7 @@ impl Sessions {
             return None;
         }
         session.used = now;
-        Some((hash, session.holder))
+        Some((hash, session.holder.clone()))
     }
 
     pub(super) fn end(&self, session: &SessionHash) {

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tower::ServiceExt;
 
 use super::*;
-use crate::authn::{Role, Token};
+use crate::authn::{Role, Token, Tokens};
 use crate::types::PrincipalId;
 
 /// A ledger that remembers, or that cannot be written.

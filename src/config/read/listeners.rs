@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Reader, at_least_one, endpoint, owned, section, span};
+use super::{Reader, at_least_one, endpoint, owned, positive, section, span};
 use crate::access::ObjectOwnership;
-use crate::admin::login::LoginSettings;
-use crate::authn::UnsignedPayload;
+use crate::admin::{Quotas, login::LoginSettings};
+use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::config::{Admin, S3, Tls};
 use crate::diagnostics::{Item, Table};
@@ -42,7 +42,11 @@ impl Reader<'_> {
             ..default.clone()
         });
         let login = LoginSettings { external, ..sessions.unwrap_or(default) };
-        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table), login }
+        let quota = Quota {
+            requests_per_second: positive(table, "requests-per-second").or(Quotas::DEFAULT.requests_per_second),
+            concurrent_requests: positive(table, "concurrent-requests").or(Quotas::DEFAULT.concurrent_requests),
+        };
+        Admin { listen: listen(table).unwrap_or(Admin::DEFAULT_LISTEN), tls: self.tls(table), login, quota }
     }
 
     fn tls(&self, parent: &Table<'_>) -> Option<Tls> {

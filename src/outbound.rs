@@ -1,4 +1,4 @@
-//! Pooled connections to one server, HTTP or HTTPS.
+//! Connections to services of others, HTTP or HTTPS: what key servers and identity providers are reached by.
 
 use std::{
     io,
@@ -32,10 +32,14 @@ const SYSTEM_CAS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/t
 const IDLE_CONNECTIONS: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
-pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
+/// A client with a pool of connections.
+pub type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// A client that trusts `ca`, or the system's authorities.
-pub(super) fn client(https: bool, ca: Option<&str>) -> Result<HttpClient, String> {
+/// A client that trusts `ca`, or the system's authorities; one of plain HTTP without `https`, whatever the address says.
+///
+/// # Errors
+/// There is no authority that could be trusted, in words.
+pub fn client(https: bool, ca: Option<&str>) -> Result<HttpClient, String> {
     let tls = if https { Some(TlsConnector::from(Arc::new(tls(ca)?))) } else { None };
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
@@ -69,7 +73,7 @@ fn tls(ca: Option<&str>) -> Result<rustls::ClientConfig, String> {
 
 /// Makes connections; the pool keeps them.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     tls: Option<TlsConnector>,
 }
 
@@ -97,8 +101,10 @@ impl Service<Uri> for Connector {
 }
 
 /// One connection.
-pub(super) enum Stream {
+pub enum Stream {
+    /// Plain HTTP.
     Plain(TokioIo<TcpStream>),
+    /// HTTPS.
     Tls(TokioIo<Box<TlsStream<TcpStream>>>),
 }
 
