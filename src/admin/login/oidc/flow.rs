@@ -120,7 +120,7 @@ impl Oidc {
         let secret = self.settings.client_secret.as_ref().map(|secret| secret.expose_secret().trim());
         let mut form = vec![
             ("grant_type", "authorization_code"),
-            ("code", code.as_str()),
+            ("code", code),
             ("redirect_uri", back),
             ("code_verifier", verifier.as_str()),
         ];
