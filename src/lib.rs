@@ -13,6 +13,7 @@ pub mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod diagnostics;
 pub mod digest;
 pub mod erasure;

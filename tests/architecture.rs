@@ -52,13 +52,14 @@ const MODULES: &[(&str, &str)] = &[
         "admin",
         "authn access bucket policy outbound kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure orders",
     ),
+    ("console", "authn audit index jobs relocation scrub admin"),
     (
         "config",
         "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub s3 admin server",
     ),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin server config",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin console server config",
     ),
     (
         "cli",
@@ -91,7 +92,8 @@ const CRATES: &[(&str, &str)] = &[
     ("aws_credential_types", "backend cli"),
     ("hyper", "s3 admin server backend outbound kms cli"),
     ("hyper_util", "s3 admin server backend outbound kms cli"),
-    ("axum", "admin"),
+    ("axum", "admin console"),
+    ("askama", "console"),
     ("rustls", "server backend outbound kms cli"),
     ("tokio_rustls", "server backend outbound kms cli"),
     ("ring", "authn kms seal audit digest"),

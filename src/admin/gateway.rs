@@ -11,7 +11,7 @@ use super::views::{
 };
 use super::{
     HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
-    PopulationFormat, SampleView, SetToCompare,
+    PopulationFormat, SampleView, SetToCompare, report::ReportView,
 };
 use crate::audit::{
     proof::{ConsistencyProof, InclusionProof},
@@ -106,6 +106,13 @@ pub enum Query<'a> {
         /// At most so many.
         limit: usize,
     },
+    /// What happened in a period, and how things stand.
+    Report {
+        /// From this time on.
+        since: Timestamp,
+        /// Before this time.
+        until: Timestamp,
+    },
     /// The story of a key.
     History(&'a HistoryQuestion),
     /// The population.
@@ -146,6 +153,7 @@ impl Query<'_> {
             Self::LedgerTile(_) => "GET /v1/ledger/tile/{*path}",
             Self::LedgerProof { .. } => "GET /v1/ledger/proof",
             Self::LedgerCheckpoints { .. } => "GET /v1/ledger/checkpoints",
+            Self::Report { .. } => "GET /v1/report",
             Self::History(_) => "GET /v1/record/history",
             Self::Population(_) => "GET /v1/population",
             Self::Sample(_) => "GET /v1/sample",
@@ -392,6 +400,9 @@ pub trait Gateway: Send + Sync + 'static {
     async fn ledger_consistency(&self, from: u64, to: u64) -> Result<Option<ConsistencyProof>, GatewayError>;
     /// The checkpoints that were kept, the newest first, from below the size `before` on.
     async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<Vec<CheckpointView>, GatewayError>;
+
+    /// What happened from `since` on and before `until`, and how things stand.
+    async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError>;
 
     /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;

@@ -24,6 +24,7 @@ mod problem;
 mod query;
 mod quotas;
 mod relocations;
+mod report;
 mod rotations;
 mod router;
 mod routes;
@@ -45,6 +46,7 @@ pub use policy_views::{
 };
 pub use problem::Problem;
 pub use quotas::{Quotas, Turn};
+pub use report::ReportView;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{

@@ -147,6 +147,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/sites" | "/v1/sites/check") => json!({ "$ref": "#/components/schemas/Sites" }),
         (_, "/v1/sites/{id}/init") => json!({ "$ref": "#/components/schemas/SiteInit" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
+        (_, "/v1/report") => json!({ "$ref": "#/components/schemas/Report" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
         (_, "/v1/ledger/checkpoints") => json!({ "$ref": "#/components/schemas/Checkpoints" }),
         (_, "/v1/ledger/proof") => json!({ "$ref": "#/components/schemas/LedgerProof" }),
@@ -333,6 +334,12 @@ fn schemas() -> Value {
         ]),
         "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
         "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
+        "Report": object(&[
+            ("since", &string), ("until", &string), ("made", &string), ("revision", &string),
+            ("population", &json!({ "$ref": "#/components/schemas/Summary" })),
+            ("standing", &json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
+            ("period", &json!({ "type": "object" })), ("ledger", &json!({ "$ref": "#/components/schemas/LedgerHead" })),
+        ]),
         "Readiness": {
             "type": "object", "required": ["ready"],
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },

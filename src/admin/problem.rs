@@ -53,6 +53,11 @@ impl Problem {
         self
     }
 
+    /// What went wrong, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status it answers with.
     pub const fn status(&self) -> StatusCode {
         self.status

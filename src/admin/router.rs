@@ -11,7 +11,8 @@ use axum::{
 };
 
 use super::{
-    access, auditing, erasures, handlers, imports, ledger, plans, policies, relocations, rotations, scrubs, sessions, sites, subjects, Gateway, Guard, Problem,
+    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, ledger, plans, policies, relocations, report,
+    rotations, scrubs, sessions, sites, subjects,
 };
 
 /// What every handler works with.
@@ -63,6 +64,7 @@ pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
         .route("/v1/ledger/checkpoints", get(ledger::checkpoints))
         .route("/v1/ledger/proof", get(ledger::proof))
         .route("/v1/ledger/tile/{*path}", get(ledger::tile))
+        .route("/v1/report", get(report::get))
         .route("/v1/ledger/entries", get(auditing::entries))
         .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))

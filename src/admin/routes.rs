@@ -163,13 +163,13 @@ pub const ROUTES: &[Route] = &[
     built("GET", "/v1/erasures", READ, &["before", "limit"], "Erasures, the newest first"),
     built("GET", "/v1/erasures/{id}", READ, &[], "Where an erasure stands"),
     streaming(built("POST", "/v1/subjects:import", POLICY, &SAYING, "Set many subjects, one JSON object a line")),
-    built("GET", "/v1/relocations", OPERATE, &[], "Moves of records that the policy in force wants elsewhere"),
+    built("GET", "/v1/relocations", READ, &[], "Moves of records that the policy in force wants elsewhere"),
     taking(
         DOCUMENT,
         TIME,
         built("POST", "/v1/relocations", OPERATE, &[], "Begin to move records that the policy in force wants elsewhere"),
     ),
-    built("GET", "/v1/relocations/{id}", OPERATE, &[], "How far a relocation has come"),
+    built("GET", "/v1/relocations/{id}", READ, &[], "How far a relocation has come"),
     built("DELETE", "/v1/relocations/{id}", OPERATE, &[], "Call a relocation off; what has moved stays where it is"),
     built("GET", "/v1/scrubs", SCRUB, &[], "Verifications of what lies at the sites"),
     taking(
@@ -215,6 +215,11 @@ pub const ROUTES: &[Route] = &[
         READ,
         &[],
         "Tiles of the ledger's Merkle tree, and bundles of entries (C2SP tlog-tiles)",
+    ),
+    taking(
+        NO_BODY,
+        LONG,
+        built("GET", "/v1/report", READ, &["since", "until"], "What happened in a period, from the ledger, and how things stand"),
     ),
     built("GET", "/v1/ledger/entries", READ, &ENTRIES, "Ledger entries by number, class, kind, time, key or subject"),
     built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),

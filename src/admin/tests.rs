@@ -316,6 +316,10 @@ impl Gateway for Fake {
         self.evaluate();
         Err(GatewayError::NotFound("nothing was ever here"))
     }
+    async fn report(&self, _: Timestamp, _: Timestamp) -> Answer<ReportView> {
+        self.evaluate();
+        Err(GatewayError::Unavailable("nothing happens here"))
+    }
     async fn population(&self, _: &RequestId, _: &TokenIdentity, _: RecordsQuery, _: PopulationFormat) -> Answer<ExportBytes> {
         self.evaluate();
         Ok(futures_util::stream::empty().boxed())

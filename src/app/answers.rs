@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    history, keys, ledger, open, population, queries,
+    history, keys, ledger, open, population, queries, reports,
     revisions::Asker,
     sites, subjects,
     views::{summary, view},
@@ -17,8 +17,8 @@ use super::{
 use crate::admin::{
     AccessView, CheckpointView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, HistoryQuestion,
     HistoryView, ImportOrder, ImportedSubject, KeyView, LedgerHeadView, LedgerPage, PoliciesView, PolicyDiffView,
-    PolicyEntryView, PolicyRevisionView, PopulationFormat, Query, Readiness, RecordView, RecordsPage, SampleView, SessionRequest,
-    SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
+    PolicyEntryView, PolicyRevisionView, PopulationFormat, Query, Readiness, RecordView, RecordsPage, ReportView, SampleView,
+    SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
 };
 use crate::audit::{
     Asked, Event, Kind,
@@ -413,6 +413,10 @@ impl Gateway for AppGateway {
 
     fn rotation(&self, id: u64) -> Option<rotation::Job> {
         self.rotations.job(id)
+    }
+
+    async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
+        reports::make(self, since, until).await
     }
 
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError> {

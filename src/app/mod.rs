@@ -26,6 +26,7 @@ mod population;
 mod process;
 mod queries;
 mod rebuild;
+mod reports;
 mod resume;
 mod revisions;
 mod scrubs;

@@ -39,6 +39,11 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             asked.limit = u64::try_from(limit).ok();
             event
         }
+        Query::Report { since, until } => {
+            asked.since = Some(since.to_rfc3339());
+            asked.until = Some(until.to_rfc3339());
+            event
+        }
         Query::Erasure(id) => Event { erasure: Some(id), ..event },
         Query::LedgerTile(tile) => {
             if tile.level == Level::Entries {

@@ -28,13 +28,14 @@ use super::{
 };
 use crate::admin::{
     self, Guard, Quotas,
-    login::{self, Caller, Login, LoginRefused, Oidc},
+    login::{Caller, Login, Oidc},
 };
 use crate::audit::{Actor, Event, Kind};
 use crate::authn::{DuplicateAccessKey, HostRules, S3Authenticator, SessionKey};
 use crate::backend::{BackendError, Installation, Sites};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Limits, Tls};
+use crate::console;
 use crate::diagnostics::Diagnostic;
 use crate::erasure::Erasures;
 use crate::index::{Change, CommitError, EngineError, ImportedIndex, Index, IndexError};
@@ -257,7 +258,7 @@ impl App {
         let s3 = S3Service::new(S3Parts {
             objects: objects.clone(),
             authenticator: Arc::new(authenticator),
-            clock,
+            clock: Arc::clone(&clock),
             external_url: config.s3.external_url.clone(),
             unsigned_payload: config.s3.unsigned_payload,
             customer_keys_over_http: config.s3.customer_keys_over_http,
@@ -267,9 +268,13 @@ impl App {
             concurrent_requests: config.limits.concurrent_requests,
             anonymous: config.limits.anonymous,
         });
-        let guard = guard(&config, &access, known_time)?;
+        let guard = guard(&config, &access, Arc::clone(&known_time))?;
         let login = Login::new(Arc::clone(&gateway) as _, guard.clone(), &config.admin.login);
-        let router = admin::router(Arc::clone(&gateway) as _, guard).merge(login::router(login, LoginRefused::shown));
+        let router = admin::router(Arc::clone(&gateway) as _, guard).merge(console::router(
+            Arc::clone(&gateway) as _,
+            login,
+            Arc::clone(&known_time),
+        ));
         let admin = TowerToHyperService::new(router);
         let s3_listener = bind(config.s3.listen).await?;
         let admin_listener = bind(config.admin.listen).await?;

@@ -6,6 +6,7 @@ mod event;
 mod facets;
 mod merkle;
 pub mod note;
+pub mod period;
 mod policy;
 pub mod proof;
 mod story;

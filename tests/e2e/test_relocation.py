@@ -194,7 +194,7 @@ def test_a_relocation_can_be_called_off(gateway, policies):
     assert plan(gateway)["moving"]["objects"] > 30
     assert gateway.admin("GET", "/v1/relocations/99")[0] == 404
     assert gateway.admin("POST", "/v1/relocations", {"prefix": "a"})[0] == 400
-    assert gateway.admin("GET", "/v1/relocations", role="auditor")[0] == 403
+    assert gateway.admin("POST", "/v1/relocations", {}, role="auditor")[0] == 403
 
 
 def test_records_under_a_key_of_the_client_move_without_it(gateway):

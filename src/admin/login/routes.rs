@@ -55,10 +55,18 @@ pub fn router(login: Login, show: ShowRefused) -> Router {
     Router::new()
         .route(LOGIN, post(sign_in))
         .route(LOGOUT, post(sign_out))
-        .route(OIDC, get(go_to_provider))
-        .route(OIDC_BACK, get(come_back))
+        .merge(by_provider())
         .layer(middleware::from_fn(unkept))
         .with_state(Context { login, show })
+}
+
+/// Only the ways to a provider and back, for who has forms of their own.
+pub fn provider(login: Login, show: ShowRefused) -> Router {
+    by_provider().layer(middleware::from_fn(unkept)).with_state(Context { login, show })
+}
+
+fn by_provider() -> Router<Context> {
+    Router::new().route(OIDC, get(go_to_provider)).route(OIDC_BACK, get(come_back))
 }
 
 async fn sign_in(State(context): State<Context>, request: Request) -> Response {
