@@ -32,6 +32,10 @@ impl FromStr for Origin {
     type Err = NoOrigin;
 
     fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        // The parser drops fragments.
+        if text.contains('#') {
+            return Err(NoOrigin);
+        }
         let uri: Uri = text.parse().map_err(|_| NoOrigin)?;
         let (scheme, authority) = (uri.scheme_str().ok_or(NoOrigin)?, uri.authority().ok_or(NoOrigin)?);
         let own_port = match scheme {
