@@ -16,7 +16,8 @@ pub(super) fn run(args: &LedgerNamesArgs, out: &mut Output<'_>) -> Result<(), Fa
         other => Failure::Usage(other.to_string()),
     };
     let keyring = args.keyring.as_deref().zip(args.identity.as_deref());
-    let stopped = StoppedIndex::open(&args.data_dir).and_then(|index| index.catalogue(&args.data_dir, keyring)).map_err(unusable)?;
+    let stopped =
+        StoppedIndex::open(&args.data_dir).and_then(|index| index.catalogue(&args.data_dir, keyring)).map_err(unusable)?;
     let unreadable = |error| Failure::Check(format!("the index cannot be read: {error}"));
     let (mut table, mut found) = (Table::new(["NAME", "OF", "MADE WITH"]), json!({}));
     let mut say = |of: &'static str, names: LedgerNames| {
