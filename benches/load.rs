@@ -1,6 +1,6 @@
 //! The gateway under load, against its own backend hit directly in the same run.
 //!
-//! `cargo bench --bench load -- [--full] [--keys N] [--rounds N] [--seconds S]`. Each line is the median of interleaved rounds, as
+//! `cargo bench --bench load -- [--full] [--keys N] [--rounds N] [--seconds S] [--reads all|cross-border|none]`. Each line is the median of interleaved rounds, as
 //! operations a second through the gateway, directly, and their ratio; then the gateway's processor time an operation. Set
 //! `DOMICILE_BINARY` for a binary outside `target/release`, `DOMICILE_WEED` for a SeaweedFS outside the path. Without SeaweedFS the sites are folders
 //! and there is nothing to compare with.
@@ -36,6 +36,8 @@ struct Options {
     keys: usize,
     rounds: usize,
     seconds: f64,
+    /// Which reads are in the ledger, where it is not what the gateway does by itself.
+    reads: Option<String>,
 }
 
 /// Makes a case's requests for a server and a bucket there.
@@ -59,7 +61,7 @@ async fn run(options: &Options) -> io::Result<()> {
     let gateway = servers::gateway(
         &folder.path().join("gateway"),
         backend.as_ref().map(|server| &server.endpoint),
-        "",
+        &options.reads.as_ref().map(|reads| format!("[ledger]\nreads = \"{reads}\"\n")).unwrap_or_default(),
         &servers::shipped(),
     )
     .await?;
@@ -222,6 +224,7 @@ impl Options {
             keys: value("--keys").and_then(|keys| keys.parse().ok()).unwrap_or(if full { 1_000_000 } else { 10_000 }),
             rounds: value("--rounds").and_then(|rounds| rounds.parse().ok()).unwrap_or(if full { 7 } else { 3 }),
             seconds: value("--seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(if full { 3.0 } else { 1.0 }),
+            reads: value("--reads").cloned(),
         }
     }
 }

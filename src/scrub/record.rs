@@ -60,12 +60,19 @@ impl Scrub<'_> {
     }
 }
 
-/// What the ledger says of a finding: everything but names and text.
+/// What the ledger says of a finding: everything but names and text. A key at which nothing is any more can have been that of somebody who is
+/// erased by now, and stays out of it.
 fn event(objects: &Objects, kind: Kind, finding: &Finding) -> Result<Event, ObjectError> {
     let bucket = finding.bucket.as_ref();
-    let place = bucket.zip(finding.key.as_ref());
+    let mut place = bucket.zip(finding.key.as_ref());
+    let whose = place.map(|(bucket, key)| objects.index.whose(bucket, key)).transpose()?.flatten();
+    if let Some((bucket, key)) = place.filter(|_| whose.is_none()) {
+        let bucket = objects.index.bucket(bucket)?;
+        let there = bucket.map(|bucket| objects.index.latest(&bucket, key)).transpose()?.flatten();
+        place = place.filter(|_| there.is_some());
+    }
     Ok(Event {
-        whose: place.map(|(bucket, key)| objects.index.whose(bucket, key)).transpose()?.flatten(),
+        whose,
         bucket: bucket.map(|bucket| objects.pseudonyms.bucket(bucket)),
         key: place.map(|(bucket, key)| objects.pseudonyms.key(bucket, key)),
         record: finding.record,

@@ -63,6 +63,7 @@ async fn fails_with(copies: Copies, act: Act, point: &str, how: How, happens: Ha
     }
     if !happened {
         assert_eq!(act.perform(client).await, Ok(()), "{case}: once more");
+        gateway.order(act).await;
     }
     assert!(act.happened(client).await, "{case}");
     if act == Act::Rotate {

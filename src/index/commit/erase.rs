@@ -45,7 +45,8 @@ impl Group<'_> {
             }
             draft.gone_keys.push((key, owner.clone()));
         }
-        // The row stays, without the name: a decision of before must not fit a generation of after.
+        // The row stays, without the name: a decision of before must not fit a generation of after. It does not say when: the ledger would say of
+        // that moment which erasure it was, and so which records.
         let row = keys::subject(&pseudonym);
         let old: Option<SubjectRow> = self.row(&row)?;
         countries.extend(old.iter().flat_map(SubjectRow::told_in));
@@ -53,7 +54,7 @@ impl Group<'_> {
             draft.delete(keys::appointed(next.effective, &pseudonym));
         }
         let generation = Generation(old.map_or(0, |old| old.at(self.now).generation.0).saturating_add(1));
-        let known = SubjectRow { updated: self.now, erased: Some(generation), ..SubjectRow::unknown(generation) };
+        let known = SubjectRow { erased: Some(generation), ..SubjectRow::unknown(generation) };
         draft.put(row, sealed(&known)?);
         draft.delete(keys::unsettled(&pseudonym));
         // From here on nobody can tell any more which entries of the ledger were about it.

@@ -1,11 +1,14 @@
 //! Puts the ledger's own names into entries, in the place of pseudonyms that last as long as the installation.
 
-use super::group::{CACHED, Group, sealed};
+use super::{
+    group::{CACHED, Group, sealed},
+    plan::{Draft, Planned},
+};
 use crate::{
     audit::{Event, Kind, ProviderCalls},
-    index::{IndexError, SubjectRow, directory::Entry, keys, names::SaltRow},
+    index::{BucketId, IndexError, SubjectRow, directory::Entry, keys, names::SaltRow},
     kms::LedgerSalt,
-    types::{Country, Generation, Pseudonym},
+    types::{Country, Generation, ObjectKey, Pseudonym},
 };
 
 impl Group<'_> {
@@ -34,6 +37,14 @@ impl Group<'_> {
             query.prefix = query.prefix.and_then(named);
         }
         Ok(())
+    }
+
+    /// Says whose the key of a change is where its plan does not: a delete marker has no subject, what lies under it has.
+    pub(super) fn with_whose(&self, mut draft: Draft, bucket: BucketId, key: &ObjectKey) -> Planned {
+        if draft.whose.is_none() {
+            draft.whose = self.inner.whose(bucket, key)?;
+        }
+        Ok(draft)
     }
 
     /// Calls are told of up to a second late. By then somebody can have been erased: they count as not named.

@@ -56,12 +56,6 @@ impl Group<'_> {
 
     /// Puts a record among the versions of its key.
     pub(super) fn place_record(&self, put: &PutChange) -> Planned {
-        let mut draft = self.place_among(put)?;
-        draft.whose = of_subject(&put.record.detail.copies);
-        Ok(draft)
-    }
-
-    fn place_among(&self, put: &PutChange) -> Planned {
         let detail = &put.record.detail;
         let term = self.term(put.bucket, &put.key, &put.record)?;
         if !detail.lock.is_empty() || term.at_least.is_some() {
@@ -145,15 +139,11 @@ impl Group<'_> {
                 return Err(CommitError::Conflict);
             }
         }
-        let mut draft = match delete.version {
+        let draft = match delete.version {
             Some(version) => self.delete_version(delete, version, GarbageReason::Deleted)?,
             None => self.delete_key(delete)?,
         };
-        // A marker has no subject; what lies under it has.
-        if draft.whose.is_none() {
-            draft.whose = self.inner.whose(delete.bucket, &delete.key)?;
-        }
-        Ok(draft)
+        self.with_whose(draft, delete.bucket, &delete.key)
     }
 
     fn delete_key(&self, delete: &DeleteChange) -> Planned {

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use futures_util::future::LocalBoxFuture;
 use parking_lot::{Condvar, Mutex};
 
 use super::{
@@ -290,7 +291,7 @@ async fn what_is_said_of_her_in_the_batch_of_her_erasure_is_of_before_or_of_afte
     // In the queue in this order, while the first is being applied: one batch.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let (change, event) = erasing(&index);
-    let mut queued: Vec<std::pin::Pin<Box<dyn Future<Output = Result<Committed, CommitError>>>>> = vec![
+    let mut queued: Vec<LocalBoxFuture<'_, Result<Committed, CommitError>>> = vec![
         Box::pin(note(asked())),
         Box::pin(note(read())),
         Box::pin(index.commit(change, event)),
