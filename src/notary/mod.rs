@@ -69,6 +69,9 @@ impl Notary {
     pub fn new(index: Index, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, String> {
         let witnesses = settings.witnesses.into_iter().map(Witness::new).collect::<Result<Vec<_>, _>>()?;
         let authority = settings.time_stamps.map(Authority::new).transpose()?;
+        for of in ["witness", "time-stamp"] {
+            metrics::counter!(metric::LEDGER_UNANSWERED, "of" => of).increment(0);
+        }
         Ok(Self { index, clock, every: settings.every, witnesses, authority })
     }
 
