@@ -8,7 +8,13 @@ mod der;
 mod stamp;
 mod witness;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::{
     audit::note::Verifier,
@@ -59,6 +65,8 @@ pub struct Notary {
     every: Duration,
     witnesses: Vec<Witness>,
     authority: Option<Authority>,
+    /// The size of the last checkpoint that a site was seen to hold.
+    confirmed: AtomicU64,
 }
 
 impl Notary {
@@ -72,7 +80,7 @@ impl Notary {
         for of in ["witness", "time-stamp"] {
             metrics::counter!(metric::LEDGER_UNANSWERED, "of" => of).increment(0);
         }
-        Ok(Self { index, clock, every: settings.every, witnesses, authority })
+        Ok(Self { index, clock, every: settings.every, witnesses, authority, confirmed: AtomicU64::new(0) })
     }
 
     /// Does its work, again and again. Does not end.
@@ -91,15 +99,22 @@ impl Notary {
     /// Those of the index. What others do not answer is asked for at the next round.
     pub async fn round(&self) -> Result<(), IndexError> {
         let last = self.index.kept_checkpoints(None, 1).await?.pop();
-        let Some(mut last) = self.due(last.as_ref())?.or(last) else { return Ok(()) };
+        let next = self.due(last.as_ref())?;
+        let is_new = next.is_some();
+        let Some(mut last) = next.or(last) else { return Ok(()) };
         let mut signed = last.signed()?;
         let cosigned = |key: &Verifier| signed.note.signatures().iter().any(|signature| key.is_of(signature));
         let witnesses: Vec<&Witness> = self.witnesses.iter().filter(|witness| !cosigned(witness.key())).collect();
         let authority = self.authority.as_ref().filter(|authority| !authority.has_stamped(&last));
+        let size = signed.checkpoint.size;
+        let lacks = !witnesses.is_empty() || authority.is_some();
         // What others vouch for must not be lost with the index.
-        if !self.index.keep_checkpoint(&last).await? {
-            tracing::warn!("no site confirms the checkpoint of the ledger: nobody is asked to vouch for it yet");
-            return Ok(());
+        if is_new || (lacks && self.confirmed.load(Ordering::Relaxed) != size) {
+            if !self.index.keep_checkpoint(&last).await? {
+                tracing::warn!("no site confirms the checkpoint of the ledger: nobody is asked to vouch for it yet");
+                return Ok(());
+            }
+            self.confirmed.store(size, Ordering::Relaxed);
         }
         for witness in witnesses {
             match witness.cosign(&self.index, &signed).await {
