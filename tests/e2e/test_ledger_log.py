@@ -98,7 +98,7 @@ def test_others_verify_the_log_and_vouch_for_it(make_gateway, vouchers, tlog, tm
     code, said = verify(folder, "--vkey", vkey, "--witness", stranger.vkey)
     assert code == 1 and "cosigned no checkpoint" in said, said
     assert tlog("-vkey", vkey, folder).returncode == 0
-    found = tlog("-vkey", vkey, "-witness", witness.vkey, "-note", f"checkpoints/{kept['size']}", folder)
+    found = tlog("-vkey", vkey, "-witness", witness.vkey, "-older", folder / "checkpoints" / str(kept["size"]), folder)
     assert found.returncode == 0, found.stderr
     assert tlog("-vkey", stranger.vkey.replace("w2", "w3"), folder).returncode != 0
 

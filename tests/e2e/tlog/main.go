@@ -70,9 +70,8 @@ type proofs struct {
 
 func main() {
 	vkey := flag.String("vkey", "", "the log's key")
-	witness := flag.String("witness", "", "a witness's key, whose cosignature the note must have")
+	witness := flag.String("witness", "", "a witness's key, whose cosignature the older checkpoint must have")
 	older := flag.String("older", "", "a checkpoint that the log must continue")
-	note_ := flag.String("note", "checkpoint", "the checkpoint's file in the folder")
 	proofFile := flag.String("proof", "", "an inclusion or consistency proof of the gateway's, as JSON")
 	flag.Parse()
 	dir := folder(flag.Arg(0))
@@ -85,11 +84,10 @@ func main() {
 		}
 		return checkpoint
 	}
-	checkpoint := open(filepath.Join(string(dir), *note_))
+	checkpoint := open(filepath.Join(string(dir), "checkpoint"))
 	if *witness != "" {
 		other := must(fnote.NewVerifierForCosignatureV1(*witness))
-		raw := must(os.ReadFile(filepath.Join(string(dir), *note_)))
-		opened := must(note.Open(raw, note.VerifierList(key, other)))
+		opened := must(note.Open(must(os.ReadFile(*older)), note.VerifierList(key, other)))
 		if len(opened.Sigs) != 2 {
 			log.Fatal("not cosigned")
 		}
