@@ -83,13 +83,13 @@ impl Notary {
         Ok(Self { index, clock, every: settings.every, witnesses, authority, confirmed: AtomicU64::new(0) })
     }
 
-    /// Does its work, again and again. Does not end.
+    /// Does its work, again and again. Does not end. It begins after a pause: a start has other things to do than to hurry the journal.
     pub async fn run(&self) {
         loop {
+            tokio::time::sleep(self.every.min(PAUSE)).await;
             if let Err(error) = self.round().await {
                 tracing::error!(%error, "no checkpoint of the ledger is kept");
             }
-            tokio::time::sleep(self.every.min(PAUSE)).await;
         }
     }
 
