@@ -22,6 +22,7 @@ pub mod index;
 pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
+pub mod notary;
 pub mod objects;
 pub mod outbound;
 pub mod policy;

@@ -46,6 +46,7 @@ const MODULES: &[(&str, &str)] = &[
     ("unseal", "kms seal backend index objects"),
     ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
     ("erasure", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("notary", "audit index outbound"),
     ("orders", "authn access bucket policy kms audit residency seal backend index objects"),
     ("s3", "authn access bucket objects"),
     (
@@ -55,11 +56,11 @@ const MODULES: &[(&str, &str)] = &[
     ("console", "authn audit index jobs relocation scrub admin"),
     (
         "config",
-        "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub s3 admin server",
+        "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub notary s3 admin server",
     ),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin console server config",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure notary s3 admin console server config",
     ),
     (
         "cli",
