@@ -278,7 +278,7 @@ impl Story {
             // The same site again under another key is another copy, in the place of the one before.
             let same = |known: &CopyStory| copy.key.is_none() || known.key.is_none() || known.key == copy.key;
             match known {
-                Some(known) if same(known) && !(known.stored.is_none() && !copy.pending) => {
+                Some(known) if same(known) && (known.stored.is_some() || copy.pending) => {
                     known.role.clone_from(&copy.role);
                 }
                 known => {

@@ -81,10 +81,7 @@ fn pages(population: Population, keys: Arc<BTreeMap<KeyId, Country>>) -> BoxStre
     });
     read.map_ok(move |page| {
         let keys = Arc::clone(&keys);
-        async move {
-            let rows = tokio::task::spawn_blocking(move || rows_of(&page, &keys)).await.map_err(|_| IndexError::Stopped)?;
-            rows
-        }
+        async move { tokio::task::spawn_blocking(move || rows_of(&page, &keys)).await.map_err(|_| IndexError::Stopped)? }
     })
     .try_buffered(TOGETHER)
     .map_err(GatewayError::from)
