@@ -1,11 +1,6 @@
 //! How numbers, sizes and times are written.
 
-#![expect(
-    clippy::unnecessary_wraps,
-    clippy::trivially_copy_pass_by_ref,
-    unreachable_pub,
-    reason = "the form that templates ask for"
-)]
+#![expect(unreachable_pub, reason = "what the macro makes of a filter")]
 
 use std::fmt::Display;
 

@@ -26,7 +26,6 @@ struct FindingsPage {
     scrubs: Option<Vec<Job>>,
 }
 
-#[expect(clippy::unused_self, reason = "templates call methods")]
 impl FindingsPage {
     const fn job_mood(&self, state: &JobState) -> &'static str {
         mood(*state)

@@ -46,7 +46,6 @@ struct RevisionPage {
 }
 
 impl PoliciesPage {
-    #[expect(clippy::unused_self, reason = "templates call methods")]
     fn by(&self, by: &By) -> String {
         match by {
             By::System => "the gateway".to_owned(),
@@ -55,7 +54,6 @@ impl PoliciesPage {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "templates call methods")]
     const fn state(&self, state: &PolicyState) -> &'static str {
         match state {
             PolicyState::Proposed => "Proposed",

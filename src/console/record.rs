@@ -39,7 +39,6 @@ struct RecordPage {
     none: &'static str,
 }
 
-#[expect(clippy::unused_self, reason = "templates call methods")]
 impl RecordPage {
     const fn copy_mood(&self, state: &CopyStanding) -> &'static str {
         match state {

@@ -37,7 +37,6 @@ pub(super) const fn word(state: JobState) -> &'static str {
 /// What the templates of a job ask of it.
 macro_rules! of_a_job {
     ($page:ty) => {
-        #[expect(clippy::unused_self, reason = "templates call methods")]
         impl $page {
             const fn job_mood(&self, state: &JobState) -> &'static str {
                 mood(*state)

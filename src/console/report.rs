@@ -45,7 +45,6 @@ struct Suggested {
     until: String,
 }
 
-#[expect(clippy::unused_self, reason = "templates call methods")]
 impl ReportPage {
     fn country(&self, code: &str) -> String {
         code.parse::<Country>().map_or_else(|_| code.to_owned(), world::name)

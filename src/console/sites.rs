@@ -18,7 +18,6 @@ struct SitesPage {
 }
 
 impl SitesPage {
-    #[expect(clippy::unused_self, reason = "templates call methods")]
     fn mood(&self, state: &str) -> &'static str {
         match state {
             "ok" => "ok",

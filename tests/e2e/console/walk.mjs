@@ -39,9 +39,12 @@ async function walk(role, token) {
   await page.goto(`${url}/console`);
   if (new URL(page.url()).pathname !== "/console/login") report("strangers are let in");
   await look(page, role, report, "login");
-  await page.fill("#token", "no such token");
-  await page.click("button.primary");
-  if (!(await page.locator("[role=alert]").isVisible())) report("a wrong token is not told of");
+  // Once: tries from one address are few.
+  if (role === "auditor") {
+    await page.fill("#token", "no such token");
+    await page.click("button.primary");
+    if (!(await page.locator("[role=alert]").isVisible())) report("a wrong token is not told of");
+  }
   await page.fill("#token", token);
   await page.click("button.primary");
   await page.waitForURL(`${url}/console`);
