@@ -107,7 +107,7 @@ impl ExportNotes {
             }
             lock(&file)?;
             let mut bytes = Vec::new();
-            (&mut file).read_to_end(&mut bytes)?;
+            file.read_to_end(&mut bytes)?;
             Ok(Some((file, bytes)))
         };
         let Some((file, mut bytes)) = read().map_err(|error| io_error(&self.path, error))? else { return Ok(None) };

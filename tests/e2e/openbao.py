@@ -76,13 +76,15 @@ cluster_addr = "http://127.0.0.1:{cluster}"
                 time.sleep(0.05)
         raise RuntimeError(f"OpenBao did not come up: {(self.folder / 'log').read_text()[-3000:]}")
 
-    def ask(self, method, path, body=None, token=None):
+    def ask(self, method, path, body=None, token=None, namespace=None):
         """Status and parsed answer."""
         request = urllib.request.Request(
             f"{self.address}/v1/{path}", method=method, data=None if body is None else json.dumps(body).encode()
         )
         if token or self.root:
             request.add_header("X-Vault-Token", token or self.root)
+        if namespace:
+            request.add_header("X-Vault-Namespace", namespace)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 data = answer.read()
@@ -90,9 +92,9 @@ cluster_addr = "http://127.0.0.1:{cluster}"
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
 
-    def do(self, path, body=None, method="POST"):
+    def do(self, path, body=None, method="POST", namespace=None):
         """What must succeed; its answer's data."""
-        status, answer = self.ask(method, path, body if body is not None else {})
+        status, answer = self.ask(method, path, body if body is not None else {}, namespace=namespace)
         assert status in (200, 204), (path, status, answer)
         return (answer or {}).get("data") or (answer or {}).get("auth")
 

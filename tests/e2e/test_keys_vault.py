@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gateway import FsSite, Gateway
-from openbao import OpenBao
+from openbao import POLICY, OpenBao
 
 PEOPLE = {"PK": "amna", "SG": "wei"}
 # A second is what is promised; the rest is for a busy machine.
@@ -266,6 +266,17 @@ def test_records_of_a_country_open_with_that_countrys_server_alone(tmp_path, ser
         assert world.refusal(world.put, "pk-3", "PK", "somebody")[:2] == (503, "ResidencyUnavailable")
         assert "another country's" in world.key("PK")["trouble"]
         gateway.stop()
+        # Nor when its key is the older one, and has destroyed the version that Pakistan's wrapped with.
+        name = world.names["PK"]
+        servers["SG"].do(f"transit/keys/{name}/rotate")
+        servers["SG"].do(f"transit/keys/{name}/config", {"min_decryption_version": 2, "min_encryption_version": 2})
+        servers["SG"].do(f"transit/keys/{name}/trim", {"min_available_version": 2})
+        gateway.start()
+        assert world.refusal(world.get, "pk")[:2] == (503, "ResidencyUnavailable")
+        assert world.refusal(world.put, "pk-4", "PK", "somebody-else")[:2] == (503, "ResidencyUnavailable")
+        assert "it is another key" in world.key("PK")["trouble"]
+        world.others_go_on()
+        gateway.stop()
         gateway.config_file.write_text(config)
         gateway.start()
         assert world.get("pk") == b"secret" and world.get("sg") == b"secret"
@@ -303,6 +314,34 @@ def test_a_key_is_renewed_and_its_old_version_destroyed_at_the_server(world):
     world.gateway.start()
     for number in range(5):
         assert world.get(f"pk-{number}") == b"secret"
+
+
+def test_a_key_in_a_namespace_of_a_named_cluster(tmp_path, servers):
+    """The engine and the token are in the namespace; the server says which cluster it is outside of all alone."""
+    server, inside = servers["PK"], "residency"
+    server.do(f"sys/namespaces/{inside}")
+    server.do("sys/mounts/transit", {"type": "transit"}, namespace=inside)
+    server.do("transit/keys/hidden", {"type": "aes256-gcm96", "derived": True}, namespace=inside)
+    server.do("sys/policies/acl/hidden", {"policy": POLICY.replace("domicile-pk", "hidden")}, namespace=inside)
+    order = {"policies": ["hidden"], "ttl": "4s", "no_parent": True}
+    (tmp_path / "hidden.token").write_text(server.do("auth/token/create", order, namespace=inside)["client_token"])
+    cluster = server.ask("GET", "sys/health")[1]["cluster_id"]
+    table = (
+        f'provider = "vault"\naddress = "{server.address}"\nname = "hidden"\ntoken-file = "{tmp_path / "hidden.token"}"\n'
+        f'namespace = "{inside}"\n'
+    )
+    (tmp_path / "other").mkdir()
+    with pytest.raises(RuntimeError, match="not of 0d0d0d0d"):
+        World(tmp_path / "other", servers, extra={"PK": table + 'cluster-id = "0d0d0d0d"\n'}).gateway.start()
+    with serving(tmp_path, servers, extra={"PK": table + f'cluster-id = "{cluster}"\n'}) as world:
+        assert world.get("pk") == b"secret"
+        # The token is renewed long before it ends.
+        time.sleep(6)
+        world.put("pk-later", "PK", "nobody-yet")
+        assert world.key("PK")["up"] and world.get("pk-later") == b"secret"
+        done = world.gateway.cli("keys", "rotate", "pk", "--destroy-old")
+        assert "destroyed: 1" in done.stdout, done
+        assert world.get("pk") == b"secret"
 
 
 def test_every_call_to_a_provider_is_in_the_ledger_by_owner_and_version(world):

@@ -23,31 +23,25 @@ use crate::{
 impl Group<'_> {
     pub(super) fn subject_key(&self, mut key: WrappedSubjectKey, replaces: Option<WrappedSubjectKey>) -> Planned {
         let mut draft = Draft::default();
-        let row = keys::subject_key(&key.key, &key.owner);
-        let now: Option<WrappedSubjectKey> = self.row(&row)?;
         let retired = keys::retired_key(&key.key, &key.owner, key.generation);
+        // One of before that is wrapped again, or gets to another site, stays where it is.
         if let Some(old) = self.row::<WrappedSubjectKey>(&retired)? {
-            if now.as_ref().is_some_and(|now| now.generation == key.generation) {
-                // A rebuild without the country that was told of the rotation has the key in both places: it is the one in use.
-                draft.delete(retired);
-            } else {
-                // One of before that is wrapped again, or gets to another site, stays where it is.
-                match replaces {
-                    Some(replaced) if old == replaced && old.wrapped != key.wrapped => {
-                        self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
-                    }
-                    Some(_) => return Err(CommitError::KeyExists(Box::new(old))),
-                    None if old.wrapped == key.wrapped => {
-                        key.sites.extend(old.sites);
-                        key.abroad.extend(old.abroad);
-                    }
-                    None => return Err(CommitError::KeyExists(Box::new(old))),
+            match replaces {
+                Some(replaced) if old == replaced && old.wrapped != key.wrapped => {
+                    self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
                 }
-                draft.put(retired, sealed(&key)?);
-                return Ok(draft);
+                Some(_) => return Err(CommitError::KeyExists(Box::new(old))),
+                None if old.wrapped == key.wrapped => {
+                    key.sites.extend(old.sites);
+                    key.abroad.extend(old.abroad);
+                }
+                None => return Err(CommitError::KeyExists(Box::new(old))),
             }
+            draft.put(retired, sealed(&key)?);
+            return Ok(draft);
         }
-        match (now, replaces) {
+        let row = keys::subject_key(&key.key, &key.owner);
+        match (self.row::<WrappedSubjectKey>(&row)?, replaces) {
             (Some(old), Some(replaced)) if old == replaced && old.wrapped != key.wrapped => {
                 self.queue(&mut draft, key_blobs(&old), GarbageReason::Rewrapped)?;
             }

@@ -14,6 +14,7 @@ use crate::{
         ledger::head_row,
         names::SaltRow,
     },
+    kms::WrappedSubjectKey,
     types::{Generation, Pseudonym, Ticket, Timestamp},
 };
 
@@ -98,6 +99,7 @@ impl Replay {
             }
         }
         self.subjects()?;
+        self.settle_keys()?;
         for (counter, tally) in counters {
             let row = keys::counter(&encode(&counter)?);
             let value = self.sealing.seal(&row, &encode(&(counter, tally))?)?;
@@ -134,6 +136,41 @@ impl Replay {
         let Some(value) = self.engine.get(&row)? else { return Ok(false) };
         let kept: SaltRow = self.sealing.open(&row, &value, |body| decode('S', body))?;
         Ok(kept.generation < erased)
+    }
+
+    /// Puts the key in use of each owner in its place. A country that held a key and not the one after it was told that it is retired, and
+    /// not what is in use since. Where nobody else's journal is there that key is in both places, and the later word is that behind; or, when the
+    /// journal has been told again meanwhile, only there.
+    fn settle_keys(&mut self) -> Result<(), IndexError> {
+        let mut from = vec![kind::SUBJECT_KEY];
+        let mut of_one: Vec<(Vec<u8>, WrappedSubjectKey)> = Vec::new();
+        loop {
+            let page = page(self.engine.as_ref(), &from, &[kind::SUBJECT_KEY + 1])?;
+            let Some((last, _)) = page.last() else { return self.settle_owner(&mut of_one) };
+            from = [last.as_slice(), &[0]].concat();
+            for (row, value) in page {
+                let key: WrappedSubjectKey = self.sealing.open(&row, &value, |body| decode('k', body))?;
+                if of_one.last().is_some_and(|(_, last)| (&last.key, &last.owner) != (&key.key, &key.owner)) {
+                    self.settle_owner(&mut of_one)?;
+                }
+                of_one.push((row, key));
+            }
+        }
+    }
+
+    fn settle_owner(&mut self, keys: &mut Vec<(Vec<u8>, WrappedSubjectKey)>) -> Result<(), IndexError> {
+        let rows = std::mem::take(keys);
+        let Some((_, first)) = rows.first() else { return Ok(()) };
+        let place = keys::subject_key(&first.key, &first.owner);
+        let (in_use, retired): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(row, _)| *row == place);
+        let promoted = match in_use.first() {
+            Some((_, in_use)) => retired.into_iter().find(|(_, key)| key.generation == in_use.generation),
+            None => retired.into_iter().max_by_key(|(_, key)| key.created),
+        };
+        let Some((row, key)) = promoted else { return Ok(()) };
+        let value = self.sealing.seal(&place, &encode(&key)?)?;
+        self.write(place, Some(value))?;
+        self.write(row, None)
     }
 
     fn derive_from(

@@ -116,9 +116,18 @@ impl Guard {
         let anchor = self.anchor.lock().clone();
         let Some((context, wrapped)) = anchor else { return Ok(()) };
         match self.provider.unwrap(&context, &wrapped).await {
-            Ok(_) | Err(KmsError::Destroyed { .. }) => {
+            Ok(_) => {
                 *self.anchor.lock() = None;
                 Ok(())
+            }
+            // The gateway destroys no version that the newest wrapping is of. Another key can have had more versions destroyed than this one ever
+            // had; nothing tells it from this one with its versions destroyed by others.
+            Err(KmsError::Destroyed { version, .. }) => {
+                let reason = format!(
+                    "version {version}, which the newest of what it wrapped is of, is destroyed: it is another key, or others have \
+                     destroyed its versions"
+                );
+                Err(KmsError::Refused { key: self.key.clone(), reason })
             }
             Err(KmsError::Corrupt | KmsError::WrongContext | KmsError::UnknownVersion { .. }) => {
                 let (key, country) = (self.key.clone(), self.country);

@@ -21,13 +21,15 @@ struct Vault {
 enum Trouble {
     Unreachable,
     Sealed,
+    /// It goes on, without its first version.
+    Trimmed,
 }
 
 impl Vault {
     fn check(&self) -> Result<(), KmsError> {
         let (key, reason) = (pk(), "said no".to_owned());
         match *self.trouble.lock() {
-            None => Ok(()),
+            None | Some(Trouble::Trimmed) => Ok(()),
             Some(Trouble::Unreachable) => Err(KmsError::Unavailable { key, reason }),
             Some(Trouble::Sealed) => Err(KmsError::Refused { key, reason }),
         }
@@ -50,6 +52,9 @@ impl KeyProvider for Vault {
     async fn unwrap(&self, context: &WrapContext, wrapped: &WrappedKey) -> Result<SecretKey, KmsError> {
         self.check()?;
         self.unwraps.fetch_add(1, Ordering::SeqCst);
+        if matches!(*self.trouble.lock(), Some(Trouble::Trimmed)) {
+            return Err(KmsError::Destroyed { key: pk(), version: 1 });
+        }
         let kept = self.kept.lock();
         let (bound, key) = wrapped.as_str().parse().ok().and_then(|index: usize| kept.get(index)).ok_or(KmsError::Corrupt)?;
         if bound == context { Ok(key.clone()) } else { Err(KmsError::WrongContext) }
@@ -174,5 +179,20 @@ async fn a_key_that_does_not_open_what_was_wrapped_before_is_not_used() {
     *vault.trouble.lock() = None;
     assert!(matches!(another.health(&pk()).await, Err(KmsError::Unsuitable { .. })));
     assert!(matches!(another.create_subject_key(&pk(), owner(2)).await, Err(KmsError::Unsuitable { .. })));
+    assert!(vault.kept.lock().is_empty(), "nothing was wrapped by it");
+}
+
+/// Another country's key may be older, and have destroyed versions where this one wrapped with its first.
+#[tokio::test]
+async fn a_key_that_has_destroyed_what_the_newest_wrapping_is_of_is_not_used() {
+    let (_, before) = hierarchy();
+    let (_, wrapped) = before.create_subject_key(&pk(), owner(1)).await.unwrap();
+    let (vault, another) = hierarchy();
+    another.hold_to(&wrapped).unwrap();
+    *vault.trouble.lock() = Some(Trouble::Trimmed);
+    for _ in 0..2 {
+        assert!(matches!(another.health(&pk()).await, Err(KmsError::Refused { .. })));
+        assert!(matches!(another.create_subject_key(&pk(), owner(2)).await, Err(KmsError::Refused { .. })));
+    }
     assert!(vault.kept.lock().is_empty(), "nothing was wrapped by it");
 }

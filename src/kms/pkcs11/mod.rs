@@ -38,10 +38,14 @@ use self::{
     pool::{Pool, Trouble},
 };
 use super::{
-    KeyIdentity, KeyProvider, KeyState, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey,
+    KeyIdentity, KeyOwner, KeyProvider, KeyState, KeyVersion, KmsError, SecretKey, WrapContext, WrappedKey,
     jwe::{self, NONCE_LEN, TAG_LEN, kid, version_in},
 };
-use crate::{clock::Clock, digest, types::Timestamp};
+use crate::{
+    clock::Clock,
+    digest,
+    types::{Generation, Pseudonym, Timestamp},
+};
 
 const TAG_BITS: u64 = 8 * TAG_LEN as u64;
 
@@ -68,6 +72,8 @@ struct Known {
     keys: BTreeMap<u32, ObjectHandle>,
     /// Versions whose keys are no longer there.
     gone: BTreeSet<u32>,
+    /// A key of ours that the newest version wrapped, and its wrapping: what it must go on opening.
+    proof: Option<(SecretKey, WrappedKey)>,
 }
 
 impl Pkcs11Provider {
@@ -246,6 +252,28 @@ impl Inner {
         }
     }
 
+    /// Has the newest version open what it wrapped before: another key can have been put in its place, under its label.
+    fn prove(&self, session: &Session, generation: u64, version: u32) -> Result<(), Trouble> {
+        // A context that no subject key has: generation 0 is never given out, and no bucket's pseudonym is all zeroes.
+        let KeyIdentity { country, installation, .. } = *self.identity();
+        let owner = KeyOwner::Bucket(Pseudonym::from_bytes([0; 16]));
+        let context = WrapContext { installation, country, owner, generation: Generation(0) };
+        let proof = self.known.lock().proof.clone();
+        if let Some((secret, wrapped)) = proof.filter(|(_, wrapped)| self.version_of(wrapped).is_ok_and(|of| of == version)) {
+            let another =
+                || self.refused("another key stands under its label now: it does not open what the key wrapped before".into());
+            return match self.unwrap(session, generation, &context, &wrapped) {
+                Ok(opened) if opened.expose() == secret.expose() => Ok(()),
+                Ok(_) | Err(Trouble::Known(KmsError::Corrupt)) => Err(another().into()),
+                Err(error) => Err(error),
+            };
+        }
+        let secret = SecretKey::random();
+        let wrapped = self.wrap(session, generation, &context, &secret)?;
+        self.known.lock().proof = Some((secret, wrapped));
+        Ok(())
+    }
+
     fn refused(&self, reason: String) -> KmsError {
         KmsError::Refused { key: self.identity().id.clone(), reason }
     }
@@ -299,11 +327,11 @@ impl KeyProvider for Pkcs11Provider {
     }
 
     async fn health(&self) -> Result<(), KmsError> {
-        self.run(|inner, session, _| {
+        self.run(|inner, session, generation| {
             inner.look(session)?;
             let version = inner.primary(session)?.version;
             match inner.found(session, version)? {
-                Some(_) => Ok(()),
+                Some(_) => inner.prove(session, generation, version),
                 None => Err(inner.refused("the token holds its primary version no more".to_owned()).into()),
             }
         })

@@ -180,6 +180,29 @@ async fn a_rotation_that_broke_off_is_taken_up_and_a_key_that_others_removed_is_
 }
 
 #[tokio::test]
+async fn another_key_in_the_place_of_one_that_wrapped_is_not_used() {
+    let _alone = alone().lock().await;
+    let Some((module, _)) = tokens() else { return };
+    let settings = token(&module, "swapped").await;
+    let provider = provider(&settings);
+    let wrapped = provider.wrap(&context(), &SecretKey::random()).await.unwrap();
+    for _ in 0..2 {
+        provider.health().await.unwrap();
+    }
+    provider
+        .run(|inner, session, _| {
+            let key = inner.objects.key(session, 1)?.unwrap();
+            Ok(session.destroy_object(key)?)
+        })
+        .await
+        .unwrap();
+    add_key(&settings, "pk-v1", Vec::new()).await;
+    let health = provider.health().await;
+    assert!(matches!(&health, Err(KmsError::Refused { reason, .. }) if reason.contains("another key")), "{health:?}");
+    assert!(provider.unwrap(&context(), &wrapped).await.is_err());
+}
+
+#[tokio::test]
 async fn a_wrong_pin_is_tried_once() {
     let _alone = alone().lock().await;
     let Some((module, _)) = tokens() else { return };

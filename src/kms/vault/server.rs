@@ -18,6 +18,7 @@ use crate::{
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+const NAMESPACE: &str = "x-vault-namespace";
 /// How much of what a server says in an error is repeated.
 const MAX_REASON: usize = 200;
 
@@ -76,14 +77,14 @@ impl Server {
         token: &SecretString,
         body: Option<Zeroizing<Vec<u8>>>,
     ) -> Result<T, Failure> {
-        let answer = self.exchange(method, path, Some(token), body).await?;
+        let answer = self.exchange(self.request(method, path, Some(token), body)?).await?;
         let envelope: Envelope<T> = serde_json::from_slice(&answer).map_err(|_| unreadable())?;
         envelope.data.ok_or_else(unreadable)
     }
 
     /// Something whose answer does not matter.
     pub(super) async fn order(&self, path: &str, token: &SecretString, body: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
-        self.exchange(Method::POST, path, Some(token), Some(body)).await.map(drop)
+        self.exchange(self.request(Method::POST, path, Some(token), Some(body))?).await.map(drop)
     }
 
     /// The token of a login or a renewal.
@@ -93,25 +94,20 @@ impl Server {
         token: Option<&SecretString>,
         body: Zeroizing<Vec<u8>>,
     ) -> Result<Grant, Failure> {
-        let answer = self.exchange(Method::POST, path, token, Some(body)).await?;
+        let answer = self.exchange(self.request(Method::POST, path, token, Some(body))?).await?;
         let envelope: Envelope<serde::de::IgnoredAny> = serde_json::from_slice(&answer).map_err(|_| unreadable())?;
         envelope.auth.ok_or_else(unreadable)
     }
 
-    /// What may be asked without a token, and is not wrapped.
+    /// What may be asked without a token, and is not wrapped. It is of the server, which answers it outside of all namespaces alone.
     pub(super) async fn public<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let answer = self.exchange(Method::GET, path, None, None).await?;
+        let mut request = self.request(Method::GET, path, None, None)?;
+        request.headers_mut().remove(NAMESPACE);
+        let answer = self.exchange(request).await?;
         serde_json::from_slice(&answer).map_err(|_| unreadable())
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&SecretString>,
-        body: Option<Zeroizing<Vec<u8>>>,
-    ) -> Result<Bytes, Failure> {
-        let request = self.request(method, path, token, body)?;
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, Failure> {
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| Failure::Unreachable(causes(&error)))?;
             let status = response.status();
@@ -137,7 +133,7 @@ impl Server {
             .header("x-vault-request", "true")
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(namespace) = &self.namespace {
-            request = request.header("x-vault-namespace", namespace);
+            request = request.header(NAMESPACE, namespace);
         }
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(token.expose_secret())
