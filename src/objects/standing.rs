@@ -254,7 +254,9 @@ mod tests {
         let placement = world.objects.residency.place(world.request().auth, &signals).unwrap();
         let until = placement.basis().until.unwrap();
         assert_eq!(until.to_rfc3339(), "2026-06-01T00:00:00.000Z");
-        assert!(world.objects.residency.place(world.request().auth, &signals).is_ok_and(|again| again.basis() == placement.basis()));
+        assert!(
+            world.objects.residency.place(world.request().auth, &signals).is_ok_and(|again| again.basis() == placement.basis())
+        );
         clock.advance(1);
         let now = world.objects.residency.place(world.request().auth, &signals).unwrap();
         assert_eq!(now.basis().until, None, "nothing is to come after that");

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     policy::{
-        AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet, set::turns,
+        AttributeKind, Condition, Enforcement, Exception, Field, Instrument, KeyPattern, OnUnknown, Pattern, PolicySet,
+        set::turns,
     },
     types::{Attributes, BucketName, ObjectKey, PrincipalId},
 };

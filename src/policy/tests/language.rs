@@ -188,7 +188,9 @@ fn a_key_that_nobody_knows_widens_nothing_and_ends_nothing() {
     let elsewhere = known(&[]);
     let both = with_facts(&elsewhere, |here| {
         with_facts(&nobody_knows, |first| {
-            with_facts(&Known { key: ObjectKey::new("tmp/1").ok(), ..known(&[]) }, |second| set.retention(here, &[*first, *second]))
+            with_facts(&Known { key: ObjectKey::new("tmp/1").ok(), ..known(&[]) }, |second| {
+                set.retention(here, &[*first, *second])
+            })
         })
     });
     assert_eq!(both.at_most.len(), 1);
