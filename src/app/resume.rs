@@ -6,7 +6,7 @@
 
 use super::{StartError, open::ReadSet};
 use crate::audit::{By, Kind};
-use crate::index::{FolderSet, Index, PolicyChange, PolicyOrder, PolicyTexts};
+use crate::index::{FolderSet, Index, PolicyChange, PolicyEntry, PolicyOrder, PolicyTexts};
 use crate::policy::{Approval, Available, PolicySet, diff};
 
 /// The set to serve, and the steps that tell the index so, in their order.

@@ -258,7 +258,8 @@ fn read_line(line: &[u8], who: &PrincipalId, ordered: &Ordered) -> Result<(Subje
     // serde_json's own message may quote the value; its position and kind are enough.
     let line: Line = serde_json::from_slice(line).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
-            "needs `id` (1 to 256 bytes) and `attributes` (strings, each once), may have `effective` and `reason`, nothing else".to_owned()
+            "needs `id` (1 to 256 bytes) and `attributes` (strings, each once), may have `effective` and `reason`, nothing else"
+                .to_owned()
         }
         _ => format!("not JSON at column {}", error.column()),
     })?;
