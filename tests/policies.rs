@@ -1,12 +1,12 @@
 //! The policies that come with Domicile: they parse without a warning, their golden cases pass, and the default installation can follow them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use domicile::{
     diagnostics::Diagnostic,
-    policy::{Available, PolicyFile, PolicySet},
+    policy::{Available, Enforcement, PolicyFile, PolicySet},
     types::Country,
 };
 
@@ -42,6 +42,20 @@ fn parse_without_warnings_and_pass_their_golden_cases() {
     assert!(report.cases.len() >= 60);
     for case in &report.cases {
         assert_eq!(case.problem, None, "{}: {}", case.origin.file, case.name);
+    }
+}
+
+#[test]
+fn are_all_told_of_in_the_documentation_with_what_is_not_verified() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/residency.md")).unwrap();
+    let set = PolicySet::parse(&shipped()).unwrap();
+    for instrument in set.instruments() {
+        let line = page.lines().find(|line| line.starts_with(&format!("| `{}` |", instrument.id)));
+        let line = line.unwrap_or_else(|| panic!("`{}` is not in docs/residency.md", instrument.id));
+        let note = instrument.note.as_deref().unwrap_or_default();
+        let unverified = ["unverified", "not verified", "not be verified"].iter().any(|word| note.to_lowercase().contains(word));
+        assert!(!unverified || line.contains("**[U]**"), "{}", instrument.id);
+        assert_eq!(line.contains("**on**"), instrument.enforcement == Enforcement::On, "{}", instrument.id);
     }
 }
 

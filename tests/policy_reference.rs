@@ -22,11 +22,16 @@ fn parsed(set: &Set) -> PolicySet {
 
 /// What the real evaluator decides, as a request would get it.
 fn decide(set: &PolicySet, request: &Request) -> Result<Decision, Denial> {
+    decide_from(set, request, &[])
+}
+
+/// The same for a copy.
+fn decide_from(set: &PolicySet, request: &Request, sources: &[domicile::policy::Facts<'_>]) -> Result<Decision, Denial> {
     request.told(|subject, mut attributes, facts| {
         if subject && let Err(name) = set.complete(&mut attributes) {
             return Err(Denial { kind: DenialKind::Unknown, message: name.to_owned(), instruments: Vec::new() });
         }
-        set.decide(&domicile::policy::Facts { attributes: &attributes, ..*facts })
+        set.decide_copy(&domicile::policy::Facts { attributes: &attributes, ..*facts }, sources)
     })
 }
 
@@ -71,6 +76,22 @@ proptest! {
             let decision = decide(&real, request);
             let found = decision.as_ref().ok().map(outcome);
             prop_assert_eq!(&found, &naive::decide(&set, request), "{:?}\n{:?}", request, decision);
+        }
+    }
+
+    /// A copy is bound by what binds its destination and its source, each with the exceptions that hold there.
+    #[test]
+    fn decisions_of_copies_are_those_of_the_reference(set in set(5), seed in any::<prop::sample::Index>()) {
+        let real = parsed(&set);
+        let all = requests(&[&set]);
+        let step = all.len().div_ceil(25).max(1);
+        for from in all.iter().skip(seed.index(step)).step_by(step) {
+            let from = naive::known(&set, from);
+            for to in all.iter().skip(seed.index(7)).step_by(step).filter(|to| to.day == from.day) {
+                let found = from.told(|_, _, source| decide_from(&real, to, &[*source]));
+                let found = found.as_ref().ok().map(outcome);
+                prop_assert_eq!(&found, &naive::decide_copy(&set, to, std::slice::from_ref(&from)), "{:?} to {:?}", from, to);
+            }
         }
     }
 
@@ -147,16 +168,36 @@ proptest! {
         let (before, after) = (parsed(&old), parsed(&new));
         let found = diff(&before, &after, TODAY);
         prop_assert!(found.exhaustive);
-        prop_assert_eq!(found.allows_more, found.changes.iter().any(|change| change.allows_more));
+        let more_here = found.changes.iter().any(|change| change.allows_more);
+        prop_assert_eq!(found.allows_more, more_here || !found.asked_less.is_empty());
         let mut differs = false;
         let mut grows = false;
         for request in requests(&[&old, &new]) {
             let (was, is) = (naive::decide(&old, &request), naive::decide(&new, &request));
             differs |= was != is;
-            grows |= allows_more(&old, was.as_ref(), &new, is.as_ref(), &request);
+            grows |= was != is && allows_more(&old, was.as_ref(), &new, is.as_ref(), &request);
         }
         prop_assert_eq!(!found.changes.is_empty(), differs, "{:#?}", found.changes.first());
-        prop_assert_eq!(found.allows_more, grows, "{:#?}", found.changes.first());
+        prop_assert_eq!(more_here, grows, "{:#?}", found.changes.first());
+        if !found.allows_more {
+            // Then no copy between any two places is allowed more either.
+            let all = requests(&[&old, &new]);
+            let step = all.len().div_ceil(40).max(1);
+            for from in all.iter().step_by(step).filter(|from| from.residence.is_some() || !from.subject) {
+                for to in all.iter().skip(step / 2).step_by(step).filter(|to| to.day == from.day) {
+                    let sources = [from.clone()];
+                    let (was, is) = (naive::decide_copy(&old, to, &sources), naive::decide_copy(&new, to, &sources));
+                    let (Some(was), Some(is)) = (was.as_ref(), is.as_ref()) else {
+                        prop_assert!(is.is_none(), "{from:?} to {to:?} is no longer refused");
+                        continue;
+                    };
+                    prop_assert!(is.permitted.is_subset(&was.permitted), "{from:?} to {to:?}: {was:?} {is:?}");
+                    let processed = |outcome: &Outcome| outcome.processing.clone().unwrap_or_else(|| EVERYWHERE.into());
+                    prop_assert!(processed(is).is_subset(&processed(was)), "{from:?} to {to:?}: {was:?} {is:?}");
+                    prop_assert!(is.at_least.iter().max() >= was.at_least.iter().max() && is.at_most == was.at_most);
+                }
+            }
+        }
     }
 }
 
@@ -172,10 +213,18 @@ fn allows_more(old: &Set, was: Option<&Outcome>, new: &Set, is: Option<&Outcome>
     };
     let has = |outcome: &Outcome, code: &str| outcome.placement.iter().any(|(country, _)| country == code);
     let permitted = !is.permitted.is_subset(&was.permitted);
-    let wanted = asked(new, &["only", "first", "also"]);
-    let placed = is.placement.iter().any(|(code, _)| !has(was, code) && !wanted.contains(code.as_str()));
-    let durable = |code: &&str| is.placement.iter().any(|(country, role)| country == *code && *role != "queued");
-    let dropped = asked(old, &["first", "also"]).iter().any(|code| !durable(code));
+    let own = if request.subject { &new.gateway.default } else { &new.gateway.statics };
+    let wanted = |code: &str| {
+        asked(new, &["first", "also"]).contains(code)
+            || (asked(new, &["only"]).contains(code) && !own.iter().any(|own| *own == code))
+    };
+    let placed = is.placement.iter().any(|(code, _)| !has(was, code) && !wanted(code));
+    let must_be = |set: &Set, outcome: &Outcome, copies: &[&str]| {
+        let sole = outcome.permitted.first().filter(|_| outcome.permitted.len() == 1);
+        asked(set, copies).into_iter().chain(sole.copied()).collect::<BTreeSet<_>>()
+    };
+    let drops = |copies: &[&str]| !must_be(old, was, copies).is_subset(&must_be(new, is, copies));
+    let dropped = drops(&["first", "also"]) || drops(&["first"]);
     let processed = match (&was.processing, &is.processing) {
         (None, _) => false,
         (Some(_), None) => true,
@@ -191,11 +240,7 @@ fn keys_grow(old: &Set, new: &Set, was: &Outcome, is: &Outcome, request: &Reques
     let binding = |set| naive::binding(set, &naive::known(set, request));
     let (before, after) = (binding(old), binding(new));
     was.permitted.intersection(&is.permitted).any(|code| {
-        let grows = match (naive::key_rule(&before, code), naive::key_rule(&after, code)) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(was), Some(is)) => is.iter().any(|key| !was.contains(key)),
-        };
-        grows && naive::key(&before, code) != naive::key(&after, code)
+        let (was, is) = (naive::key_countries(&before, code), naive::key_countries(&after, code));
+        is.iter().any(|key| !was.contains(key))
     })
 }

@@ -114,6 +114,8 @@ pub struct PolicyDiffView {
     pub changes: Vec<DecisionChangeView>,
     /// What changes in where facts come from, in words.
     pub signals: Vec<String>,
+    /// Records of which instruments ask less, though where they are written nothing more is allowed, in words.
+    pub asked_less: Vec<String>,
     /// Whether the other allows anything that the one does not.
     pub allows_more: bool,
     /// Whether every decision has been looked at.
@@ -138,17 +140,18 @@ pub struct DecisionChangeView {
 impl PolicyDiffView {
     /// The difference between two sets.
     pub fn new(from: PolicyRevision, to: PolicyRevision, diff: PolicyDiff) -> Self {
-        let PolicyDiff { changes, allows_more, exhaustive, signals, .. } = diff;
+        let PolicyDiff { changes, asked_less, allows_more, exhaustive, signals } = diff;
+        let asked_less = asked_less.iter().map(ToString::to_string).collect();
         let changes = changes.into_iter().map(|change| {
             let DecisionChange { example, before, after, allows_more, .. } = change;
             DecisionChangeView { records: example.to_string(), example, before, after, allows_more }
         });
-        Self { from, to, changes: changes.collect(), signals, allows_more, exhaustive }
+        Self { from, to, changes: changes.collect(), signals, asked_less, allows_more, exhaustive }
     }
 
     /// Whether nothing is decided otherwise.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.signals.is_empty() && self.exhaustive
+        self.changes.is_empty() && self.signals.is_empty() && self.asked_less.is_empty() && self.exhaustive
     }
 }
 

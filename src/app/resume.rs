@@ -6,7 +6,7 @@
 
 use super::{StartError, open::ReadSet};
 use crate::audit::{By, Kind};
-use crate::index::{Index, PolicyChange, PolicyEntry, PolicyOrder};
+use crate::index::{FolderSet, Index, PolicyChange, PolicyEntry, PolicyOrder, PolicyTexts};
 use crate::policy::{Approval, Available, PolicySet, diff};
 
 /// The set to serve, and the steps that tell the index so, in their order.
@@ -25,20 +25,25 @@ pub(super) fn resume(
     today: time::Date,
 ) -> Result<Resumed, StartError> {
     let standing = index.policy_standing();
-    // Nothing is kept: there is nothing to hold the folder against.
-    let Some(last) = &standing.in_force else { return Ok(by_folder(index, folder)) };
-    let put_aside = last.passed_over.is_some_and(|passed| passed.is_same(&folder.folder()));
-    if last.revision == folder.set.revision() || (approval == Approval::Never && !put_aside) {
+    // The set in force is known also where its entry in the history is lost, as a rebuild from journals with a gap can lose it.
+    let Some(last) = index.policy() else { return Ok(by_folder(index, folder)) };
+    let passed_over = standing.in_force.as_ref().and_then(|entry| entry.passed_over);
+    let put_aside = passed_over.is_some_and(|passed| passed.is_same(&folder.folder()));
+    if last == folder.set.revision() || (approval == Approval::Never && !put_aside) {
         return Ok(by_folder(index, folder));
     }
-    let kept = kept(index, last, available)?;
+    // An index of before sets were kept: there is nothing to hold the folder against.
+    let Some(texts) = index.policy_texts(last)?.or(standing.in_force.is_some().then(PolicyTexts::new)) else {
+        return Ok(by_folder(index, folder));
+    };
+    let kept = ReadSet::of(texts, available).map_err(|mistakes| StartError::KeptPolicies { revision: last, mistakes })?;
     // A later version of the program may call the same set otherwise.
     if kept.set.revision() == folder.set.revision() {
         return Ok(by_folder(index, folder));
     }
     if put_aside {
         tracing::warn!(in_force = %kept.set.revision(), folder = %folder.set.revision(), "the folder's policies were put aside and stay so");
-        return Ok(by_index(index, kept, last, None));
+        return Ok(by_index(index, kept, passed_over, None));
     }
     let difference = diff(&kept.set, &folder.set, today);
     if !approval.asks(Some(&difference)) {
@@ -46,7 +51,7 @@ pub(super) fn resume(
     }
     let waits = |entry: &PolicyEntry| entry.revision == folder.set.revision() && entry.before == Some(kept.set.revision());
     if standing.proposed.as_ref().is_some_and(waits) {
-        return Ok(by_index(index, kept, last, None));
+        return Ok(by_index(index, kept, passed_over, None));
     }
     tracing::warn!(in_force = %kept.set.revision(), proposed = %folder.set.revision(), "the folder's policies wait for approval");
     let proposal = PolicyOrder {
@@ -54,7 +59,7 @@ pub(super) fn resume(
         allows_more: Some(difference.allows_more),
         ..order(folder.set.revision(), &folder)
     };
-    Ok(by_index(index, kept, last, Some(proposal)))
+    Ok(by_index(index, kept, passed_over, Some(proposal)))
 }
 
 fn by_folder(index: &Index, folder: ReadSet) -> Resumed {
@@ -62,8 +67,8 @@ fn by_folder(index: &Index, folder: ReadSet) -> Resumed {
     Resumed { set: folder.set, steps: vec![(Kind::PolicyActivated, PolicyChange::Activate(order))] }
 }
 
-fn by_index(index: &Index, kept: ReadSet, last: &PolicyEntry, proposal: Option<PolicyOrder>) -> Resumed {
-    let again = PolicyOrder { held_against: index.policy(), passed_over: last.passed_over, ..order(kept.set.revision(), &kept) };
+fn by_index(index: &Index, kept: ReadSet, passed_over: Option<FolderSet>, proposal: Option<PolicyOrder>) -> Resumed {
+    let again = PolicyOrder { held_against: index.policy(), passed_over, ..order(kept.set.revision(), &kept) };
     let mut steps = vec![(Kind::PolicyActivated, PolicyChange::Activate(again))];
     steps.extend(proposal.map(|proposal| (Kind::PolicyProposed, PolicyChange::Propose(proposal))));
     Resumed { set: kept.set, steps }
@@ -80,10 +85,4 @@ fn order(revision: crate::types::PolicyRevision, read: &ReadSet) -> PolicyOrder 
         rollback: false,
         passed_over: None,
     }
-}
-
-/// The set that was last in force.
-fn kept(index: &Index, last: &PolicyEntry, available: &Available) -> Result<ReadSet, StartError> {
-    let texts = index.policy_texts(last.revision)?.unwrap_or_default();
-    ReadSet::of(texts, available).map_err(|mistakes| StartError::KeptPolicies { revision: last.revision, mistakes })
 }

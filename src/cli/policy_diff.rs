@@ -76,11 +76,15 @@ fn show(answer: &Value, out: &mut Output<'_>) -> Result<(), Failure> {
     }
     let signals = answer["signals"].as_array().map(Vec::as_slice).unwrap_or_default();
     signals.iter().try_for_each(|signal| out.line(format!("signals: {}", text(signal))))?;
+    let asked_less = answer["asked_less"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let told =
+        |records| format!("asked less, which counts for copies elsewhere and for other lists of the gateway: {}", text(records));
+    asked_less.iter().try_for_each(|records| out.line(told(records)))?;
     let exhaustive = answer["exhaustive"] == true;
     if !exhaustive {
         out.line("not every decision could be compared; what was not counts as allowing more")?;
     }
-    if changes.is_empty() && signals.is_empty() && exhaustive {
+    if changes.is_empty() && signals.is_empty() && asked_less.is_empty() && exhaustive {
         return out.line("no decision changes");
     }
     let allows = if answer["allows_more"] == true { "the second set allows more" } else { "the second set allows no more" };
@@ -108,10 +112,9 @@ fn outcome(result: &Value) -> String {
             parts.push(format!("{word} {}", text(countries)));
         }
     }
-    for (bound, word) in [("floor", "kept at least"), ("ceiling", "kept at most")] {
-        if let Some(bound) = decided["retention"].get(bound).filter(|bound| !bound.is_null()) {
-            parts.push(format!("{word} {}", text(bound)));
-        }
+    for (bound, word) in [("at_least", "kept at least"), ("at_most", "kept at most")] {
+        let limits = decided["retention"][bound].as_array().into_iter().flatten();
+        parts.extend(limits.map(|limit| format!("{word} {}", text(&limit["period"]))));
     }
     for rule in decided["keys"].as_array().into_iter().flatten() {
         parts.push(format!("keys {}", text(&rule["keys"])));
@@ -127,7 +130,8 @@ mod tests {
     fn a_change_is_one_line_and_ends_the_command_with_one() {
         let decided = |countries: &[&str], role| {
             let placement: Vec<Value> = countries.iter().map(|country| json!({ "country": country, "role": role })).collect();
-            json!({ "decided": { "placement": placement, "allowed": null, "excluded": ["IN"], "keys": [] } })
+            json!({ "decided": { "placement": placement, "allowed": null, "excluded": ["IN"], "keys": [],
+                "retention": { "at_least": [{ "instrument": "a", "period": "1y" }], "at_most": [] } } })
         };
         let change = json!({
             "records": "residence = PK", "allows_more": true, "before": { "denied": { "message": "nothing is allowed" } },
@@ -138,7 +142,8 @@ mod tests {
         let ended = show(&answer, &mut Output::new(&mut written, false)).unwrap_err();
         assert_eq!(ended.exit_code(), 1);
         let written = String::from_utf8(written).unwrap();
-        for part in ["residence = PK", "refused: nothing is allowed", "PK (queued) SG (queued); not IN", "yes"] {
+        for part in ["residence = PK", "refused: nothing is allowed", "PK (queued) SG (queued); not IN; kept at least 1y", "yes"]
+        {
             assert!(written.contains(part), "{part} in {written}");
         }
         let none = json!({ "changes": [], "signals": [], "allows_more": false, "exhaustive": true });

@@ -42,7 +42,13 @@ mod tests {
 
     #[test]
     fn what_allows_more_or_is_not_known_to_the_end_asks_for_approval() {
-        let diff = |allows_more, exhaustive| PolicyDiff { changes: Vec::new(), allows_more, exhaustive, signals: Vec::new() };
+        let diff = |allows_more, exhaustive| PolicyDiff {
+            changes: Vec::new(),
+            asked_less: Vec::new(),
+            allows_more,
+            exhaustive,
+            signals: Vec::new(),
+        };
         for (allows_more, exhaustive, asks) in
             [(false, true, false), (true, true, true), (false, false, true), (true, false, true)]
         {

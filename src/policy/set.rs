@@ -101,6 +101,11 @@ impl PolicySet {
         meet(&bound, &[], &self.base(facts)?)
     }
 
+    /// The instruments that bind at one place.
+    pub(super) fn binding(&self, facts: &Facts<'_>) -> Vec<Bound<'_>> {
+        self.matching(facts, &[]).0
+    }
+
     /// The instruments that bind and those in shadow.
     fn matching<'s>(&'s self, destination: &Facts<'_>, sources: &[Facts<'_>]) -> (Vec<Bound<'s>>, Vec<&'s Instrument>) {
         let (mut binding, mut shadow) = (Vec::new(), Vec::new());
@@ -224,7 +229,7 @@ impl PolicySet {
         cases::run(&self.cases, self)
     }
 
-    fn base(&self, facts: &Facts<'_>) -> Result<Base<'_>, Denial> {
+    pub(super) fn base(&self, facts: &Facts<'_>) -> Result<Base<'_>, Denial> {
         let (countries, source) = if facts.has_subject {
             (self.gateway.default.as_slice(), DecisionSource::Default)
         } else if let Some(countries) = self.gateway.no_subject.bucket(facts.bucket) {

@@ -24,10 +24,16 @@ pub(crate) struct Outcome {
 
 /// Decides; `None` is a refusal.
 pub(crate) fn decide(set: &Set, request: &Request) -> Option<Outcome> {
+    decide_copy(set, request, &[])
+}
+
+/// Decides a copy from other places, which are known as they were when it came there; `None` is a refusal.
+pub(crate) fn decide_copy(set: &Set, request: &Request, sources: &[Request]) -> Option<Outcome> {
     if request.subject && request.residence.is_none() && set.gateway.unknown == "reject" {
         return None;
     }
     let request = known(set, request);
+    let places: Vec<&Request> = std::iter::once(&request).chain(sources).collect();
     let base: Vec<&'static str> = if request.subject {
         set.gateway.default.clone()
     } else if request.bucket.starts_with("static-") && !set.gateway.statics.is_empty() {
@@ -35,12 +41,17 @@ pub(crate) fn decide(set: &Set, request: &Request) -> Option<Outcome> {
     } else {
         return None;
     };
-    let binding = binding(set, &request);
+    let binding: Vec<&Instrument> =
+        set.instruments.iter().filter(|i| i.enforcement == "on" && places.iter().any(|place| applies(i, place))).collect();
+    // What one place does not let out, another cannot.
+    let bound = |instrument: &Instrument| -> Vec<&Request> {
+        places.iter().copied().filter(|place| applies(instrument, place)).collect()
+    };
     let permitted: BTreeSet<&'static str> = EVERYWHERE
         .into_iter()
         .filter(|country| {
             !set.gateway.exclude.contains(country)
-                && binding.iter().all(|instrument| allows(instrument, country, &request))
+                && binding.iter().all(|instrument| bound(instrument).iter().all(|place| allows(instrument, country, place)))
                 && !key_countries(&binding, country).is_empty()
         })
         .collect();
@@ -78,8 +89,11 @@ pub(crate) fn decide(set: &Set, request: &Request) -> Option<Outcome> {
 
     let mut processing: Option<BTreeSet<&'static str>> = None;
     for instrument in binding.iter().filter(|i| !i.processing.is_empty()) {
-        let mut from: BTreeSet<&'static str> = instrument.processing.iter().copied().collect();
-        from.extend(holding(instrument, &request).filter(|e| e.processing).flat_map(|e| &e.countries));
+        let widened =
+            |code: &str, place: &Request| holding(instrument, place).any(|e| e.processing && e.countries.contains(&code));
+        let allowed =
+            |code: &&str| instrument.processing.contains(code) || bound(instrument).iter().all(|place| widened(code, place));
+        let from: BTreeSet<&'static str> = EVERYWHERE.into_iter().filter(allowed).collect();
         processing = Some(match processing {
             None => from,
             Some(others) => others.intersection(&from).copied().collect(),
@@ -133,18 +147,18 @@ fn holding<'a>(instrument: &'a Instrument, request: &'a Request) -> impl Iterato
 }
 
 /// The countries whose keys may seal the copy in `country`: its own when nothing is said.
-fn key_countries(binding: &[&Instrument], country: &'static str) -> Vec<&'static str> {
+pub(crate) fn key_countries(binding: &[&Instrument], country: &'static str) -> Vec<&'static str> {
     key_rule(binding, country).unwrap_or_else(|| vec![country])
 }
 
 /// The country of the key of a copy in `country`: its own if that may be, else the first that may.
-pub(crate) fn key(binding: &[&Instrument], country: &'static str) -> &'static str {
+fn key(binding: &[&Instrument], country: &'static str) -> &'static str {
     let keys = key_countries(binding, country);
     if keys.contains(&country) { country } else { keys[0] }
 }
 
 /// The countries that all `keys` allow for the copy in `country`; `None` when nothing is said.
-pub(crate) fn key_rule(binding: &[&Instrument], country: &str) -> Option<Vec<&'static str>> {
+fn key_rule(binding: &[&Instrument], country: &str) -> Option<Vec<&'static str>> {
     let mut keys: Option<Vec<&'static str>> = None;
     for instrument in binding.iter().filter(|i| !i.keys.is_empty()) {
         let every_copy = !matches!(instrument.copies, Some("first" | "also"));

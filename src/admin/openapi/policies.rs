@@ -32,7 +32,7 @@ pub(super) fn schemas() -> Value {
             "properties": { "from": { "oneOf": [string, words] }, "to": { "oneOf": [string, words] } },
         },
         "PolicyDiff": object(&[
-            ("from", &string), ("to", &string), ("allows_more", &boolean), ("exhaustive", &boolean), ("signals", &strings),
+            ("from", &string), ("to", &string), ("allows_more", &boolean), ("exhaustive", &boolean), ("signals", &strings), ("asked_less", &strings),
             ("changes", &json!({ "type": "array", "items": change })),
         ]),
         "CommentBody": { "type": "object", "additionalProperties": false, "properties": { "comment": string } },

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{moment, saying};
+use super::{each_once, moment, saying};
 use crate::admin::{GatewayError, ImportedSubject, Problem, router::Api};
 use crate::authn::TokenIdentity;
 use crate::index::Saying;
@@ -51,6 +51,7 @@ pub(in crate::admin) struct Ordered {
 struct Line {
     #[serde(alias = "subject")]
     id: SubjectId,
+    #[serde(deserialize_with = "each_once")]
     attributes: Attributes,
     effective: Option<String>,
     reason: Option<String>,
@@ -257,7 +258,8 @@ fn read_line(line: &[u8], who: &PrincipalId, ordered: &Ordered) -> Result<(Subje
     // serde_json's own message may quote the value; its position and kind are enough.
     let line: Line = serde_json::from_slice(line).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
-            "needs `id` (1 to 256 bytes) and `attributes` (strings), may have `effective` and `reason`, nothing else".to_owned()
+            "needs `id` (1 to 256 bytes) and `attributes` (strings, each once), may have `effective` and `reason`, nothing else"
+                .to_owned()
         }
         _ => format!("not JSON at column {}", error.column()),
     })?;
@@ -269,6 +271,20 @@ fn read_line(line: &[u8], who: &PrincipalId, ordered: &Ordered) -> Result<(Subje
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_says_two_things_is_refused() {
+        let read = |line: &str| read_line(line.as_bytes(), &PrincipalId::new("clerk").unwrap(), &Ordered::default());
+        assert!(read(r#"{"id":"a","attributes":{"residence":"PK","citizenship":"SG"}}"#).is_ok());
+        for twice in [
+            r#"{"id":"a","attributes":{"residence":"PK","residence":"SG"}}"#,
+            r#"{"id":"a","attributes":{"residence":"PK","residence":"PK"}}"#,
+            r#"{"id":"a","subject":"b","attributes":{}}"#,
+            r#"{"id":"a","attributes":{"residence":"PK"},"attributes":{}}"#,
+        ] {
+            assert!(read(twice).unwrap_err().contains("each once"), "{twice}");
+        }
+    }
 
     #[test]
     fn lines_come_whole_however_the_body_is_cut() {

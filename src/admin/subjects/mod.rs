@@ -2,12 +2,17 @@
 
 mod import;
 
+use std::fmt;
+
 use axum::{
     Extension, Json,
     extract::{Path, Query as Parameters, State, rejection::JsonRejection, rejection::QueryRejection},
     http::StatusCode,
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 
 use super::{Problem, Query, router::Api, views::SubjectView};
 use crate::authn::TokenIdentity;
@@ -22,6 +27,7 @@ const MAX_VALUE: usize = 256;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SubjectBody {
+    #[serde(deserialize_with = "each_once")]
     attributes: Attributes,
     effective: Option<String>,
     reason: Option<String>,
@@ -98,6 +104,31 @@ async fn found(
 
 fn subject(id: &str) -> Result<SubjectId, Problem> {
     SubjectId::new(id).map_err(|error| Problem::invalid(error.to_string()))
+}
+
+/// Attributes, none of them twice: JSON would take the last, and somebody who reads the line the first.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
+    struct EachOnce;
+
+    impl<'de> Visitor<'de> for EachOnce {
+        type Value = Attributes;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("attributes with their values, each once")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+            let mut attributes = Attributes::new();
+            while let Some((name, value)) = map.next_entry::<String, String>()? {
+                if attributes.insert(name, value).is_some() {
+                    return Err(A::Error::custom("an attribute is there twice"));
+                }
+            }
+            Ok(attributes)
+        }
+    }
+
+    deserializer.deserialize_map(EachOnce)
 }
 
 /// What `who` says, checked. The message does not repeat what it is about.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Example,
+    asked::Asked,
     judge::{Universe, judge},
     space::Space,
     tree::{Item, Region, Standing, Tree, Visit, Way, What, items},
@@ -27,6 +28,9 @@ const MAX_CHANGES: usize = 256;
 pub struct PolicyDiff {
     /// One example for each way in which decisions change.
     pub changes: Vec<DecisionChange>,
+    /// Facts of records of which instruments ask less than before, though where they are written nothing more is allowed: copies of them elsewhere may
+    /// be, and another change of the gateway's own lists. Each counts as allowing more.
+    pub asked_less: Vec<Example>,
     /// Whether the new set allows anything that the old one does not. What could not be looked at counts as allowing more.
     pub allows_more: bool,
     /// Whether every decision has been looked at.
@@ -51,11 +55,17 @@ pub struct DecisionChange {
 
 /// Compares what two sets decide of writes, on `today` and on every day after it: a rule that lapses tomorrow is a change too.
 ///
-/// A copy is decided by the meet of several places. Where decisions of single places stay as they are, but only because several instruments ask
-/// the same, those of copies between them may still change; that is not looked at.
+/// A copy is decided by the meet of several places. It can be asked less where no single place is: what an instrument asks and the gateway's own lists
+/// bring about anyway binds a copy, and they do not. So beside the decisions, what the instruments ask is compared, place by place.
 pub fn diff(old: &PolicySet, new: &PolicySet, today: time::Date) -> PolicyDiff {
     if old.revision() == new.revision() {
-        return PolicyDiff { changes: Vec::new(), allows_more: false, exhaustive: true, signals: Vec::new() };
+        return PolicyDiff {
+            changes: Vec::new(),
+            asked_less: Vec::new(),
+            allows_more: false,
+            exhaustive: true,
+            signals: Vec::new(),
+        };
     }
     let sets = [old, new];
     let space = Space::of(&sets, today);
@@ -68,13 +78,14 @@ pub fn diff(old: &PolicySet, new: &PolicySet, today: time::Date) -> PolicyDiff {
         universe: Universe::of(&sets),
         seen: HashSet::new(),
         changes: Vec::new(),
+        asked_less: Vec::new(),
         allows_more: false,
     };
     let exhaustive = tree.walk(&mut comparing);
-    let Comparing { mut changes, allows_more, .. } = comparing;
+    let Comparing { mut changes, asked_less, allows_more, .. } = comparing;
     changes.sort_by_key(|change| !change.allows_more);
     let signals = signals(&old.gateway, &new.gateway);
-    PolicyDiff { changes, allows_more: allows_more || !exhaustive || !signals.is_empty(), exhaustive, signals }
+    PolicyDiff { changes, asked_less, allows_more: allows_more || !exhaustive || !signals.is_empty(), exhaustive, signals }
 }
 
 /// The items of both sets, what both have alike once.
@@ -176,6 +187,7 @@ struct Comparing<'a> {
     /// The ways in which decisions change that have an example.
     seen: HashSet<String>,
     changes: Vec<DecisionChange>,
+    asked_less: Vec<Example>,
     allows_more: bool,
 }
 
@@ -191,15 +203,28 @@ impl Visit for Comparing<'_> {
         let about: Vec<usize> = region.matched().to_vec();
         let Some(example) = region.example(&about) else { return };
         let (before, after) = (judge(self.old, &example), judge(self.new, &example));
-        if self.universe.same(&before, &after) {
+        let same = self.universe.same(&before, &after);
+        let allows_more = !same && self.universe.allows_more(&example, (self.old, &before), (self.new, &after));
+        let asked_less = !allows_more && self.is_asked_less(&example);
+        self.allows_more |= allows_more || asked_less;
+        let is_known = |known: &Example| known.to_string() == example.to_string();
+        if asked_less && self.asked_less.len() < MAX_CHANGES && !self.asked_less.iter().any(is_known) {
+            self.asked_less.push(example.clone());
+        }
+        if same {
             return;
         }
-        let allows_more = self.universe.allows_more((self.old, &before), (self.new, &after));
-        self.allows_more |= allows_more;
         let change = DecisionChange { example, before: before.into(), after: after.into(), allows_more };
         if self.changes.len() < MAX_CHANGES && self.seen.insert(change.way()) {
             self.changes.push(change);
         }
+    }
+}
+
+impl Comparing<'_> {
+    fn is_asked_less(&self, example: &Example) -> bool {
+        let asked = |set| Asked::of(set, example, self.universe.countries());
+        matches!((asked(self.old), asked(self.new)), (Some(before), Some(after)) if after.is_less_than(&before))
     }
 }
 

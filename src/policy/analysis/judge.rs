@@ -1,10 +1,13 @@
 //! What sets decide for an example, and how two decisions compare.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::collections::BTreeSet;
 
-use super::Example;
+use super::{
+    Example,
+    asked::{keeps_less, periods},
+};
 use crate::{
-    policy::{Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, Period, PolicySet, RetentionLimit, Role},
+    policy::{Copies, Decision, Denial, DenialKind, Facts, Instrument, Otherwise, PolicySet},
     types::{Attributes, Country},
 };
 
@@ -20,7 +23,8 @@ pub(super) fn judge_among(set: &PolicySet, example: &Example, instruments: &[&In
     set.decide_among(&Facts { attributes: &attributes, ..example.facts() }, instruments)
 }
 
-fn completed(set: &PolicySet, example: &Example) -> Result<Attributes, Denial> {
+/// The attributes that the set has instruments asked about.
+pub(super) fn completed(set: &PolicySet, example: &Example) -> Result<Attributes, Denial> {
     let mut attributes = example.attributes.clone();
     if example.subject {
         set.complete(&mut attributes).map_err(|name| Denial {
@@ -37,6 +41,10 @@ fn completed(set: &PolicySet, example: &Example) -> Result<Attributes, Denial> {
 pub(super) struct Universe(BTreeSet<Country>);
 
 impl Universe {
+    pub(super) const fn countries(&self) -> &BTreeSet<Country> {
+        &self.0
+    }
+
     pub(super) fn of(sets: &[&PolicySet]) -> Self {
         let mut countries: BTreeSet<Country> = BTreeSet::new();
         for set in sets {
@@ -84,11 +92,14 @@ impl Universe {
     ///
     /// * a refusal becomes a placement;
     /// * a country gets permitted, or a copy goes where no instrument sends it and none went before;
-    /// * a copy that an instrument required is no longer there before the answer;
-    /// * a key of another country may open it, or it may be processed in another country;
+    /// * a copy that an instrument required, or that could be nowhere else, is not asked for any more, or need not be the primary;
+    /// * a key may open it that might not, where no rule means that of the copy's own country; or it may be processed in another country;
     /// * it may be deleted earlier, or the time after which it has to be is another: kept longer or removed earlier.
+    ///
+    /// Each is an order: what is more in one step is more in one of any steps that lead there.
     pub(super) fn allows_more(
         &self,
+        example: &Example,
         before: (&PolicySet, &Result<Decision, Denial>),
         after: (&PolicySet, &Result<Decision, Denial>),
     ) -> bool {
@@ -98,26 +109,45 @@ impl Universe {
             (Err(_), Ok(_)) => return true,
             (Ok(before), Ok(after)) => (before, after),
         };
-        let asked_before = asked(old, before, &[Copies::First, Copies::Also]);
-        let asked_after = asked(new, after, &[Copies::First, Copies::Also, Copies::Only]);
-        let now = |country: Country| after.placement.iter().find(|planned| planned.country == country);
         let permitted = self.0.iter().any(|country| after.permits(*country) && !before.permits(*country));
-        let placed =
-            after.placement.iter().map(|planned| planned.country).any(|country| {
-                before.placement.iter().all(|planned| planned.country != country) && !asked_after.contains(&country)
-            });
-        let dropped = asked_before.iter().any(|country| now(*country).is_none_or(|planned| planned.role == Role::Queued));
+        let sent = self.sent(new, after, example);
+        let placed = after
+            .placement
+            .iter()
+            .map(|planned| planned.country)
+            .any(|country| before.placement.iter().all(|planned| planned.country != country) && !sent.contains(&country));
+        let dropped = |copies: &[Copies]| {
+            let has_to_be = |set, decision| asked(set, decision, copies).into_iter().chain(self.sole(decision)).collect();
+            let (was, is): (BTreeSet<Country>, BTreeSet<Country>) = (has_to_be(old, before), has_to_be(new, after));
+            !was.is_subset(&is)
+        };
         let keys = self.0.iter().any(|country| {
             let both = before.permits(*country) && after.permits(*country);
-            both && before.key_country(*country) != after.key_country(*country) && adds_keys(before, after, *country)
+            both && !keys_of(after, *country).is_subset(&keys_of(before, *country))
         });
         let processed = self.0.iter().map(|country| Some(*country)).chain([None]);
         let processed = processed.into_iter().any(|c| after.may_process(c).is_ok() && before.may_process(c).is_err());
-        let longer = |one: &RetentionLimit, other: &RetentionLimit| one.period.compare(other.period).is_some_and(Ordering::is_ge);
-        let floors = &before.retention.at_least;
-        let floor = !floors.iter().all(|limit| after.retention.at_least.iter().any(|new| longer(new, limit)));
-        let ceiling = periods(&before.retention.at_most) != periods(&after.retention.at_most);
-        permitted || placed || dropped || keys || processed || floor || ceiling
+        permitted
+            || placed
+            || dropped(&[Copies::First, Copies::Also])
+            || dropped(&[Copies::First])
+            || keys
+            || processed
+            || keeps_less(&before.retention, &after.retention)
+    }
+
+    /// The country that a record can only be in.
+    fn sole(&self, decision: &Decision) -> Option<Country> {
+        let mut permitted = self.0.iter().copied().filter(|country| decision.permits(*country));
+        permitted.next().filter(|_| permitted.next().is_none())
+    }
+
+    /// The countries that instruments send copies to: those they require, and the one that an `only` names where the gateway's own lists have none.
+    fn sent(&self, set: &PolicySet, decision: &Decision, example: &Example) -> BTreeSet<Country> {
+        let mut sent = asked(set, decision, &[Copies::First, Copies::Also]);
+        let own = set.base(&example.facts()).map(|base| base.countries).unwrap_or_default();
+        sent.extend(asked(set, decision, &[Copies::Only]).into_iter().filter(|country| !own.contains(country)));
+        sent
     }
 }
 
@@ -128,21 +158,10 @@ fn asked(set: &PolicySet, decision: &Decision, copies: &[Copies]) -> BTreeSet<Co
     asking.flat_map(|instrument| &instrument.require.countries).copied().collect()
 }
 
-/// Whether a key may seal the copy in `country` that might not before. No rule lets every key, as far as rules go.
-fn adds_keys(before: &Decision, after: &Decision, country: Country) -> bool {
-    let allowed = |decision: &Decision| -> Option<BTreeSet<Country>> {
-        let binds = |copies: &Option<Vec<Country>>| copies.as_ref().is_none_or(|copies| copies.contains(&country));
-        let rules = decision.keys.iter().filter(|rule| binds(&rule.copies));
-        let sets = rules.map(|rule| rule.keys.iter().copied().collect::<BTreeSet<_>>());
-        sets.reduce(|all, keys| all.intersection(&keys).copied().collect())
-    };
-    match (allowed(before), allowed(after)) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(before), Some(after)) => !after.is_subset(&before),
-    }
-}
-
-fn periods(limits: &[RetentionLimit]) -> BTreeSet<String> {
-    limits.iter().map(|limit| limit.period).map(|period: Period| period.to_string()).collect()
+/// The countries whose keys may seal the copy in `country`: its own where no rule says otherwise.
+fn keys_of(decision: &Decision, country: Country) -> BTreeSet<Country> {
+    let binds = |copies: &Option<Vec<Country>>| copies.as_ref().is_none_or(|copies| copies.contains(&country));
+    let rules = decision.keys.iter().filter(|rule| binds(&rule.copies));
+    let sets = rules.map(|rule| rule.keys.iter().copied().collect::<BTreeSet<_>>());
+    sets.reduce(|all, keys| all.intersection(&keys).copied().collect()).unwrap_or_else(|| [country].into())
 }

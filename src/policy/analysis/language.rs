@@ -103,8 +103,12 @@ impl Names {
             Self::Principals => &[],
             Self::Keys => &['/'],
         };
-        let rest = ('a'..='z').chain('0'..='9').chain('A'..='Z').find(|character| !told.contains(character));
-        let rest = rest.filter(|character| self.after(Shape::default(), *character).is_some());
+        let others = ['-', '_', '.'].into_iter().chain((0x21..).map_while(char::from_u32));
+        let rest = ('a'..='z')
+            .chain('0'..='9')
+            .chain('A'..='Z')
+            .chain(others.take_while(|other| self == Self::Keys || other.is_ascii()));
+        let rest = rest.into_iter().find(|other| !told.contains(other) && self.after(Shape::default(), *other).is_some());
         let all = rest.into_iter().chain(told.iter().copied()).chain(matter.iter().copied().filter(|c| !told.contains(c)));
         all.collect()
     }

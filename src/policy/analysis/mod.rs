@@ -5,6 +5,7 @@
 //! decision tree (`tree`) walks the regions and splits only on conditions that can still matter. In each region one example stands for all
 //! facts, and the evaluator itself says what it decides: there is no second set of rules here that could drift from the first.
 
+mod asked;
 mod clash;
 mod diff;
 mod example;

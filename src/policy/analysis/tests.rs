@@ -283,3 +283,69 @@ fn each_way_of_allowing_more_is_seen_and_its_contrary_is_not() {
             .all(|change| !change.example.subject)
     );
 }
+
+/// Steps that a single person could go one after the other must not lead where one step would have needed two.
+#[test]
+fn what_needs_approval_in_one_step_needs_it_in_two() {
+    let pk = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n";
+    let keys = |keys: &str| format!("{pk}keys = [{keys}]\n");
+    // The key of another country, by way of no rule for keys, and of one that leaves the choice.
+    assert!(compared((GATEWAY, GATEWAY), &[("a", &keys("\"PK\""))], &[("a", &keys("\"US\""))]).allows_more);
+    assert!(compared((GATEWAY, GATEWAY), &[("a", pk)], &[("a", &keys("\"US\""))]).allows_more);
+    assert!(!compared((GATEWAY, GATEWAY), &[("a", pk)], &[("a", &keys("\"PK\""))]).allows_more);
+    let both = &keys("\"PK\", \"US\"");
+    let (to, from) = (compared((GATEWAY, GATEWAY), &[("a", pk)], &[("a", both)]), keys("\"US\""));
+    assert!(to.allows_more || compared((GATEWAY, GATEWAY), &[("a", both)], &[("a", &from)]).allows_more);
+    // A copy that has to be there, by way of a default that happens to put it there.
+    let also = "[require]\ncopies = \"also\"\ncountries = [\"PK\"]\n";
+    let happens = GATEWAY.replace("[default]\ncountries = [\"SG\"]", "[default]\ncountries = [\"PK\", \"SG\"]");
+    let loose = "[require]\ncopies = \"only\"\ncountries = [\"PK\", \"SG\"]\n";
+    let found = compared((GATEWAY, &happens), &[("a", also)], &[("a", loose)]);
+    assert!(found.allows_more, "nothing asks for the copy in PK any more: {found:#?}");
+    assert!(!compared((GATEWAY, GATEWAY), &[("a", also)], &[("a", pk)]).allows_more, "it can be nowhere else");
+    // A default that sends data elsewhere, beside an `only` that names the place.
+    let elsewhere = GATEWAY.replace("[default]\ncountries = [\"SG\"]", "[default]\ncountries = [\"US\"]");
+    let names_it = "[require]\ncopies = \"only\"\ncountries = [\"SG\", \"US\"]\n";
+    assert!(compared((GATEWAY, &elsewhere), &[], &[("a", names_it)]).allows_more);
+    assert!(!compared((GATEWAY, GATEWAY), &[], &[("a", pk)]).allows_more);
+    // The primary copy's country.
+    let first = "[require]\ncopies = \"first\"\ncountries = [\"PK\"]\n";
+    assert!(compared((GATEWAY, GATEWAY), &[("a", first)], &[("a", also)]).allows_more);
+    assert!(!compared((GATEWAY, GATEWAY), &[("a", also)], &[("a", first)]).allows_more);
+}
+
+#[test]
+fn what_binds_copies_elsewhere_is_compared_too() {
+    // Where it is written nothing changes: the default is in SG. A copy into nobody's bucket in PK had to have one in SG as well.
+    let gateway = GATEWAY.replace("\"static-*\" = [\"SG\"]", "\"static-*\" = [\"PK\"]");
+    let also = "[require]\ncopies = \"also\"\ncountries = [\"SG\"]\n";
+    let bucket = format!("[when]\nbucket = [\"media-*\"]\n{also}");
+    let found = compared((&gateway, &gateway), &[("a", &bucket)], &[]);
+    assert!(found.changes.iter().all(|change| !change.example.subject), "{:#?}", found.changes);
+    assert!(
+        found.allows_more && found.asked_less.iter().any(|example| example.to_string() == "bucket = media-1"),
+        "{:?}",
+        found.asked_less
+    );
+    // What others ask as well binds copies as before.
+    let same = format!("[when]\nbucket = [\"media-1\"]\n{also}");
+    let found = compared((GATEWAY, GATEWAY), &[("a", also), ("b", &same)], &[("a", also)]);
+    assert!(!found.allows_more && found.asked_less.is_empty(), "{found:#?}");
+    // Their own key is the one that seals in any case, until a copy's other place asks for another's.
+    let pk = "[require]\ncopies = \"only\"\ncountries = [\"PK\"]\n";
+    let found = compared((GATEWAY, GATEWAY), &[("a", &format!("{pk}keys = [\"PK\"]\n"))], &[("a", pk)]);
+    assert!(found.changes.is_empty() && found.allows_more && !found.asked_less.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn names_of_characters_that_no_pattern_has_are_looked_at() {
+    let all = || ('a'..='z').chain('A'..='Z').chain('0'..='9');
+    // Every key but those that begin otherwise, as `.hidden` or `ü` do; every principal but those that begin with a dot or the like.
+    let keys: String = all().flat_map(|c| [format!("{:?}, ", format!("{c}*")), format!("{:?}, ", format!("{c}*/**"))]).collect();
+    let principals: String = all().map(|c| format!("{:?}, ", format!("{c}*"))).collect();
+    for condition in [format!("key = {{ not = [{keys}\"/**\"] }}"), format!("principal = {{ not = [{principals}] }}")] {
+        let kept = format!("[when]\n{condition}\n{}", only("PK"));
+        let found = compared((GATEWAY, GATEWAY), &[("a", &kept)], &[]);
+        assert!(found.allows_more, "{condition}");
+    }
+}

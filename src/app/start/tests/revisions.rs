@@ -1,9 +1,12 @@
 //! Which policies a gateway decides by after reloads, proposals, rollbacks and starts.
 
+use std::ops::{Bound, ControlFlow};
+
 use super::*;
 use crate::admin::{GatewayError, PoliciesView, Verdict};
 use crate::authn::{Role, TokenIdentity};
-use crate::index::{PolicyChange, PolicyOrder, PolicyState};
+use crate::index::engine::Batch;
+use crate::index::{Engine, PolicyChange, PolicyOrder, PolicyState, SledEngine};
 use crate::policy::Approval;
 use crate::types::{PrincipalId, RequestId};
 
@@ -202,6 +205,34 @@ async fn a_crash_between_the_index_and_the_gateway_leaves_the_set_that_the_index
     running.shutdown().await;
     let running = place.start().await;
     assert_eq!(running.view().revision, proposed);
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_is_lost_is_no_way_around_an_approval() {
+    let place = Place::new(Approval::Loosening);
+    place.holds(STRICT);
+    let running = place.start().await;
+    let strict = running.view().revision;
+    running.shutdown().await;
+    // As after a rebuild from journals with a gap: which set is in force is known, and its files, and not how it came to be.
+    let engine = SledEngine::open(&place.folder.path().join("data/index"), 64 << 20).unwrap();
+    let (mut batch, mut entries) = (Batch::default(), 0);
+    engine
+        .scan(Bound::Included(b"Pe"), Bound::Excluded(b"Pf"), &mut |row, _| {
+            batch.delete(row.to_vec());
+            entries += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(entries, 1);
+    engine.apply(batch).unwrap();
+    drop(engine);
+
+    place.holds(LOOSE);
+    let running = place.start().await;
+    let view = running.view();
+    assert_eq!((view.revision, view.proposal.is_some()), (strict, true));
     running.shutdown().await;
 }
 
