@@ -62,7 +62,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         |name| json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } }),
     );
     let in_query = route.parameters.iter().map(|name| {
-        let required = route.path == "/v1/record" && matches!(*name, "bucket" | "key");
+        let required = matches!(route.path, "/v1/record" | "/v1/proof") && matches!(*name, "bucket" | "key");
         let schema = match *name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
             "from" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
@@ -114,6 +114,7 @@ fn responses(route: &Route) -> Value {
     let schema = match (route.method, route.path) {
         (_, "/v1/records") => json!({ "$ref": "#/components/schemas/RecordsPage" }),
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
+        (_, "/v1/proof") => json!({ "$ref": "#/components/schemas/Proof" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
         (_, "/v1/policies/revisions/{id}") => json!({ "$ref": "#/components/schemas/PolicyRevision" }),
@@ -317,6 +318,7 @@ fn schemas() -> Value {
         ]),
         "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
         "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
+        "Proof": object(&[("format", &string), ("note", &string)]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
         "Readiness": {
             "type": "object", "required": ["ready"],

@@ -38,6 +38,16 @@ pub(super) struct RecordParameters {
     version: Option<String>,
 }
 
+/// `GET /v1/proof`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProofParameters {
+    bucket: String,
+    key: String,
+    version: Option<String>,
+    from: Option<u64>,
+}
+
 /// `GET /v1/ledger/entries`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +82,15 @@ impl RecordParameters {
         let bucket = BucketName::new(self.bucket).map_err(|error| Problem::invalid(error.to_string()))?;
         let key = ObjectKey::new(self.key).map_err(|error| Problem::invalid(error.to_string()))?;
         Ok((bucket, key, parse("version", self.version)?))
+    }
+}
+
+impl ProofParameters {
+    #[expect(clippy::type_complexity, reason = "what a proof is asked by, once")]
+    pub(super) fn parts(self) -> Result<(BucketName, ObjectKey, Option<VersionId>, Option<u64>), Problem> {
+        let Self { bucket, key, version, from } = self;
+        let (bucket, key, version) = RecordParameters { bucket, key, version }.parts()?;
+        Ok((bucket, key, version, from))
     }
 }
 

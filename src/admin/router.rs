@@ -29,6 +29,7 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))
+        .route("/v1/proof", get(handlers::proof))
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
@@ -69,7 +70,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/readyz", get(handlers::ready))
         .route("/metrics", get(handlers::metrics))
         .route("/openapi.json", get(handlers::openapi))
-        .route("/v1/proof", get(not_built))
         .route("/v1/ledger/tile/{*path}", get(not_built))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")

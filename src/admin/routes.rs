@@ -86,7 +86,13 @@ const fn later(method: &'static str, path: &'static str, access: Access, summary
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
     built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
-    later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
+    built(
+        "GET",
+        "/v1/proof",
+        READ,
+        &["bucket", "key", "version", "from"],
+        "A signed proof of where a version lives and why, to be verified offline; its sites are looked at now",
+    ),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),

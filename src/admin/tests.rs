@@ -89,6 +89,16 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(Vec::new())
     }
+    async fn proof(
+        &self,
+        _: &BucketName,
+        _: &ObjectKey,
+        _: Option<VersionId>,
+        _: Option<u64>,
+    ) -> Result<crate::audit::residence::Proof, GatewayError> {
+        self.evaluate();
+        Err(GatewayError::NotFound("there is no such version"))
+    }
     async fn summary(&self) -> Result<SummaryView, GatewayError> {
         self.evaluate();
         self.hang().await;
@@ -380,7 +390,7 @@ fn concrete(route: &Route) -> String {
     let by_number = ["/v1/relocations", "/v1/imports", "/v1/scrubs", "/v1/rotations", "/v1/erasures"];
     let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
-    if route.path == "/v1/record" { format!("{path}?bucket=media&key=a") } else { path }
+    if matches!(route.path, "/v1/record" | "/v1/proof") { format!("{path}?bucket=media&key=a") } else { path }
 }
 
 fn body_of(route: &Route) -> &'static str {

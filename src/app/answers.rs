@@ -20,7 +20,7 @@ use crate::admin::{
     RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
     Verdict,
 };
-use crate::audit::{Asked, Event, Kind};
+use crate::audit::{Asked, Event, Kind, residence::Proof};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
 use crate::index::{Counter, Finding, RecordsQuery, Saying, Stock, Version};
@@ -80,6 +80,16 @@ impl Gateway for AppGateway {
         };
         let records = found.into_iter().filter_map(Version::into_record);
         Ok(records.map(|record| view(bucket, key, &record)).collect())
+    }
+
+    async fn proof(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        from: Option<u64>,
+    ) -> Result<Proof, GatewayError> {
+        self.prove(bucket, key, version, from).await
     }
 
     async fn summary(&self) -> Result<SummaryView, GatewayError> {

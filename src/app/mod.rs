@@ -19,6 +19,7 @@ mod open;
 pub mod policies;
 mod policy_answers;
 mod process;
+mod proofs;
 mod queries;
 mod rebuild;
 mod resume;

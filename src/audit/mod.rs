@@ -7,6 +7,7 @@ mod merkle;
 pub mod note;
 mod policy;
 pub mod proof;
+pub mod residence;
 mod throttle;
 mod verify;
 

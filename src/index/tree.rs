@@ -6,7 +6,9 @@ use std::ops::{Bound, ControlFlow};
 use super::{Engine, Index, IndexError, engine::Batch, keys};
 use crate::audit::{
     Checkpoint, SignedCheckpoint, leaf_hash, node_hash,
+    note::NoteError,
     proof::{ConsistencyProof, InclusionProof, Node},
+    residence::{Proof, Statement},
 };
 
 /// Levels of the tree from one kept row to the next.
@@ -19,6 +21,14 @@ impl Index {
     pub fn checkpoint(&self) -> SignedCheckpoint {
         let head = self.ledger_head();
         Checkpoint::sign(head.size, head.root, &self.inner.keys.log)
+    }
+
+    /// Signs what is known of a record with the key of checkpoints.
+    ///
+    /// # Errors
+    /// As [`Proof::sign`].
+    pub fn prove(&self, statement: &Statement) -> Result<Proof, NoteError> {
+        Proof::sign(statement, &self.inner.keys.log)
     }
 
     /// That an entry is in the tree of the first `size`; `None` when that has no such entry, or the ledger not so many.

@@ -56,7 +56,7 @@ impl Group<'_> {
             draft.put(row, Body::Clear(Vec::new()));
         }
         draft.counts.extend(counters_of(bucket, &moved).map(|counter| (counter, size, true)));
-        draft.put(row, Body::Sealed(encode_record(&moved)?));
+        draft.put(row, Body::Sealed(encode_record(&moved.placed_by(self.next_entry()))?));
         let left = before.into_iter().filter(|old| !kept.iter().any(|copy| copy.site == old.site)).collect::<Vec<_>>();
         if !left.is_empty() {
             self.leave(&mut draft, &record, left)?;
