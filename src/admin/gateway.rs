@@ -6,11 +6,15 @@ use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use super::views::{
-    AccessView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
-    SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, CheckpointView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage,
+    SessionRequest, SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
 use super::{ImportOrder, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, SetToCompare};
-use crate::audit::residence::Proof;
+use crate::audit::{
+    proof::{ConsistencyProof, InclusionProof},
+    residence::Proof,
+    tile::Tile,
+};
 use crate::authn::TokenIdentity;
 use crate::diagnostics::Diagnostic;
 use crate::import::{self, SubjectMap};
@@ -100,6 +104,22 @@ pub enum Query<'a> {
     },
     /// One erasure.
     Erasure(u64),
+    /// A tile of the ledger.
+    LedgerTile(Tile),
+    /// A proof of the ledger's tree.
+    LedgerProof {
+        /// The entry, or the earlier size.
+        from: u64,
+        /// The later size.
+        to: Option<u64>,
+    },
+    /// Checkpoints that were kept.
+    LedgerCheckpoints {
+        /// Below this size.
+        before: Option<u64>,
+        /// At most so many.
+        limit: usize,
+    },
 }
 
 impl Query<'_> {
@@ -132,6 +152,9 @@ impl Query<'_> {
             Self::Rotation => "GET /v1/rotations/{id}",
             Self::Erasures { .. } => "GET /v1/erasures",
             Self::Erasure(_) => "GET /v1/erasures/{id}",
+            Self::LedgerTile(_) => "GET /v1/ledger/tile/{*path}",
+            Self::LedgerProof { .. } => "GET /v1/ledger/proof",
+            Self::LedgerCheckpoints { .. } => "GET /v1/ledger/checkpoints",
         }
     }
 }
@@ -363,6 +386,15 @@ pub trait Gateway: Send + Sync + 'static {
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError>;
     /// Entries from number `from` on, each as its line of JSON.
     async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError>;
+
+    /// A tile or bundle; `None` while there is none such.
+    async fn ledger_tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, GatewayError>;
+    /// That an entry is in the tree of `size`, or of all entries.
+    async fn ledger_inclusion(&self, entry: u64, size: Option<u64>) -> Result<Option<InclusionProof>, GatewayError>;
+    /// That the first `to` entries begin with the first `from`.
+    async fn ledger_consistency(&self, from: u64, to: u64) -> Result<Option<ConsistencyProof>, GatewayError>;
+    /// The checkpoints that were kept, the newest first, from below the size `before` on.
+    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<Vec<CheckpointView>, GatewayError>;
 
     /// Begins an export of the index, in the ledger before. The file's bytes follow; an error among them means that it is none.
     async fn export_index(&self, request: &RequestId, who: &TokenIdentity) -> Result<ExportBytes, GatewayError>;

@@ -16,7 +16,7 @@ use super::{
     PoliciesView, Problem, Query, openapi,
     query::{EntriesParameters, ProofParameters, RecordParameters, RecordsParameters},
     router::Api,
-    views::{AccessView, ExplainRequest, LedgerHeadView, RecordsPage, SummaryView},
+    views::{AccessView, ExplainRequest, RecordsPage, SummaryView},
 };
 use crate::audit::residence::Proof;
 use crate::authn::TokenIdentity;
@@ -105,15 +105,6 @@ pub(super) async fn reload_config(
     Extension(who): Extension<TokenIdentity>,
 ) -> Answer<Json<AccessView>> {
     Ok(Json(api.gateway.reload_config(&request, &who).await?))
-}
-
-pub(super) async fn ledger_head(
-    State(api): State<Api>,
-    Extension(request): Extension<RequestId>,
-    Extension(who): Extension<TokenIdentity>,
-) -> Answer<Json<LedgerHeadView>> {
-    api.gateway.record_query(&request, &who, Query::LedgerHead).await?;
-    Ok(Json(api.gateway.ledger_head()?))
 }
 
 /// NDJSON, each entry exactly as it was hashed. The next page begins at `from` plus the number of lines.

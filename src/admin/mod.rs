@@ -11,6 +11,7 @@ mod erasures;
 mod gateway;
 mod handlers;
 mod imports;
+mod ledger;
 mod limits;
 mod openapi;
 mod plans;
@@ -40,7 +41,7 @@ pub use problem::Problem;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest, ImportedView,
-    KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
-    SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, CheckView, CheckpointView, ComponentView, CopyView, CounterView, ErasureView, ExceptionView, ExplainRequest,
+    ImportedView, KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
+    SignerView, SiteInitView, SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView, TimeStampView,
 };

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, made from the table of routes.
 
+mod ledger;
 mod policies;
 
 use serde_json::{Map, Value, json};
@@ -108,7 +109,7 @@ fn responses(route: &Route) -> Value {
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",
-        "/v1/index/export" => "application/octet-stream",
+        "/v1/index/export" | "/v1/ledger/tile/{*path}" => "application/octet-stream",
         _ => "application/json",
     };
     let schema = match (route.method, route.path) {
@@ -138,12 +139,18 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/sites/{id}/init") => json!({ "$ref": "#/components/schemas/SiteInit" }),
         (_, "/v1/ledger/checkpoint") => json!({ "$ref": "#/components/schemas/LedgerHead" }),
         (_, "/readyz") => json!({ "$ref": "#/components/schemas/Readiness" }),
-        (_, "/v1/index/export") => json!({ "type": "string", "format": "binary" }),
+        (_, "/v1/ledger/checkpoints") => json!({ "$ref": "#/components/schemas/Checkpoints" }),
+        (_, "/v1/ledger/proof") => json!({ "$ref": "#/components/schemas/LedgerProof" }),
+        (_, "/v1/index/export" | "/v1/ledger/tile/{*path}") => json!({ "type": "string", "format": "binary" }),
         (_, "/metrics" | "/healthz" | "/v1/ledger/entries") => json!({ "type": "string" }),
         _ => json!({ "type": "object" }),
     };
     let content = json!({ "description": route.summary, "content": { kind: { "schema": schema } } });
     match (route.method, route.path) {
+        (_, "/v1/ledger/checkpoint") => json!({ "200": { "description": route.summary, "content": {
+            "text/plain": { "schema": { "type": "string" } },
+            "application/json": content["content"]["application/json"],
+        } }, "default": problem }),
         (_, "/v1/subjects:import") => json!({ "200": content, "default": {
             "description": "Stopped by a failure; with `line`, `imported`, `failed` and `errors` when it had begun",
             "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
@@ -319,14 +326,15 @@ fn schemas() -> Value {
         "Sites": object(&[("sites", &json!({ "type": "array", "items": site }))]),
         "SiteInit": object(&[("site", &string), ("created", &json!({ "type": "boolean" })), ("epoch", &number)]),
         "Proof": object(&[("format", &string), ("note", &string)]),
-        "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string)]),
         "Readiness": {
             "type": "object", "required": ["ready"],
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },
         },
     });
-    if let (Some(all), Value::Object(policies)) = (schemas.as_object_mut(), policies::schemas()) {
-        all.extend(policies);
+    for more in [policies::schemas(), ledger::schemas()] {
+        if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     schemas
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{Method, StatusCode, Uri},
+    http::StatusCode,
     middleware,
     routing::{get, post},
 };
 
 use super::{
-    Gateway, Problem, access, erasures, handlers, imports, plans, policies, relocations, rotations, scrubs, sessions, sites,
-    subjects,
+    Gateway, Problem, access, erasures, handlers, imports, ledger, plans, policies, relocations, rotations, scrubs, sessions,
+    sites, subjects,
 };
 use crate::authn::Tokens;
 
@@ -59,7 +59,10 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/v1/keys/{id}/rotate", post(rotations::order))
         .route("/v1/rotations", get(rotations::list))
         .route("/v1/rotations/{id}", get(rotations::get))
-        .route("/v1/ledger/checkpoint", get(handlers::ledger_head))
+        .route("/v1/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/v1/ledger/checkpoints", get(ledger::checkpoints))
+        .route("/v1/ledger/proof", get(ledger::proof))
+        .route("/v1/ledger/tile/{*path}", get(ledger::tile))
         .route("/v1/ledger/entries", get(handlers::ledger_entries))
         .route("/v1/index/export", get(handlers::export_index))
         .route("/v1/sites", get(sites::list))
@@ -70,7 +73,6 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .route("/readyz", get(handlers::ready))
         .route("/metrics", get(handlers::metrics))
         .route("/openapi.json", get(handlers::openapi))
-        .route("/v1/ledger/tile/{*path}", get(not_built))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")
         })
@@ -79,8 +81,4 @@ pub fn router(gateway: Arc<dyn Gateway>, tokens: Arc<Tokens>) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(api.clone(), access::check))
         .with_state(api)
-}
-
-async fn not_built(method: Method, uri: Uri) -> Problem {
-    Problem::not_built(&format!("{method} {}", uri.path()))
 }

@@ -78,10 +78,6 @@ const fn streaming(route: Route) -> Route {
     Route { streams: true, ..route }
 }
 
-const fn later(method: &'static str, path: &'static str, access: Access, summary: &'static str) -> Route {
-    Route { built: false, ..built(method, path, access, &[], summary) }
-}
-
 /// All of them.
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
@@ -183,8 +179,28 @@ pub const ROUTES: &[Route] = &[
     ),
     built("GET", "/v1/imports/{id}", OPERATE, &[], "How far an import has come"),
     built("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
-    built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head: size and root"),
-    later("GET", "/v1/ledger/tile/{*path}", READ, "Tiles of the ledger's Merkle tree"),
+    built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head, signed: as a note, or as JSON where that is accepted"),
+    built(
+        "GET",
+        "/v1/ledger/checkpoints",
+        READ,
+        &["before", "limit"],
+        "Checkpoints that were kept, the newest first, with what witnesses and time-stamping authorities said of them",
+    ),
+    built(
+        "GET",
+        "/v1/ledger/proof",
+        READ,
+        &["entry", "size", "from", "to"],
+        "That an entry is in the ledger, or that the ledger continues an earlier state",
+    ),
+    built(
+        "GET",
+        "/v1/ledger/tile/{*path}",
+        READ,
+        &[],
+        "Tiles of the ledger's Merkle tree, and bundles of entries (C2SP tlog-tiles)",
+    ),
     built("GET", "/v1/ledger/entries", READ, &["from", "limit"], "Ledger entries, one JSON object a line"),
     built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
     built("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),

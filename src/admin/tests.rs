@@ -23,6 +23,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::audit::{
+    proof::{ConsistencyProof, InclusionProof},
+    tile::Tile,
+};
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::{RecordsQuery, Saying};
 use crate::rotation;
@@ -312,11 +316,27 @@ impl Gateway for Fake {
     }
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
         self.evaluate();
-        Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new() })
+        Ok(LedgerHeadView { size: 2, root: "00".to_owned(), time: String::new(), note: "note\n".to_owned(), key: String::new() })
     }
     async fn ledger_entries(&self, _: u64, _: usize) -> Result<Vec<String>, GatewayError> {
         self.evaluate();
         Ok(vec!["{\"seq\":0}".to_owned(), "{\"seq\":1}".to_owned()])
+    }
+    async fn ledger_tile(&self, _: Tile) -> Answer<Option<Vec<u8>>> {
+        self.evaluate();
+        Ok(Some(vec![7; 32]))
+    }
+    async fn ledger_inclusion(&self, _: u64, _: Option<u64>) -> Answer<Option<InclusionProof>> {
+        self.evaluate();
+        Ok(None)
+    }
+    async fn ledger_consistency(&self, from: u64, to: u64) -> Answer<Option<ConsistencyProof>> {
+        self.evaluate();
+        Ok(Some(ConsistencyProof { from, to, hashes: vec![] }))
+    }
+    async fn ledger_checkpoints(&self, _: Option<u64>, _: usize) -> Answer<Vec<CheckpointView>> {
+        self.evaluate();
+        Ok(Vec::new())
     }
     async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
         if self.ledger_broken {
@@ -390,7 +410,11 @@ fn concrete(route: &Route) -> String {
     let by_number = ["/v1/relocations", "/v1/imports", "/v1/scrubs", "/v1/rotations", "/v1/erasures"];
     let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
-    if matches!(route.path, "/v1/record" | "/v1/proof") { format!("{path}?bucket=media&key=a") } else { path }
+    match route.path {
+        "/v1/record" | "/v1/proof" => format!("{path}?bucket=media&key=a"),
+        "/v1/ledger/proof" => format!("{path}?from=1&to=2"),
+        _ => path,
+    }
 }
 
 fn body_of(route: &Route) -> &'static str {

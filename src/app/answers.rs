@@ -9,18 +9,23 @@ use serde_json::Value;
 use super::{
     exports, forgetting,
     gateway::{AppGateway, actor, internal},
-    keys, open, queries,
+    keys, ledger, open, queries,
     revisions::Asker,
     sites, subjects,
     views::{add, view},
 };
 use crate::admin::{
-    AccessView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder, ImportedSubject,
-    KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query, Readiness, RecordView,
-    RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
-    Verdict,
+    AccessView, CheckpointView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, ImportOrder,
+    ImportedSubject, KeyView, LedgerHeadView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView, Query,
+    Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView,
+    SubjectView, SummaryView, Verdict,
 };
-use crate::audit::{Asked, Event, Kind, residence::Proof};
+use crate::audit::{
+    Asked, Event, Kind,
+    proof::{ConsistencyProof, InclusionProof},
+    residence::Proof,
+    tile::Tile,
+};
 use crate::authn::{Principal, Principals, TokenIdentity};
 use crate::import::{self, SubjectMap};
 use crate::index::{Counter, Finding, RecordsQuery, Saying, Stock, Version};
@@ -339,8 +344,24 @@ impl Gateway for AppGateway {
     }
 
     fn ledger_head(&self) -> Result<LedgerHeadView, GatewayError> {
-        let head = self.objects.index.ledger_head();
-        Ok(LedgerHeadView { size: head.size, root: hex::encode(head.root), time: head.time.to_rfc3339() })
+        Ok(ledger::head(&self.objects.index))
+    }
+
+    async fn ledger_tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, GatewayError> {
+        Ok(self.objects.index.tile(tile).await?)
+    }
+
+    async fn ledger_inclusion(&self, entry: u64, size: Option<u64>) -> Result<Option<InclusionProof>, GatewayError> {
+        let size = size.unwrap_or_else(|| self.objects.index.ledger_head().size);
+        Ok(self.objects.index.inclusion(entry, size).await?)
+    }
+
+    async fn ledger_consistency(&self, from: u64, to: u64) -> Result<Option<ConsistencyProof>, GatewayError> {
+        Ok(self.objects.index.consistency(from, to).await?)
+    }
+
+    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<Vec<CheckpointView>, GatewayError> {
+        ledger::checkpoints(&self.objects.index, before, limit).await
     }
 
     async fn ledger_entries(&self, from: u64, limit: usize) -> Result<Vec<String>, GatewayError> {

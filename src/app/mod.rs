@@ -15,6 +15,7 @@ pub mod install;
 mod key_uses;
 mod keys;
 mod known_sites;
+mod ledger;
 mod open;
 pub mod policies;
 mod policy_answers;

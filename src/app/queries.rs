@@ -1,7 +1,7 @@
 //! What the ledger says of a question: names as pseudonyms, countries, times and numbers as they are.
 
 use crate::admin::Query;
-use crate::audit::{Asked, Event};
+use crate::audit::{Asked, Event, tile::Level};
 use crate::index::RecordsQuery;
 use crate::kms::Pseudonyms;
 
@@ -39,6 +39,21 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
             event
         }
         Query::Erasure(id) => Event { erasure: Some(id), ..event },
+        Query::LedgerTile(tile) => {
+            if tile.level == Level::Entries {
+                (asked.from, asked.limit) = (Some(tile.start()), Some(tile.width));
+            }
+            event
+        }
+        Query::LedgerProof { from, .. } => {
+            asked.from = Some(from);
+            event
+        }
+        Query::LedgerCheckpoints { before, limit } => {
+            asked.from = before;
+            asked.limit = u64::try_from(limit).ok();
+            event
+        }
         Query::Rotations
         | Query::Rotation
         | Query::Summary

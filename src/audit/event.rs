@@ -392,6 +392,19 @@ pub enum Outcome {
 }
 
 impl Event {
+    /// The same without what makes it long: owners of keys are counted instead of named, and references of exceptions are cut.
+    pub fn lean(&self) -> Self {
+        let mut event = self.clone();
+        for calls in &mut event.key_calls {
+            (calls.subjects, calls.buckets, calls.sites) = Default::default();
+            calls.unnamed = calls.calls;
+        }
+        for exception in &mut event.exceptions {
+            exception.reference = exception.reference.chars().take(40).collect();
+        }
+        event
+    }
+
     /// Something that happened, with nothing further known.
     pub const fn new(kind: Kind, actor: Actor) -> Self {
         Self {

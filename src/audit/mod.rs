@@ -9,6 +9,7 @@ mod policy;
 pub mod proof;
 pub mod residence;
 mod throttle;
+pub mod tile;
 mod verify;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
@@ -18,4 +19,4 @@ pub use event::{
 pub use merkle::{Frontier, leaf_hash, node_hash};
 pub use policy::{By, PolicyStep};
 pub use throttle::Throttle;
-pub use verify::{Fault, FaultKind, LedgerHead, Report, Verifier, verify};
+pub use verify::{Fault, FaultKind, LedgerHead, Own, Report, Verifier, verify};

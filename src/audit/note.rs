@@ -255,6 +255,13 @@ impl Signature {
             _ => Err(form),
         }
     }
+
+    /// When a witness says that it signed; `None` when it has not the form of a cosignature.
+    pub fn cosigned_at(&self) -> Option<Timestamp> {
+        let (seconds, signature) = self.bytes.split_first_chunk::<8>()?;
+        let seconds = i64::try_from(u64::from_be_bytes(*seconds)).ok()?;
+        (signature.len() == 64).then(|| Timestamp::from_seconds(seconds))
+    }
 }
 
 impl fmt::Display for Signature {

@@ -129,6 +129,7 @@ impl Client {
             .header(header::HOST, host)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(header::CONTENT_TYPE, kind)
+            .header(header::ACCEPT, "application/json, */*;q=0.5")
             .body(Full::new(body.unwrap_or_default()))
             .map_err(|_| Failure::Usage("the token or a name has characters that HTTP cannot carry".to_owned()))
     }

@@ -197,9 +197,9 @@ impl Index {
         let _ = tokio::task::spawn_blocking(read).await;
     }
 
-    /// Keeps a single row, durably. It stands in no ledger and no journal.
-    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: &'static [u8], value: &T) -> Result<(), IndexError> {
-        let body = super::codec::encode(value)?;
+    /// Keeps a row, durably, without an entry in the ledger. The journal is told where it is of a kind that it is told of.
+    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: impl Into<Vec<u8>>, value: &T) -> Result<(), IndexError> {
+        let (row, body) = (row.into(), super::codec::encode(value)?);
         let (answer, answered) = oneshot::channel();
         self.enqueue(Work::Keep { row, body, answer })?;
         answered.await.map_err(|_| IndexError::Stopped)?

@@ -11,6 +11,7 @@ use crate::{kms::KeyOwner, types::AttemptId};
 pub(super) mod kind {
     pub(in crate::index) const APPOINTED: u8 = b'a';
     pub(in crate::index) const BUCKET: u8 = b'b';
+    pub(in crate::index) const CHECKPOINT: u8 = b'C';
     pub(in crate::index) const COUNTER: u8 = b'c';
     pub(in crate::index) const SUBJECT: u8 = b'd';
     pub(in crate::index) const UNSETTLED: u8 = b'e';
@@ -246,6 +247,11 @@ pub(super) fn ledger(seq: u64) -> Vec<u8> {
 /// The root of a whole subtree of 256^level ledger entries.
 pub(super) fn tree(level: u8, index: u64) -> Vec<u8> {
     with(kind::TREE, &[&[level], &index.to_be_bytes()])
+}
+
+/// A checkpoint that was kept, by its size.
+pub(super) fn checkpoint(size: u64) -> Vec<u8> {
+    with(kind::CHECKPOINT, &[&size.to_be_bytes()])
 }
 
 /// What a group commit changed and the journal does not hold at every place yet.

@@ -11,7 +11,7 @@ use super::{
     codec::{decode, encode},
     keys::{self, kind},
 };
-use crate::audit::{Fault, Frontier, LedgerHead, Report, Verifier};
+use crate::audit::{Fault, Frontier, LedgerHead, Own, Report, Verifier};
 
 #[derive(Serialize, Deserialize)]
 struct HeadRow {
@@ -41,23 +41,16 @@ impl<'e> StoredLedger<'e> {
         self.head
     }
 
-    /// Reads every entry and compares with the stored head and with those noted earlier.
-    pub fn verify(&self, noted: &[LedgerHead]) -> Result<Result<Report, Fault>, IndexError> {
-        let own = self.head.unwrap_or_else(none_yet);
-        let heads = [noted, &[own]].concat();
-        let mut checked = Verifier::new(&heads);
+    /// Reads every entry and compares with the stored head, of which it is known whether it is the gateway's, and with those noted earlier.
+    pub fn verify(&self, noted: &[LedgerHead], authentic: bool) -> Result<Result<Report, Fault>, IndexError> {
+        let LedgerHead { size, root, .. } = self.head.unwrap_or_else(none_yet);
+        let mut verifier = Verifier::new(noted, Some(Own { size, root, authentic }));
         let (from, to) = (keys::ledger(0), [kind::LEDGER + 1]);
         self.engine.scan(Bound::Included(&from), Bound::Excluded(&to), &mut |_, leaf| {
-            let next = checked.as_mut().map_err(|fault| *fault).and_then(|verifier| verifier.push(leaf));
-            match next {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(fault) => {
-                    checked = Err(fault);
-                    ControlFlow::Break(())
-                }
-            }
+            verifier.push(leaf);
+            ControlFlow::Continue(())
         })?;
-        Ok(checked.and_then(Verifier::finish).and_then(|report| report.ends_at(&own)))
+        Ok(verifier.finish())
     }
 
     /// Whether the stored head was written under this ledger key.

@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod change;
+mod checkpoints;
 mod codec;
 mod commit;
 mod condition;
@@ -47,6 +48,7 @@ pub use change::{
     AddCopyChange, AdoptChange, Change, Committed, DeleteChange, PutChange, PutPartChange, RecordUpdate, RelocateChange, Seen,
     UpdateChange,
 };
+pub use checkpoints::{KeptCheckpoint, TimeStamp};
 pub use condition::WriteCondition;
 pub use counters::{Counter, Counters};
 pub use directory::{Due, Saying, Statement, SubjectChange, SubjectRow, Unsettled};

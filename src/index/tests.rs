@@ -42,7 +42,7 @@ fn event() -> Event {
     Event::new(Kind::PutObject, Actor::System)
 }
 
-fn index_keys() -> IndexKeys {
+pub(super) fn index_keys() -> IndexKeys {
     let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
     IndexKeys {
         index_key: key(1),
@@ -52,7 +52,7 @@ fn index_keys() -> IndexKeys {
     }
 }
 
-fn open(engine: Arc<dyn Engine>) -> Index {
+pub(super) fn open(engine: Arc<dyn Engine>) -> Index {
     Index::open(engine, index_keys(), Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)))).unwrap()
 }
 

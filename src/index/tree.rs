@@ -5,22 +5,55 @@ use std::ops::{Bound, ControlFlow};
 
 use super::{Engine, Index, IndexError, engine::Batch, keys};
 use crate::audit::{
-    Checkpoint, SignedCheckpoint, leaf_hash, node_hash,
-    note::NoteError,
+    Checkpoint, LedgerHead, SignedCheckpoint, leaf_hash,
+    note::{NoteError, Verifier},
     proof::{ConsistencyProof, InclusionProof, Node},
     residence::{Proof, Statement},
+    tile::{self, HEIGHT, Level, Tile},
 };
 
-/// Levels of the tree from one kept row to the next.
-const STEP: u8 = 8;
 /// Rows that are derived at a time.
 const BATCH: usize = 1024;
 
 impl Index {
     /// How far the ledger has come, signed. What is signed is durable.
     pub fn checkpoint(&self) -> SignedCheckpoint {
+        self.signed_head().1
+    }
+
+    /// The same, with the time of the last entry.
+    pub fn signed_head(&self) -> (LedgerHead, SignedCheckpoint) {
         let head = self.ledger_head();
-        Checkpoint::sign(head.size, head.root, &self.inner.keys.log)
+        (head, Checkpoint::sign(head.size, head.root, &self.inner.keys.log))
+    }
+
+    /// The key that verifies checkpoints.
+    pub fn ledger_verifier(&self) -> &Verifier {
+        self.inner.keys.log.verifier()
+    }
+
+    /// The bytes of a tile or bundle; `None` while the ledger has none such.
+    ///
+    /// # Errors
+    /// As [`Index::inclusion`].
+    pub async fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, IndexError> {
+        if !tile.is_in(self.ledger_head().size) {
+            return Ok(None);
+        }
+        self.blocking(move |inner| {
+            let (engine, start) = (inner.engine.as_ref(), tile.start());
+            let width = usize::try_from(tile.width).unwrap_or(0);
+            match tile.level {
+                Level::Entries => {
+                    let entries = super::ledger::entries(engine, start, width)?;
+                    let bundle = tile::bundle(&entries).ok().filter(|_| entries.len() == width);
+                    bundle.ok_or(IndexError::Corrupt { kind: 'l' })
+                }
+                Level::Hashes(level) => Ok(level_hashes(engine, level, start, width)?.concat()),
+            }
+        })
+        .await
+        .map(Some)
     }
 
     /// Signs what is known of a record with the key of checkpoints.
@@ -56,22 +89,14 @@ impl Index {
 
 /// The row of the subtree that is whole with entry `seq`, where one of that height is kept.
 pub(super) fn row(height: u32, seq: u64) -> Option<Vec<u8>> {
-    let level = u8::try_from(height / u32::from(STEP)).ok()?;
-    (height > 0 && height % u32::from(STEP) == 0).then(|| keys::tree(level, seq >> height))
+    let level = u8::try_from(height / u32::from(HEIGHT)).ok()?;
+    (height > 0 && height % u32::from(HEIGHT) == 0).then(|| keys::tree(level, seq >> height))
 }
 
 /// A node of the tree.
 pub(super) fn hash(engine: &dyn Engine, node: Node) -> Result<[u8; 32], IndexError> {
-    let (level, between) = (node.height / STEP, node.height % STEP);
-    above(level_hashes(engine, level, node.index << between, 1 << between)?)
-}
-
-/// The root above neighbours, whose number is a power of two.
-fn above(mut hashes: Vec<[u8; 32]>) -> Result<[u8; 32], IndexError> {
-    while hashes.len() > 1 {
-        hashes = hashes.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
-    }
-    hashes.pop().ok_or(IndexError::Corrupt { kind: 'T' })
+    let (level, first, count) = tile::beneath(node);
+    tile::whole(level_hashes(engine, level, first, count)?).ok_or(IndexError::Corrupt { kind: 'T' })
 }
 
 /// `count` hashes of a kept level, from number `from` on; of level 0, those of the entries.
@@ -93,13 +118,14 @@ pub(super) fn level_hashes(engine: &dyn Engine, level: u8, from: u64, count: usi
 /// Derives the rows that a ledger of this size has and the index does not: it is older than they, or was built anew. They are written in
 /// their order, so none is missing before the last.
 pub(super) fn complete(engine: &dyn Engine, size: u64) -> Result<(), IndexError> {
-    for level in 1..STEP {
-        let whole = size >> (u32::from(level) * u32::from(STEP));
+    for level in 1..HEIGHT {
+        let whole = size >> (u32::from(level) * u32::from(HEIGHT));
         let mut next = first_missing(engine, level)?;
         while next < whole {
             let mut batch = Batch::default();
             while next < whole && batch.writes.len() < BATCH {
-                let root = above(level_hashes(engine, level - 1, next << STEP, 1 << STEP)?)?;
+                let hashes = level_hashes(engine, level - 1, next << HEIGHT, 1 << HEIGHT)?;
+                let root = tile::whole(hashes).ok_or(IndexError::Corrupt { kind: 'T' })?;
                 batch.put(keys::tree(level, next), root.to_vec());
                 next += 1;
             }

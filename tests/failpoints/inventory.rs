@@ -200,5 +200,5 @@ async fn close(index: Index, engine: Arc<SledEngine>) {
     while Arc::strong_count(&engine) > 1 {
         tokio::time::sleep(PAUSE).await;
     }
-    StoredLedger::open(engine.as_ref()).unwrap().verify(&[]).unwrap().unwrap();
+    StoredLedger::open(engine.as_ref()).unwrap().verify(&[], true).unwrap().unwrap();
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use crate::admin::GatewayError;
 use crate::audit::residence::{BlobFault, Blobs, CheckedCopy, CopyState as State, CopyStatement, Outcome, SiteVerdict};
 use crate::backend::{Finding, Looked};
-use crate::digest::{Sha256, sha256};
+use crate::digest::Sha256;
 use crate::index::{CopyRow, CopyState, FoundRecord, Layout, PartEntry};
 use crate::objects::{Fault, ObjectError, Objects};
 use crate::policy::Role;

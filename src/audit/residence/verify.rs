@@ -67,6 +67,24 @@ pub enum ProofFault {
     },
 }
 
+impl ProofFault {
+    /// A word for machines.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "form",
+            Self::Signature(_) => "signature",
+            Self::Origin(_) => "ledger",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Inclusion(_) => "inclusion",
+            Self::Disagrees { field, .. } => field,
+            Self::NotInLedger(_) => "not-in-ledger",
+            Self::Held(_) => "checkpoint-held",
+            Self::NotShown { .. } => "consistency-not-shown",
+            Self::Forked { .. } => "forked",
+        }
+    }
+}
+
 /// What somebody holds who verifies a proof.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Held<'a> {

@@ -20,7 +20,7 @@ impl Verified {
         let Statement { record, decision, copies, .. } = &self.statement;
         let mut said = vec![format!(
             "The holder of the key of `{}` stated on {} where version {} of `{}/{}` lives; nothing of the statement was changed since.",
-            self.statement.origin, self.statement.made, record.version, record.bucket, record.key
+            self.statement.origin, self.statement.made, record.version, record.bucket, record.key.as_str()
         )];
         let instruments: Vec<String> = decision.instruments.iter().map(instrument).collect();
         let because = match instruments.as_slice() {

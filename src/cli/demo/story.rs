@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Demo;
 use super::s3::{Answer, Write};
 use super::sites::SiteFolder;
-use crate::cli::args::LedgerVerifyArgs;
+use crate::cli::args::{LedgerExportArgs, LedgerVerifyArgs};
 use crate::cli::output::text;
 use crate::cli::{Failure, Output, Table, ledger};
 
@@ -134,7 +134,8 @@ impl Demo {
     fn verify_the_ledger(&self, out: &mut Output<'_>) -> Result<(), Failure> {
         heading(out, "6. The ledger, exported and verified offline")?;
         let file = self.folder.join("ledger.ndjson");
-        ledger::export(0, Some(&file), &self.remote, out)?;
+        let wanted = LedgerExportArgs { from: 0, output: Some(file.clone()), tiles: None, remote: self.remote.clone() };
+        ledger::export(&wanted, out)?;
         ledger::verify(&LedgerVerifyArgs { file: Some(file), ..LedgerVerifyArgs::default() }, out)
     }
 

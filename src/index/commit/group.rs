@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{plan::Draft, policies::step};
 use crate::{
-    audit::{self, Event, Frontier, Kind, LedgerHead, Outcome},
+    audit::{self, Event, Frontier, Kind, LedgerHead, Outcome, tile::MOST_ENTRY_BYTES},
     index::{
         Bucket, BucketId, Change, CommitError, Committed, CopyRow, Counter, Counters, Erasure, Garbage, GarbageReason,
         IndexError, PolicyStanding, Record, Tally, Version, Waste,
@@ -214,7 +214,13 @@ impl<'a> Group<'a> {
 
     fn log(&mut self, event: &Event) -> Result<u64, IndexError> {
         let seq = self.state.frontier.size();
-        let leaf = audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()))?;
+        let encode =
+            |event: &Event| audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()));
+        let mut leaf = encode(event)?;
+        if leaf.len() > MOST_ENTRY_BYTES {
+            // A bundle of the log could not hold it.
+            leaf = encode(&event.lean())?;
+        }
         let overlay = &mut self.overlay;
         self.state.frontier.push_hash(audit::leaf_hash(&leaf), |height, hash| {
             if let Some(row) = tree::row(height, seq) {

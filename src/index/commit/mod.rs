@@ -58,9 +58,9 @@ pub(super) enum Work {
         after: Vec<u8>,
         answer: oneshot::Sender<Result<Retold, IndexError>>,
     },
-    /// Keep one of the single rows by which the gateway's own long work goes on where it was.
+    /// Keep a row by which the gateway's own long work goes on where it was, or a checkpoint.
     Keep {
-        row: &'static [u8],
+        row: Vec<u8>,
         body: Vec<u8>,
         answer: oneshot::Sender<Result<(), IndexError>>,
     },
@@ -154,7 +154,7 @@ impl Committer {
                     told.push((answer, next));
                 }
                 Work::Keep { row, body, answer } => {
-                    group.keep(row, body);
+                    group.keep(&row, body);
                     kept.push(answer);
                 }
                 Work::Fence { answer } => kept.push(answer),

@@ -68,6 +68,7 @@ impl Audiences {
 /// The kinds of rows that a rebuild cannot derive from others.
 const JOURNALLED: &[u8] = &[
     kind::BUCKET,
+    kind::CHECKPOINT,
     kind::SUBJECT,
     kind::UNSETTLED,
     kind::ERASURE,

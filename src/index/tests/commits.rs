@@ -106,12 +106,12 @@ async fn nothing_is_acknowledged_after_a_failure_and_a_changed_head_does_not_ope
     let engine = Arc::new(MemoryEngine::new());
     drop(prepared(engine.clone()).await);
     let stored = || StoredLedger::open(engine.as_ref()).unwrap();
-    assert_eq!(stored().verify(&[]).unwrap().unwrap().entries, 3);
+    assert_eq!(stored().verify(&[], true).unwrap().unwrap().entries, 3);
     assert!(stored().is_of(index_keys().ledger_key.expose()) && !stored().is_of(b"another key"));
     let mut cut = engine::Batch::default();
     cut.delete(keys::ledger(2));
     engine.apply(cut).unwrap();
-    assert_eq!(stored().verify(&[]).unwrap().unwrap_err(), audit::Fault { seq: 2, kind: audit::FaultKind::Truncated });
+    assert_eq!(stored().verify(&[], true).unwrap().unwrap_err(), audit::Fault::at(2, audit::FaultKind::Truncated));
     let reopened = Index::open(engine, index_keys(), Arc::new(ManualClock::default()));
     assert!(matches!(reopened.err(), Some(IndexError::LedgerHead)));
 }
