@@ -93,13 +93,7 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(Vec::new())
     }
-    async fn proof(
-        &self,
-        _: &BucketName,
-        _: &ObjectKey,
-        _: Option<VersionId>,
-        _: Option<u64>,
-    ) -> Result<crate::audit::residence::Proof, GatewayError> {
+    async fn proof(&self, _: &BucketName, _: &ObjectKey, _: Option<VersionId>, _: Option<u64>) -> Result<Proof, GatewayError> {
         self.evaluate();
         Err(GatewayError::NotFound("there is no such version"))
     }
