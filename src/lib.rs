@@ -21,6 +21,7 @@ pub mod index;
 pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
+pub mod notary;
 pub mod objects;
 pub mod policy;
 pub mod recovery;

@@ -78,8 +78,11 @@ pub mod metric {
     /// Histogram, seconds. Labels: `key`, `operation`.
     pub const KEY_SECONDS: &str = "domicile_key_call_seconds";
 
+    /// Counter. Labels: `of` (`witness`, `time-stamp`).
+    pub const LEDGER_UNANSWERED: &str = "domicile_ledger_unanswered_total";
+
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 24] = [
+    pub const ALL: [(&str, &str); 25] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -103,6 +106,7 @@ pub mod metric {
         (KEY_UP, "Whether a country key can be used"),
         (KEY_CALLS, "Calls to the providers of country keys"),
         (KEY_SECONDS, "Time of a call to a key provider, waiting for its turn included"),
+        (LEDGER_UNANSWERED, "Checkpoints of the ledger that a witness or time-stamping authority did not vouch for when asked"),
         (SCRUB_LAST, "When the background scrub last came round, in seconds since 1970; 0 when it never has since the start"),
     ];
 }

@@ -29,7 +29,7 @@ const MODULES: &[(&str, &str)] = &[
     ("authn", ""),
     ("access", "types authn"),
     ("bucket", "types access"),
-    ("kms", ""),
+    ("kms", "server"),
     ("audit", ""),
     ("residency", "authn policy"),
     ("seal", "kms residency"),
@@ -45,6 +45,7 @@ const MODULES: &[(&str, &str)] = &[
     ("unseal", "kms seal backend index objects"),
     ("lifecycle", "authn access bucket policy kms audit residency seal backend index objects"),
     ("erasure", "authn access bucket policy kms audit residency seal backend index objects"),
+    ("notary", "audit index server"),
     ("orders", "authn access bucket policy kms audit residency seal backend index objects"),
     ("s3", "authn access bucket objects"),
     (
@@ -53,11 +54,11 @@ const MODULES: &[(&str, &str)] = &[
     ),
     (
         "config",
-        "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub s3 admin server",
+        "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub notary s3 admin server",
     ),
     (
         "app",
-        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure s3 admin server config",
+        "authn access bucket policy kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure notary s3 admin server config",
     ),
     (
         "cli",

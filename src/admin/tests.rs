@@ -25,6 +25,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::audit::{
     proof::{ConsistencyProof, InclusionProof},
+    residence::Proof,
     tile::Tile,
 };
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};

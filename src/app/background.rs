@@ -11,6 +11,7 @@ use super::{gateway::Work, key_uses::KeyUses};
 use crate::backend::Probe;
 use crate::erasure;
 use crate::lifecycle::{self, Pace};
+use crate::notary::Notary;
 use crate::objects::{GarbagePolicy, Objects};
 use crate::relocation;
 use crate::scrub::{self, Continuous};
@@ -40,6 +41,7 @@ impl Background {
         key_uses: Arc<KeyUses>,
         (grace, pace, continuous): (Duration, Pace, Continuous),
         Work { relocations, rotations, erasures, scrubs, imports }: Work,
+        notary: Notary,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -69,6 +71,7 @@ impl Background {
         spawn(&mut tasks, stopped.clone(), async move { rotations.serve().await });
         erasure::register();
         spawn(&mut tasks, stopped.clone(), async move { erasures.serve().await });
+        spawn(&mut tasks, stopped.clone(), async move { notary.run().await });
         let journal = objects.clone();
         spawn(&mut tasks, stopped.clone(), async move { journal.keep_journal().await });
         let compactor = objects.clone();

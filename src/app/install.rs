@@ -99,6 +99,7 @@ impl Installation {
             lifecycle: Pace::default(),
             scrub: Continuous::default(),
             site_checks: SiteChecks::default(),
+            ledger: Default::default(),
             erasure_within: Config::DEFAULT_ERASURE,
             directory_ids: Default::default(),
             s3: S3 { listen: s3, ..S3::default() },

@@ -125,7 +125,7 @@ pub(super) fn index(
     let engine = match config.engine {
         Engine::Sled { cache } => SledEngine::open(&folder, cache)?,
     };
-    Ok(Index::open(Arc::new(engine), index_keys(keyring, log(keyring)?, pseudonyms), Arc::clone(clock))?)
+    Ok(Index::open(Arc::new(engine), index_keys(keyring, log(config, keyring)?, pseudonyms), Arc::clone(clock))?)
 }
 
 /// What the index works with.
@@ -135,8 +135,9 @@ pub(super) fn index_keys(keyring: &Keyring, log: Signer, pseudonyms: &Arc<Pseudo
 }
 
 /// Signs the ledger's checkpoints under its name.
-pub(super) fn log(keyring: &Keyring) -> Result<Signer, StartError> {
-    let origin = format!("domicile/{}", hex::encode(keyring.installation_id()));
+pub(super) fn log(config: &Config, keyring: &Keyring) -> Result<Signer, StartError> {
+    let own = || format!("domicile/{}", hex::encode(keyring.installation_id()));
+    let origin = config.ledger.origin.clone().unwrap_or_else(own);
     Ok(Signer::new(&origin, keyring.ledger_signing_key().expose()).map_err(IndexError::from)?)
 }
 

@@ -36,6 +36,7 @@ use crate::diagnostics::Diagnostic;
 use crate::erasure::Erasures;
 use crate::index::{Change, CommitError, EngineError, ImportedIndex, Index, IndexError};
 use crate::kms::{KmsError, Pseudonyms};
+use crate::notary::Notary;
 use crate::objects::{MemoryBudget, Objects, ObjectsParts};
 use crate::relocation::Relocations;
 use crate::residency::{self, Residency};
@@ -122,6 +123,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Witnesses or a time-stamping authority cannot be asked.
+    #[error("nobody can be asked to vouch for the ledger: {0}")]
+    Notary(String),
     /// Keys.
     #[error(transparent)]
     Keys(#[from] KmsError),
@@ -241,6 +245,8 @@ impl App {
             AppGateway::new(objects.clone(), Arc::clone(&access), revisions, sessions(), metrics, work.clone(), importing);
         let gateway = Arc::new(gateway);
 
+        let notary =
+            Notary::new(objects.index.clone(), Arc::clone(&clock), config.ledger.notary.clone()).map_err(StartError::Notary)?;
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
         let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)
@@ -292,6 +298,7 @@ impl App {
             Arc::clone(&key_uses),
             (config.gc_grace, config.lifecycle, config.scrub),
             work,
+            notary,
             stopped,
         );
         tracing::info!(s3 = %s3_address, admin = %admin_address, policies = %revision, "serving");

@@ -16,7 +16,7 @@ mod units;
 
 pub use environment::{Environment, SystemEnvironment};
 pub use model::{
-    Account, Addressing, Admin, Backend, Config, Credentials, Engine, Key, Keyring, Limits, Log, PolicySource, Provider, S3,
-    S3Backend, S3Service, Site, SiteChecks, Source, Tls,
+    Account, Addressing, Admin, Backend, Config, Credentials, Engine, Key, Keyring, Ledger, Limits, Log, PolicySource, Provider,
+    S3, S3Backend, S3Service, Site, SiteChecks, Source, Tls,
 };
 pub use units::{InvalidSize, InvalidSpan, Size, Span};

@@ -11,6 +11,7 @@ use crate::bucket::BucketSettings;
 use crate::kms::Pkcs11Settings;
 use crate::kms::{AwsKmsSettings, VaultSettings};
 use crate::lifecycle::Pace;
+use crate::notary;
 use crate::objects::{DirectoryIds, SubjectKeyLife};
 use crate::policy::{Approval, Glob};
 use crate::scrub::Continuous;
@@ -44,6 +45,8 @@ pub struct Config {
     pub scrub: Continuous,
     /// How often it is looked at how sites are set up, and what an alarm does.
     pub site_checks: SiteChecks,
+    /// The ledger's name and who vouches for it.
+    pub ledger: Ledger,
     /// Within this time of its acceptance an erasure is to be complete.
     pub erasure_within: Duration,
     /// What the subject directory keeps of ids.
@@ -140,6 +143,15 @@ pub struct SiteChecks {
     pub every: Duration,
     /// Whether a site takes nothing new while an alarm stands.
     pub refuse_writes: bool,
+}
+
+/// `[ledger]`
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    /// The name under which checkpoints are signed; without, one made of the installation's id.
+    pub origin: Option<String>,
+    /// When they are kept, and who is asked to vouch for them.
+    pub notary: notary::Settings,
 }
 
 /// `[s3]`

@@ -2,6 +2,7 @@
 
 mod key_holders;
 mod keys;
+mod ledger;
 mod listeners;
 mod principals;
 mod site_checks;
@@ -180,6 +181,7 @@ impl Reader<'_> {
         let lifecycle = section(&root, "lifecycle", lifecycle).unwrap_or_default();
         let scrub = section(&root, "scrub", scrub).unwrap_or_default();
         let site_checks = section(&root, "site-checks", site_checks::read).unwrap_or_default();
+        let ledger = section(&root, "ledger", ledger::read).unwrap_or_default();
         let erasure_within =
             section(&root, "erasure", |table| span(table, "within")).flatten().unwrap_or(Config::DEFAULT_ERASURE);
         let directory_ids = section(&root, "directory", directory_ids).unwrap_or_default();
@@ -210,6 +212,7 @@ impl Reader<'_> {
             lifecycle,
             scrub,
             site_checks,
+            ledger,
             erasure_within,
             directory_ids,
             s3,

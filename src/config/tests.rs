@@ -281,6 +281,35 @@ fn what_is_accepted_of_a_site_is_what_is_looked_at_there() {
     }
 }
 
+#[test]
+fn the_ledger_has_a_name_and_others_who_vouch_for_it() {
+    use crate::audit::note::Signer;
+
+    let witness = Signer::witness("witness.example/w1", &[1; 32]).unwrap().verifier().to_string();
+    let ledger = |more: &str| read(&format!("{GOOD}\n[ledger]\n{more}\n"));
+    let config = ledger(&format!(
+        "origin = \"ledger.example/log\"\ncheckpoint-every = \"10m\"\n[[ledger.witness]]\nurl = \"https://witness.example/api\"\n\
+         key = \"{witness}\"\n[ledger.time-stamps]\nurl = \"http://tsa.example/tsr\""
+    ));
+    let config = config.unwrap_or_else(|all| panic!("{all:#?}")).ledger;
+    assert_eq!(config.origin.as_deref(), Some("ledger.example/log"));
+    assert_eq!((config.notary.every.as_secs(), config.notary.time_stamps.as_deref()), (600, Some("http://tsa.example/tsr")));
+    assert_eq!(config.notary.witnesses[0].key.to_string(), witness);
+    assert!(read(GOOD).unwrap().ledger.origin.is_none());
+
+    let signer = Signer::new("witness.example/w1", &[1; 32]).unwrap().verifier().to_string();
+    for wrong in [
+        "origin = \"two words\"".to_owned(),
+        "checkpoint-every = \"10ms\"".to_owned(),
+        "[ledger.time-stamps]\nurl = \"tsa.example\"".to_owned(),
+        "[[ledger.witness]]\nurl = \"https://w\"".to_owned(),
+        format!("[[ledger.witness]]\nurl = \"https://w\"\nkey = \"{signer}\""),
+        "[[ledger.witness]]\nurl = \"https://w\"\nkey = \"w+00000000+BA==\"".to_owned(),
+    ] {
+        assert_eq!(ledger(&wrong).err().map(|mistakes| mistakes.len()), Some(1), "{wrong}");
+    }
+}
+
 const VAULT: &str = r#"
 [[key]]
 id = "pk2"

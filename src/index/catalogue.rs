@@ -198,7 +198,11 @@ impl Index {
     }
 
     /// Keeps a row, durably, without an entry in the ledger. The journal is told where it is of a kind that it is told of.
-    pub(super) async fn keep<T: serde::Serialize + Sync>(&self, row: impl Into<Vec<u8>>, value: &T) -> Result<(), IndexError> {
+    pub(super) async fn keep<T: serde::Serialize + Sync>(
+        &self,
+        row: impl Into<Vec<u8>>,
+        value: &T,
+    ) -> Result<Option<u64>, IndexError> {
         let (row, body) = (row.into(), super::codec::encode(value)?);
         let (answer, answered) = oneshot::channel();
         self.enqueue(Work::Keep { row, body, answer })?;

@@ -46,13 +46,17 @@ impl KeptCheckpoint {
 }
 
 impl Index {
-    /// Keeps a checkpoint, in the place of one of its size.
+    /// Keeps a checkpoint, in the place of one of its size. Whether a site confirms it and everything before it: then a rebuild of the
+    /// index cannot come to another history.
     ///
     /// # Errors
     /// As [`Index::commit`].
-    pub async fn keep_checkpoint(&self, kept: &KeptCheckpoint) -> Result<(), IndexError> {
+    pub async fn keep_checkpoint(&self, kept: &KeptCheckpoint) -> Result<bool, IndexError> {
         let size = kept.signed()?.checkpoint.size;
-        self.keep(keys::checkpoint(size), kept).await
+        match self.keep(keys::checkpoint(size), kept).await? {
+            Some(number) => Ok(self.is_journalled(number).await),
+            None => Ok(true),
+        }
     }
 
     /// The checkpoints that were kept, the newest first, from below the size `before` on.

@@ -148,7 +148,7 @@ impl Index {
     /// # Errors
     /// Those of the index.
     pub async fn keep_scrub<T: Serialize + Sync>(&self, state: &T) -> Result<(), IndexError> {
-        self.keep(keys::SCRUB, state).await
+        self.keep(keys::SCRUB, state).await.map(drop)
     }
 
     /// What [`Index::keep_scrub`] kept last.

@@ -301,9 +301,9 @@ country = "SG"
         except ValueError:
             return status, data.decode(errors="replace")
 
-    def admin_raw(self, method, path, body=None, role="operator"):
+    def admin_raw(self, method, path, body=None, role="operator", accept="application/json"):
         connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=60)
-        headers = {"Authorization": f"Bearer {TOKENS[role]}"} if role else {}
+        headers = {"Accept": accept, **({"Authorization": f"Bearer {TOKENS[role]}"} if role else {})}
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
             headers["Content-Type"] = "application/json"

@@ -111,13 +111,9 @@ fn tiles(folder: &Folder, client: &Client, head: &Value, out: &mut Output<'_>) -
             if entries.len() as u64 == WIDTH {
                 let tile = Tile { level: Level::Entries, index: tree.size() / WIDTH, width: WIDTH };
                 folder.write(&format!("tile/{tile}"), &bundle(&entries)?)?;
-                folder.remove_partial(tile)?;
                 entries.clear();
             }
-            tree.push(leaf_hash(line), |tile, hashes| {
-                folder.write(&format!("tile/{tile}"), &hashes.concat())?;
-                folder.remove_partial(tile)
-            })?;
+            tree.push(leaf_hash(line), |tile, hashes| folder.write(&format!("tile/{tile}"), &hashes.concat()))?;
         }
         Ok(())
     })?;
@@ -133,6 +129,13 @@ fn tiles(folder: &Folder, client: &Client, head: &Value, out: &mut Output<'_>) -
     tree.edge(|tile, hashes| folder.write(&format!("tile/{tile}"), &hashes.concat()))?;
     let kept = keep(folder, client, latest.checkpoint.size)?;
     folder.write("checkpoint", latest.to_string().as_bytes())?;
+    // Only now: until then what was there is the folder's ledger.
+    for level in Tile::levels(size).chain([Level::Entries]) {
+        let edge = Tile::of(level, size, u64::MAX).next();
+        if let Some(full) = edge.map(|edge| Tile { width: WIDTH, ..edge }).filter(|full| full.is_in(tree.size())) {
+            folder.remove_partial(full)?;
+        }
+    }
     let new = latest.checkpoint.size - size;
     out.line(format!("{new} new entries of {}, {kept} checkpoints; keep the file `checkpoint` elsewhere too", tree.size()))?;
     out.line(format!("key: {key}"))?;

@@ -62,7 +62,8 @@ pub(super) enum Work {
     Keep {
         row: Vec<u8>,
         body: Vec<u8>,
-        answer: oneshot::Sender<Result<(), IndexError>>,
+        /// The number under which the journal is told of it.
+        answer: oneshot::Sender<Result<Option<u64>, IndexError>>,
     },
     /// Answer once everything that came before is durable.
     Fence {
@@ -139,7 +140,7 @@ impl Committer {
         }
         let mut group = Group::new(&self.inner, &mut self.state);
         let mut waiting: Vec<Waiting> = Vec::new();
-        let (mut told, mut kept, mut tapped, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut told, mut kept, mut fenced, mut tapped, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut stop = false;
         let mut next = first;
         while let Some(work) = next {
@@ -157,7 +158,7 @@ impl Committer {
                     group.keep(&row, body);
                     kept.push(answer);
                 }
-                Work::Fence { answer } => kept.push(answer),
+                Work::Fence { answer } => fenced.push(answer),
                 Work::Tap { answer } => {
                     self.inner.tap.open();
                     tapped.push(answer);
@@ -186,11 +187,14 @@ impl Committer {
             let _ = answer.send(answered);
             drop(place);
         }
+        for answer in kept {
+            let _ = answer.send(result.clone());
+        }
         let applied = result.map(drop);
         for (answer, next) in told {
             let _ = answer.send(applied.clone().and(next));
         }
-        for answer in kept {
+        for answer in fenced {
             let _ = answer.send(applied.clone());
         }
         for answer in tapped {

@@ -110,6 +110,11 @@ impl Index {
         }
     }
 
+    /// Waits until the journal holds a commit; `false` when it does not in time.
+    pub(in crate::index) async fn is_journalled(&self, number: u64) -> bool {
+        self.inner.journal.wait(number, WAIT).await
+    }
+
     /// Waits until a site confirms a change that a rebuild must not undo, and that did not wait by itself.
     ///
     /// # Errors
@@ -140,7 +145,7 @@ impl Index {
     /// # Errors
     /// Those of the index.
     pub async fn keep_checked(&self, checked: &Checked) -> Result<(), IndexError> {
-        self.keep(keys::CHECKED, checked).await
+        self.keep(keys::CHECKED, checked).await.map(drop)
     }
 
     /// What [`Index::keep_checked`] kept last.

@@ -57,7 +57,7 @@ impl Index {
     /// # Errors
     /// Those of the index.
     pub async fn keep_base(&self, base: Base) -> Result<(), IndexError> {
-        self.keep(keys::JOURNAL, &base).await
+        self.keep(keys::JOURNAL, &base).await.map(drop)
     }
 
     /// How far the journal has been compacted; `None` when it was never begun with what there was.

@@ -9,7 +9,6 @@
 //! whether it is still the same key: a value that it wrapped is opened again. A key that was deleted and made anew under its name has
 //! another.
 
-mod connect;
 mod fit;
 mod provider;
 mod server;

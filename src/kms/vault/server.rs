@@ -9,11 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::{
-    VaultSettings,
-    connect::{HttpClient, client},
+use super::VaultSettings;
+use crate::{
+    kms::KmsError,
+    server::{HttpClient, client},
+    types::KeyId,
 };
-use crate::{kms::KmsError, types::KeyId};
 
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;

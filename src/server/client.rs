@@ -32,10 +32,14 @@ const SYSTEM_CAS: [&str; 3] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/t
 const IDLE_CONNECTIONS: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
-pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
+/// Asks one server.
+pub type HttpClient = Client<Connector, Full<Bytes>>;
 
 /// A client that trusts `ca`, or the system's authorities.
-pub(super) fn client(https: bool, ca: Option<&str>) -> Result<HttpClient, String> {
+///
+/// # Errors
+/// When there is no authority to trust, and one is needed.
+pub fn client(https: bool, ca: Option<&str>) -> Result<HttpClient, String> {
     let tls = if https { Some(TlsConnector::from(Arc::new(tls(ca)?))) } else { None };
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
@@ -69,7 +73,7 @@ fn tls(ca: Option<&str>) -> Result<rustls::ClientConfig, String> {
 
 /// Makes connections; the pool keeps them.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub struct Connector {
     tls: Option<TlsConnector>,
 }
 
@@ -97,8 +101,10 @@ impl Service<Uri> for Connector {
 }
 
 /// One connection.
-pub(super) enum Stream {
+pub enum Stream {
+    /// Without TLS.
     Plain(TokioIo<TcpStream>),
+    /// With TLS.
     Tls(TokioIo<Box<TlsStream<TcpStream>>>),
 }
 
