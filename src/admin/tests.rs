@@ -23,11 +23,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::audit::{
-    proof::{ConsistencyProof, InclusionProof},
-    residence::Proof,
-    tile::Tile,
-};
+use crate::audit::proof::{ConsistencyProof, InclusionProof};
+use crate::audit::residence::Proof;
+use crate::audit::tile::Tile;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::{RecordsQuery, Saying};
 use crate::rotation;
