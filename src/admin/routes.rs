@@ -82,12 +82,16 @@ const fn streaming(route: Route) -> Route {
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
     built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
-    built(
-        "GET",
-        "/v1/proof",
-        READ,
-        &["bucket", "key", "version", "from"],
-        "A signed proof of where a version lives and why, to be verified offline; its sites are looked at now",
+    taking(
+        NO_BODY,
+        LONG,
+        built(
+            "GET",
+            "/v1/proof",
+            READ,
+            &["bucket", "key", "version", "from"],
+            "A signed proof of where a version lives and why, to be verified offline; its sites are looked at now",
+        ),
     ),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),

@@ -50,11 +50,14 @@ impl Sites {
         .await;
     }
 
-    /// The same of one site, and what it found of its marker. The rest is in [`Site::findings`].
+    /// Looks at one site in service now, and says what it found of its marker; the rest is in [`Site::findings`]. Writes nothing there: a site that is
+    /// not in service yet is left to who takes it into service.
     pub async fn examine_one(&self, site: &SiteId) -> Looked {
-        let Some(site) = self.get(site) else { return Looked::NotReached("the configuration does not have it any more".to_owned()) };
+        let Some(site) = self.get(site) else {
+            return Looked::NotReached("the configuration does not have it any more".to_owned());
+        };
         let outcome = match site.state() {
-            SiteState::Unverified => self.verify_one(site).await.map(drop),
+            SiteState::Unverified => return Looked::NotReached("its identity has not been verified yet".to_owned()),
             SiteState::Up | SiteState::Down => self.check_one(site).await,
             SiteState::Refused { reason } => return Looked::Wrong(reason),
         };

@@ -209,7 +209,19 @@ impl Objects {
     ) -> Result<Examination<'a>, ObjectError> {
         let site = self.sites.get(&copy.site).ok_or(ObjectError::SiteUnavailable { country: copy.country })?;
         let key = self.record_key(copy, record).await?;
-        Ok(Examination { memory: &self.memory, site, copy, record, key, depth, gate, found: None, one_in: 1, passed: 0, examined: Examined::default() })
+        Ok(Examination {
+            memory: &self.memory,
+            site,
+            copy,
+            record,
+            key,
+            depth,
+            gate,
+            found: None,
+            one_in: 1,
+            passed: 0,
+            examined: Examined::default(),
+        })
     }
 }
 

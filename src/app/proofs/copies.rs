@@ -28,7 +28,8 @@ pub(super) async fn look(objects: &Objects, found: &FoundRecord) -> Result<Vec<C
         Layout::Whole { .. } | Layout::Extents { .. } => Vec::new(),
     };
     let detail = &found.record.detail;
-    let stored = join_all(detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| one(objects, found, copy, &parts))).await;
+    let stored =
+        join_all(detail.copies.iter().filter(|copy| copy.is_stored()).map(|copy| one(objects, found, copy, &parts))).await;
     Ok(stored.into_iter().chain(found.record.queued().map(|copy| awaited(objects, copy))).collect())
 }
 
@@ -100,12 +101,15 @@ async fn check(objects: &Objects, found: &FoundRecord, copy: &CopyRow, blobs: u6
     let site = verdicts(objects, &copy.site);
     let faults: Vec<BlobFault> =
         examined.faulty.iter().map(|faulty| BlobFault { blob: faulty.name.to_string(), fault: fault(&faulty.fault) }).collect();
-    let alarms: Vec<&str> = site.iter().filter(|verdict| verdict.state == "alarm").map(|verdict| verdict.check.as_str()).collect();
+    let alarms: Vec<&str> =
+        site.iter().filter(|verdict| verdict.state == "alarm").map(|verdict| verdict.check.as_str()).collect();
     let detail = match (faults.len(), alarms.as_slice()) {
         (0, []) => None,
         (0, alarms) => Some(format!("an alarm stands at the site: {}", alarms.join(", "))),
         (faults, []) => Some(format!("{faults} blobs are not as they were stored")),
-        (faults, alarms) => Some(format!("{faults} blobs are not as they were stored; an alarm stands at the site: {}", alarms.join(", "))),
+        (faults, alarms) => {
+            Some(format!("{faults} blobs are not as they were stored; an alarm stands at the site: {}", alarms.join(", ")))
+        }
     };
     let outcome = if detail.is_none() { Outcome::Sound } else { Outcome::Faulty };
     CheckedCopy { at: String::new(), outcome, detail, looked_at: examined.blobs, faults, site }

@@ -13,7 +13,7 @@ use crate::index::{Bucket, FoundRecord, Record, Version};
 use crate::types::{BucketName, ObjectKey, VersionId};
 
 /// How often a record that moves under our hands is looked at again.
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 /// The pause before that.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,7 +38,9 @@ impl AppGateway {
             let copies = copies::look(&self.objects, &found).await?;
             let now = self.version_to_prove(bucket, key, version)?.map(|(_, record)| record);
             // What is signed is of one moment: the record was so before the look and after it.
-            if self.bucket_of(bucket)?.is_some_and(|bucket| bucket.id == row.id) && now.as_ref().is_some_and(|now| same(now, &found.record)) {
+            if self.bucket_of(bucket)?.is_some_and(|bucket| bucket.id == row.id)
+                && now.as_ref().is_some_and(|now| same(now, &found.record))
+            {
                 let mut statement = self.statement(&found, copies).await?;
                 if entries::add(&self.objects, &mut statement, from).await? {
                     return self.objects.index.prove(&statement).map_err(internal);

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::note::{Note, NoteError, Signer, Verifier};
 
 pub use statement::{
-    Blobs, BlobFault, CheckedCopy, CopyState, CopyStatement, DecisionStatement, EntryStatement, ExceptionStatement, InstrumentStatement,
-    LedgerStatement, Names, Outcome, RecordStatement, SiteVerdict, Statement,
+    BlobFault, Blobs, CheckedCopy, CopyState, CopyStatement, DecisionStatement, EntryStatement, ExceptionStatement,
+    InstrumentStatement, LedgerStatement, Names, Outcome, RecordStatement, SiteVerdict, Statement,
 };
 pub use verify::{Held, ProofFault, Verified};
 pub use words::LIMITS;

@@ -23,7 +23,8 @@ struct Ledger {
 
 impl Ledger {
     fn new(size: u64) -> Self {
-        let leaf = |seq: u64| match seq {
+        let leaf = |seq: u64| {
+            match seq {
             2 => placing(2),
             4 => json!({
                 "v": 1, "seq": 4, "time": "2026-11-29T08:00:04.000Z", "kind": "copy-stored", "actor": "system", "record": RECORD,
@@ -32,6 +33,7 @@ impl Ledger {
             .to_string(),
             seq => json!({ "v": 1, "seq": seq, "time": "2026-11-29T08:00:00.000Z", "kind": "started", "actor": "system", "outcome": "ok" })
                 .to_string(),
+        }
         };
         Self { leaves: (0..size).map(leaf).collect(), signer: Signer::new("domicile/test", &[7; 32]).unwrap() }
     }
@@ -165,7 +167,9 @@ fn placing(seq: u64) -> String {
 fn leaves_of(value: &Value, at: &str, all: &mut Vec<String>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves_of(value, &format!("{at}/{name}"), all)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(place, value)| leaves_of(value, &format!("{at}/{place}"), all)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(place, value)| leaves_of(value, &format!("{at}/{place}"), all))
+        }
         _ => all.push(at.to_owned()),
     }
 }
@@ -216,7 +220,9 @@ fn a_proof_holds_and_says_what_it_proves() {
     let verified = ledger.verify(&read, Held::default()).unwrap();
     assert_eq!(verified.statement, ledger.statement(9));
     let (proven, stated, not) = (verified.proven().join("\n"), verified.stated().join("\n"), verified.not_proven().join("\n"));
-    for word in ["`media/users/ayesha/", "Entry 2", "`pk-khi` in PK", "Entry 4", "`sg-sin` in SG", "superseded", REVISION, "9 entries"] {
+    for word in
+        ["`media/users/ayesha/", "Entry 2", "`pk-khi` in PK", "Entry 4", "`sg-sin` in SG", "superseded", REVISION, "9 entries"]
+    {
         assert!(proven.contains(word), "{word} in {proven}");
     }
     assert!(stated.contains("sealed under key `pk` of PK") && stated.contains("1 of 1 blobs"), "{stated}");
@@ -278,9 +284,21 @@ fn whoever_lacks_the_key_changes_nothing() {
 
 /// What the gateway alone vouches for: the ledger's entries do not say it.
 const STATED: &[&str] = &[
-    "/made", "/record/bucket", "/record/key", "/record/etag", "/record/checksum", "/record/modified", "/record/customer_key",
-    "/decision/files", "/decision/decided", "/decision/by", "/decision/attributes/residence", "/decision/instruments/0/title",
-    "/decision/instruments/0/section", "/decision/instruments/0/legal_status", "/limits/",
+    "/made",
+    "/record/bucket",
+    "/record/key",
+    "/record/etag",
+    "/record/checksum",
+    "/record/modified",
+    "/record/customer_key",
+    "/decision/files",
+    "/decision/decided",
+    "/decision/by",
+    "/decision/attributes/residence",
+    "/decision/instruments/0/title",
+    "/decision/instruments/0/section",
+    "/decision/instruments/0/legal_status",
+    "/limits/",
 ];
 /// Likewise, of each copy.
 const STATED_OF_COPIES: &[&str] = &["key", "key_country", "role", "since", "blobs/", "check/"];
@@ -311,8 +329,21 @@ fn whoever_has_the_key_cannot_say_other_than_the_ledger() {
     }
     assert!(passed.len() > 20);
     for name in [
-        "record", "version", "ticket", "size", "names", "revision", "instruments", "shadow", "exceptions", "sites and countries",
-        "inclusion", "checkpoint", "ledger", "not-in-ledger", "form",
+        "record",
+        "version",
+        "ticket",
+        "size",
+        "names",
+        "revision",
+        "instruments",
+        "shadow",
+        "exceptions",
+        "sites and countries",
+        "inclusion",
+        "checkpoint",
+        "ledger",
+        "not-in-ledger",
+        "form",
     ] {
         assert!(names.contains(name), "{name} in {names:?}");
     }

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{
-    CopyState, CopyStatement, ExceptionStatement, InstrumentStatement, LedgerStatement, Names, Proof, Statement,
-};
+use super::{CopyState, CopyStatement, ExceptionStatement, InstrumentStatement, LedgerStatement, Names, Proof, Statement};
 use crate::{
     audit::{
         Checkpoint, SignedCheckpoint, leaf_hash,
@@ -58,7 +56,9 @@ pub enum ProofFault {
         to: u64,
     },
     /// They are of two ledgers.
-    #[error("consistency: the ledger of {from} entries does not go on to the one of {to}: it was forked, or cut and written anew")]
+    #[error(
+        "consistency: the ledger of {from} entries does not go on to the one of {to}: it was forked, or cut and written anew"
+    )]
     Forked {
         /// The entries of the earlier checkpoint.
         from: u64,
@@ -169,8 +169,7 @@ fn leaves(ledger: &LedgerStatement, checkpoint: &Checkpoint) -> Result<BTreeMap<
         if told.inclusion.size != checkpoint.size || included.is_err() {
             return Err(ProofFault::Inclusion(entry));
         }
-        let leaf: Leaf =
-            serde_json::from_str(&told.leaf).map_err(|error| ProofFault::Form(format!("entry {entry}: {error}")))?;
+        let leaf: Leaf = serde_json::from_str(&told.leaf).map_err(|error| ProofFault::Form(format!("entry {entry}: {error}")))?;
         if leaf.seq != entry {
             return Err(ProofFault::Disagrees { entry, field: "number" });
         }

@@ -20,7 +20,11 @@ impl Verified {
         let Statement { record, decision, copies, .. } = &self.statement;
         let mut said = vec![format!(
             "The holder of the key of `{}` stated on {} where version {} of `{}/{}` lives; nothing of the statement was changed since.",
-            self.statement.origin, self.statement.made, record.version, record.bucket, record.key.as_str()
+            self.statement.origin,
+            self.statement.made,
+            record.version,
+            record.bucket,
+            record.key.as_str()
         )];
         let instruments: Vec<String> = decision.instruments.iter().map(instrument).collect();
         let because = match instruments.as_slice() {
@@ -35,7 +39,10 @@ impl Verified {
         }
         for copy in copies {
             if let (CopyState::Stored, Some(entry)) = (copy.state, copy.entry) {
-                said.push(format!("Entry {entry} of the ledger says that a copy is at site `{}` in {}.", copy.site, copy.country));
+                said.push(format!(
+                    "Entry {entry} of the ledger says that a copy is at site `{}` in {}.",
+                    copy.site, copy.country
+                ));
             }
         }
         said.push(format!("All of them are in the ledger of {} entries whose root the key signed.", self.checkpoint.size));

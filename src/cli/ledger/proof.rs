@@ -45,8 +45,13 @@ pub(super) fn verify(args: &LedgerVerifyArgs, file: &Path, out: &mut Output<'_>)
     match check(args, file, &key) {
         Ok(Checked { verified, ledger, later }) => {
             let since = ledger.map(|size| match later.as_slice() {
-                [] => format!("None of the {size} entries of the ledger that you hold tells of the record after those of the proof."),
-                later => format!("Of the {size} entries of the ledger that you hold, these tell of the record after those of the proof: {}.", later.join(", ")),
+                [] => format!(
+                    "None of the {size} entries of the ledger that you hold tells of the record after those of the proof."
+                ),
+                later => format!(
+                    "Of the {size} entries of the ledger that you hold, these tell of the record after those of the proof: {}.",
+                    later.join(", ")
+                ),
             });
             let proven: Vec<String> = verified.proven().into_iter().chain(since).collect();
             let (stated, not_proven) = (verified.stated(), verified.not_proven());
