@@ -86,7 +86,6 @@ impl RecordParameters {
 }
 
 impl ProofParameters {
-    #[expect(clippy::type_complexity, reason = "what a proof is asked by, once")]
     pub(super) fn parts(self) -> Result<(BucketName, ObjectKey, Option<VersionId>, Option<u64>), Problem> {
         let Self { bucket, key, version, from } = self;
         let (bucket, key, version) = RecordParameters { bucket, key, version }.parts()?;

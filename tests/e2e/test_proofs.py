@@ -195,7 +195,7 @@ def test_proofs_outlive_writes_a_change_of_policy_and_an_erasure(make_gateway, t
     policy_folder.write(folder, pk=('residence = ["PK"]', 'copies = "also"\ncountries = ["PK"]'))
     gateway.cli("policy", "reload")
     assert gateway.admin("GET", "/v1/policies")[1]["revision"] != said["decision"]["revision"]
-    gateway.cli("subject", "erase", "ayesha", "--yes", "--now")
+    gateway.cli("subject", "erase", "ayesha", "--yes", "--now", "--wait")
 
     status, problem = gateway.admin("GET", f"/v1/proof?bucket=media&key={KEY}", role="auditor")
     assert status == 404 and "ledger" in problem["detail"]
