@@ -10,6 +10,7 @@ use domicile::{
         Acl, Action, BucketAccess, BucketPolicy, Caller, NoContext, ObjectOwnership, PublicAccessBlock, Request, Resource,
         evaluate,
     },
+    audit::{note, residence},
     authn::{AccessKey, HostRules, Principal, Principals, S3Authenticator},
     config::{Config, Environment},
     index::{journal::Segment, read_sealed_export},
@@ -28,7 +29,7 @@ use ring::hmac;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub(crate) const ALL: [Target; 11] = [
+pub(crate) const ALL: [Target; 12] = [
     ("config", config),
     ("policy", policy),
     ("bucket_policy", bucket_policy),
@@ -40,7 +41,25 @@ pub(crate) const ALL: [Target; 11] = [
     ("form_fields", form_fields),
     ("kept", kept),
     ("export", export),
+    ("residency_proof", residency_proof),
 ];
+
+/// A residency proof as a stranger sends it; and a statement that the ledger's own key has signed, whatever it says.
+pub(crate) fn residency_proof(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(signer) = note::Signer::new("domicile/test", &[7; 32]) else { return };
+    let verify = |document: &str| {
+        let proof = residence::Proof::parse(document).ok()?;
+        proof.verify(signer.verifier(), residence::Held::default()).ok()
+    };
+    let line = text.trim_end().replace('\n', " ");
+    let signed = note::Note::sign(format!("{}\n{line}\n", residence::CONTEXT), &signer).map(|note| note.to_string());
+    let document = signed.map(|note| serde_json::json!({ "format": residence::FORMAT, "note": note }).to_string());
+    for verified in [verify(text), document.ok().and_then(|document| verify(&document))].into_iter().flatten() {
+        assert!(!verified.proven().is_empty() && !verified.not_proven().is_empty());
+        let _ = verified.stated();
+    }
+}
 
 /// The text of a `domicile.toml`.
 pub(crate) fn config(input: &[u8]) {

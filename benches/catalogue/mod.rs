@@ -80,6 +80,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         manifest_head_len: 300,
         manifest_attempt: attempt,
         moved: None,
+        entry: None,
     };
     let placement = PlacementRecord {
         subject: None,
@@ -111,6 +112,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         layout: Layout::Whole { attempt },
         moves: 0,
         imported: None,
+        entry: None,
     };
     let basis = Basis { policy: POLICY, subject_generation: Generation(0) };
     Change::Put(Box::new(PutChange {

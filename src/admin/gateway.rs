@@ -15,6 +15,7 @@ use super::{
 };
 use crate::audit::{
     proof::{ConsistencyProof, InclusionProof},
+    residence::Proof,
     tile::Tile,
 };
 use crate::authn::TokenIdentity;
@@ -34,6 +35,17 @@ pub enum Query<'a> {
     Records(&'a RecordsQuery),
     /// One key, or one version of it.
     Record(&'a BucketName, &'a ObjectKey, Option<VersionId>),
+    /// A residency proof of a version.
+    Proof {
+        /// The bucket.
+        bucket: &'a BucketName,
+        /// The key.
+        key: &'a ObjectKey,
+        /// The version; the current one when none is named.
+        version: Option<VersionId>,
+        /// The entries of the checkpoint that it is to continue.
+        from: Option<u64>,
+    },
     /// The counters.
     Summary,
     /// What would be decided.
@@ -127,6 +139,7 @@ impl Query<'_> {
         match self {
             Self::Records(_) => "GET /v1/records",
             Self::Record(..) => "GET /v1/record",
+            Self::Proof { .. } => "GET /v1/proof",
             Self::Summary => "GET /v1/summary",
             Self::Explain(_) => "POST /v1/explain",
             Self::Policies => "GET /v1/policies",
@@ -225,6 +238,15 @@ pub trait Gateway: Send + Sync + 'static {
         key: &ObjectKey,
         version: Option<VersionId>,
     ) -> Result<Vec<RecordView>, GatewayError>;
+    /// A residency proof of a version, of the current one when none is named; with `from`, that its checkpoint continues the ledger of so
+    /// many entries. Its sites are looked at now.
+    async fn proof(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        from: Option<u64>,
+    ) -> Result<Proof, GatewayError>;
     /// The counters.
     async fn summary(&self) -> Result<SummaryView, GatewayError>;
     /// What would be decided, and why.

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use super::{
     PoliciesView, Problem, Query, openapi,
-    query::{RecordParameters, RecordsParameters},
+    query::{ProofParameters, RecordParameters, RecordsParameters},
     router::Api,
     views::{AccessView, ExplainRequest, RecordsPage, SummaryView},
 };
+use crate::audit::residence::Proof;
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
 
@@ -47,6 +48,18 @@ pub(super) async fn record(
         return Err(Problem::not_found("there is no such record"));
     }
     Ok(Json(json!({ "bucket": bucket, "key": key, "versions": versions })))
+}
+
+pub(super) async fn proof(
+    State(api): State<Api>,
+    Extension(request): Extension<RequestId>,
+    Extension(who): Extension<TokenIdentity>,
+    parameters: Result<Parameters<ProofParameters>, QueryRejection>,
+) -> Answer<Json<Proof>> {
+    let (bucket, key, version, from) = parameters?.0.parts()?;
+    let query = Query::Proof { bucket: &bucket, key: &key, version, from };
+    api.gateway.record_query(&request, &who, query).await?;
+    Ok(Json(api.gateway.proof(&bucket, &key, version, from).await?))
 }
 
 pub(super) async fn summary(

@@ -65,7 +65,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     );
     let in_query = route.parameters.iter().map(|name| {
         let required = match route.path {
-            "/v1/record" | "/v1/record/history" => matches!(*name, "bucket" | "key"),
+            "/v1/record" | "/v1/record/history" | "/v1/proof" => matches!(*name, "bucket" | "key"),
             "/v1/sample" => matches!(*name, "seed" | "n"),
             _ => false,
         };
@@ -125,6 +125,7 @@ fn responses(route: &Route) -> Value {
         (_, "/v1/record") => json!({ "$ref": "#/components/schemas/Versions" }),
         (_, "/v1/sample") => json!({ "$ref": "#/components/schemas/Sample" }),
         (_, "/v1/record/history") => json!({ "$ref": "#/components/schemas/History" }),
+        (_, "/v1/proof") => json!({ "$ref": "#/components/schemas/Proof" }),
         (_, "/v1/summary") => json!({ "$ref": "#/components/schemas/Summary" }),
         (_, "/v1/policies/history") => json!({ "$ref": "#/components/schemas/PolicyHistory" }),
         (_, "/v1/policies/revisions/{id}") => json!({ "$ref": "#/components/schemas/PolicyRevision" }),
@@ -340,6 +341,7 @@ fn schemas() -> Value {
             ("standing", &json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
             ("period", &json!({ "type": "object" })), ("ledger", &json!({ "$ref": "#/components/schemas/LedgerHead" })),
         ]),
+        "Proof": object(&[("format", &string), ("note", &string)]),
         "Readiness": {
             "type": "object", "required": ["ready"],
             "properties": { "ready": { "type": "boolean" }, "components": { "type": "array", "items": component } },

@@ -38,6 +38,15 @@ pub(super) struct RecordParameters {
     version: Option<String>,
 }
 
+/// `GET /v1/proof`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProofParameters {
+    bucket: String,
+    key: String,
+    version: Option<String>,
+    from: Option<u64>,
+}
 impl RecordsParameters {
     pub(super) fn query(self) -> Result<RecordsQuery, Problem> {
         if self.prefix.is_some() && self.bucket.is_none() {
@@ -63,6 +72,14 @@ impl RecordParameters {
         let bucket = BucketName::new(self.bucket).map_err(|error| Problem::invalid(error.to_string()))?;
         let key = ObjectKey::new(self.key).map_err(|error| Problem::invalid(error.to_string()))?;
         Ok((bucket, key, parse("version", self.version)?))
+    }
+}
+
+impl ProofParameters {
+    pub(super) fn parts(self) -> Result<(BucketName, ObjectKey, Option<VersionId>, Option<u64>), Problem> {
+        let Self { bucket, key, version, from } = self;
+        let (bucket, key, version) = RecordParameters { bucket, key, version }.parts()?;
+        Ok((bucket, key, version, from))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{Method, StatusCode, Uri},
+    http::StatusCode,
     middleware,
     routing::{get, post},
 };
@@ -31,6 +31,7 @@ pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
         .route("/v1/record/history", get(auditing::history))
         .route("/v1/population", get(auditing::population))
         .route("/v1/sample", get(auditing::sample))
+        .route("/v1/proof", get(handlers::proof))
         .route("/v1/summary", get(handlers::summary))
         .route("/v1/explain", post(handlers::explain))
         .route("/v1/policies", get(handlers::policies))
@@ -75,7 +76,6 @@ pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
         .route("/readyz", get(handlers::ready))
         .route("/metrics", get(handlers::metrics))
         .route("/openapi.json", get(handlers::openapi))
-        .route("/v1/proof", get(not_built))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path has other methods; see /openapi.json")
         })
@@ -84,8 +84,4 @@ pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(api.clone(), access::check))
         .with_state(api)
-}
-
-async fn not_built(method: Method, uri: Uri) -> Problem {
-    Problem::not_built(&format!("{method} {}", uri.path()))
 }

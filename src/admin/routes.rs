@@ -78,10 +78,6 @@ const fn streaming(route: Route) -> Route {
     Route { streams: true, ..route }
 }
 
-const fn later(method: &'static str, path: &'static str, access: Access, summary: &'static str) -> Route {
-    Route { built: false, ..built(method, path, access, &[], summary) }
-}
-
 /// All of them.
 pub const ROUTES: &[Route] = &[
     built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
@@ -103,7 +99,17 @@ pub const ROUTES: &[Route] = &[
         LONG,
         built("GET", "/v1/sample", READ, &SAMPLE, "Records drawn by a seed, each with proof that its entry is in the ledger"),
     ),
-    later("GET", "/v1/proof", READ, "An offline-verifiable proof of residency"),
+    taking(
+        NO_BODY,
+        LONG,
+        built(
+            "GET",
+            "/v1/proof",
+            READ,
+            &["bucket", "key", "version", "from"],
+            "A signed proof of where a version lives and why, to be verified offline; its sites are looked at now",
+        ),
+    ),
     built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
     taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
     built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),

@@ -23,10 +23,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::audit::{
-    proof::{ConsistencyProof, InclusionProof},
-    tile::Tile,
-};
+use crate::audit::proof::{ConsistencyProof, InclusionProof};
+use crate::audit::residence::Proof;
+use crate::audit::tile::Tile;
 use crate::authn::{Role, Token, TokenHash, TokenIdentity, Tokens};
 use crate::index::{EntriesQuery, RecordsQuery, Saying};
 use crate::rotation;
@@ -92,6 +91,10 @@ impl Gateway for Fake {
     async fn record(&self, _: &BucketName, _: &ObjectKey, _: Option<VersionId>) -> Result<Vec<RecordView>, GatewayError> {
         self.evaluate();
         Ok(Vec::new())
+    }
+    async fn proof(&self, _: &BucketName, _: &ObjectKey, _: Option<VersionId>, _: Option<u64>) -> Result<Proof, GatewayError> {
+        self.evaluate();
+        Err(GatewayError::NotFound("there is no such version"))
     }
     async fn summary(&self) -> Result<SummaryView, GatewayError> {
         self.evaluate();
@@ -417,7 +420,7 @@ fn concrete(route: &Route) -> String {
     let id = if by_number.iter().any(|path| route.path.starts_with(path)) { "1" } else { "somebody" };
     let path = route.path.replace("{id}", id).replace("{*path}", "0/000");
     match route.path {
-        "/v1/record" | "/v1/record/history" => format!("{path}?bucket=media&key=a"),
+        "/v1/record" | "/v1/record/history" | "/v1/proof" => format!("{path}?bucket=media&key=a"),
         "/v1/sample" => format!("{path}?seed=7&n=1"),
         "/v1/ledger/proof" => format!("{path}?from=1&to=2"),
         _ => path,

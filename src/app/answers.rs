@@ -23,6 +23,7 @@ use crate::admin::{
 use crate::audit::{
     Asked, Event, Kind,
     proof::{ConsistencyProof, InclusionProof},
+    residence::Proof,
     tile::Tile,
 };
 use crate::authn::{Principal, Principals, TokenIdentity};
@@ -89,6 +90,16 @@ impl Gateway for AppGateway {
         };
         let records = found.into_iter().filter_map(Version::into_record);
         Ok(records.map(|record| self.view(bucket, key, &record)).collect())
+    }
+
+    async fn proof(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        from: Option<u64>,
+    ) -> Result<Proof, GatewayError> {
+        self.prove(bucket, key, version, from).await
     }
 
     async fn summary(&self) -> Result<SummaryView, GatewayError> {

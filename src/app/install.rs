@@ -102,7 +102,6 @@ impl Installation {
             ledger: Default::default(),
             erasure_within: Config::DEFAULT_ERASURE,
             directory_ids: Default::default(),
-            recorded_reads: Default::default(),
             s3: S3 { listen: s3, ..S3::default() },
             admin: Admin { listen: admin, ..Admin::default() },
             engine: Engine::Sled { cache: Engine::DEFAULT_CACHE },

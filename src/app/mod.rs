@@ -24,6 +24,7 @@ pub mod policies;
 mod policy_answers;
 mod population;
 mod process;
+mod proofs;
 mod queries;
 mod rebuild;
 mod reports;

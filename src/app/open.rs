@@ -125,7 +125,11 @@ pub(super) fn index(
     let engine = match config.engine {
         Engine::Sled { cache } => SledEngine::open(&folder, cache)?,
     };
-    Ok(Index::open(Arc::new(engine), index_keys(keyring, log(config, keyring)?, pseudonyms), Arc::clone(clock))?)
+    Ok(Index::open(
+        Arc::new(engine),
+        index_keys(keyring, log(config.ledger.origin.as_deref(), keyring)?, pseudonyms),
+        Arc::clone(clock),
+    )?)
 }
 
 /// What the index works with.
@@ -134,10 +138,10 @@ pub(super) fn index_keys(keyring: &Keyring, log: Signer, pseudonyms: &Arc<Pseudo
     IndexKeys { index_key, ledger_key, log, pseudonyms: Arc::clone(pseudonyms) }
 }
 
-/// Signs the ledger's checkpoints under its name.
-pub(super) fn log(config: &Config, keyring: &Keyring) -> Result<Signer, StartError> {
+/// Signs the ledger's checkpoints under its name, which is the installation's where nothing else is said.
+pub(super) fn log(origin: Option<&str>, keyring: &Keyring) -> Result<Signer, StartError> {
     let own = || format!("domicile/{}", hex::encode(keyring.installation_id()));
-    let origin = config.ledger.origin.clone().unwrap_or_else(own);
+    let origin = origin.map_or_else(own, str::to_owned);
     Ok(Signer::new(&origin, keyring.ledger_signing_key().expose()).map_err(IndexError::from)?)
 }
 

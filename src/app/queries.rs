@@ -17,6 +17,10 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         Query::Record(bucket, key, version) => {
             Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version, ..event }
         }
+        Query::Proof { bucket, key, version, from } => {
+            asked.from = from;
+            Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version, ..event }
+        }
         Query::Explain(request) => {
             asked.principal = request.principal.as_ref().map(|id| pseudonyms.principal(id));
             let (bucket, key) = (pseudonyms.bucket(&request.bucket), pseudonyms.key(&request.bucket, &request.key));

@@ -107,7 +107,7 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
     hierarchy.observe(Arc::clone(&key_uses) as _);
     open::look_at_keys(&hierarchy).await?;
     let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-    let log = open::log(config, &keyring)?;
+    let log = open::log(config.ledger.origin.as_deref(), &keyring)?;
     let keys = || open::index_keys(&keyring, log.clone(), &pseudonyms);
 
     let installation = Installation::new(keyring.installation_id(), keyring.site_key(), Arc::new(NoMemory));

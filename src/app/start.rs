@@ -235,7 +235,7 @@ impl App {
             directory_ids: config.directory_ids,
         });
         objects.set_subject_key_life(config.subject_keys);
-        objects.set_recorded_reads(config.recorded_reads);
+        objects.set_recorded_reads(config.ledger.reads);
         let principals = config.known_principals()?;
         let access = Arc::new(Access::new(config.file.clone(), principals, config.tokens.clone()));
         let session_key = keyring.session_key();

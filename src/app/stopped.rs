@@ -64,7 +64,7 @@ impl StoppedIndex {
         let (path, identity) = keyring.unwrap_or((&own.path, &own.identity_file));
         let keyring = Keyring::open(path, identity, Arc::new(SystemClock))?;
         let pseudonyms = Arc::new(Pseudonyms::new(keyring.pseudonym_key()));
-        let keys = open::index_keys(&keyring, open::log(&keyring)?, &pseudonyms);
+        let keys = open::index_keys(&keyring, open::log(None, &keyring)?, &pseudonyms);
         let Self { engine, _lock } = self;
         let index = Index::open(Arc::new(engine), keys, Arc::new(SystemClock)).map_err(StartError::from)?;
         Ok(StoppedCatalogue { index, _lock })

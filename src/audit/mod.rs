@@ -9,6 +9,7 @@ pub mod note;
 pub mod period;
 mod policy;
 pub mod proof;
+pub mod residence;
 mod story;
 mod throttle;
 pub mod tile;

@@ -10,6 +10,17 @@ use futures_util::future::join_all;
 use super::{BackendError, Claim, IdentityError, Probe, Site, SiteState, Sites, health::jittered};
 use crate::types::SiteId;
 
+/// What a look at one site found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// It carries this gateway's marker.
+    Sound,
+    /// It is not what it should be, or another gateway's by now; why.
+    Wrong(String),
+    /// It could not be asked; why.
+    NotReached(String),
+}
+
 /// How long all questions to one place may take.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
@@ -37,6 +48,25 @@ impl Sites {
             }
         }))
         .await;
+    }
+
+    /// Looks at one site in service now, and says what it found of its marker; the rest is in [`Site::findings`]. Writes nothing there: a site that is
+    /// not in service yet is left to who takes it into service.
+    pub async fn examine_one(&self, site: &SiteId) -> Looked {
+        let Some(site) = self.get(site) else {
+            return Looked::NotReached("the configuration does not have it any more".to_owned());
+        };
+        let outcome = match site.state() {
+            SiteState::Unverified => return Looked::NotReached("its identity has not been verified yet".to_owned()),
+            SiteState::Up | SiteState::Down => self.check_one(site).await,
+            SiteState::Refused { reason } => return Looked::Wrong(reason),
+        };
+        match outcome {
+            Ok(()) => self.inspect_one(site).await,
+            Err(error) if error.is_transient() => return Looked::NotReached(error.to_string()),
+            Err(error) => return Looked::Wrong(error.to_string()),
+        }
+        Looked::Sound
     }
 
     /// Takes a site into service now, and says how that went; nothing of a site that there is not.

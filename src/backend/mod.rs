@@ -32,6 +32,7 @@ pub use findings::{Finding, SiteChecks, Standing};
 pub use fs::FsBackend;
 pub use health::SiteState;
 pub use identity::{Claim, IdentityError, Installation, KnownSites};
+pub use inspection::Looked;
 pub use posture::{Check, Posture, Severity, Unknown, UnknownCheck, Verdict};
 pub use probe::Probe;
 pub use s3::{Addressing, S3Backend, S3Config, S3Credentials, S3Source};

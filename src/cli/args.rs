@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::demo::DemoArgs;
 
-pub(super) use ledger::{LedgerCommand, LedgerExportArgs, LedgerNamesArgs, LedgerVerifyArgs};
+pub(super) use ledger::{LedgerCommand, LedgerExportArgs, LedgerNamesArgs, LedgerVerifyArgs, ProveArgs};
 pub(super) use offline::{ExportKeysArgs, KeyringArgs, OpeningKeys, RecipientsCommand, UnsealArgs};
 pub(super) use policies::{PolicyDiffArgs, PolicyHistoryArgs, PolicyShowArgs, PolicyVerdictArgs};
 pub(super) use population::{PopulationCommand, PopulationExportArgs, PopulationFilter, PopulationSampleArgs};

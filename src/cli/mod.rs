@@ -101,7 +101,7 @@ pub fn run(command: &Command, out: &mut Output<'_>) -> Result<(), Failure> {
         Command::Ledger(LedgerCommand::Names(args)) => ledger_names::run(args, out),
         Command::Ledger(LedgerCommand::Export(args)) => ledger::export(args, out),
         Command::Ledger(LedgerCommand::Key(remote)) => ledger::key(remote, out),
-        Command::Ledger(LedgerCommand::Prove(_)) => Err(Failure::NotBuilt("ledger prove")),
+        Command::Ledger(LedgerCommand::Prove(args)) => ledger::prove(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Relocate(args) => relocate::run(args, out),
         Command::Import(args) => import::run(args, out),

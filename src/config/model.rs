@@ -52,8 +52,6 @@ pub struct Config {
     pub erasure_within: Duration,
     /// What the subject directory keeps of ids.
     pub directory_ids: DirectoryIds,
-    /// Which reads of content are in the ledger.
-    pub recorded_reads: RecordedReads,
     /// The S3 listener.
     pub s3: S3,
     /// The admin listener.
@@ -157,6 +155,8 @@ pub struct Ledger {
     pub origin: Option<String>,
     /// When they are kept, and who is asked to vouch for them.
     pub notary: notary::Settings,
+    /// Which reads of content have an entry.
+    pub reads: RecordedReads,
 }
 
 /// `[s3]`

@@ -30,7 +30,7 @@ use crate::authn::{Quota, UnsignedPayload};
 use crate::bucket::BucketSettings;
 use crate::diagnostics::{Diagnostic, Diagnostics, Document, Item, Table};
 use crate::lifecycle::Pace;
-use crate::objects::{self, Depth, DirectoryIds, RecordedReads};
+use crate::objects::{self, Depth, DirectoryIds};
 use crate::policy::Approval;
 use crate::scrub::Continuous;
 use crate::telemetry::LogFormat;
@@ -187,7 +187,6 @@ impl Reader<'_> {
         let erasure_within =
             section(&root, "erasure", |table| span(table, "within")).flatten().unwrap_or(Config::DEFAULT_ERASURE);
         let directory_ids = section(&root, "directory", directory_ids).unwrap_or_default();
-        let recorded_reads = section(&root, "ledger", recorded_reads).unwrap_or_default();
         let s3 = section(&root, "s3", |table| self.s3(table)).unwrap_or_default();
         let admin = section(&root, "admin", |table| self.admin(table)).unwrap_or_default();
         let engine = section(&root, "index", engine).flatten().unwrap_or(Engine::Sled { cache: Engine::DEFAULT_CACHE });
@@ -219,7 +218,6 @@ impl Reader<'_> {
             ledger,
             erasure_within,
             directory_ids,
-            recorded_reads,
             s3,
             admin,
             engine,
@@ -346,11 +344,6 @@ impl Reader<'_> {
 fn directory_ids(table: &Table<'_>) -> DirectoryIds {
     let words = [("kept", DirectoryIds::Kept), ("hashed", DirectoryIds::Hashed)];
     table.optional("ids").and_then(|item| item.one_of(&words)).unwrap_or_default()
-}
-
-fn recorded_reads(table: &Table<'_>) -> RecordedReads {
-    let words = [("all", RecordedReads::All), ("cross-border", RecordedReads::CrossBorder), ("none", RecordedReads::None)];
-    table.optional("reads").and_then(|item| item.one_of(&words)).unwrap_or_default()
 }
 
 fn log(table: &Table<'_>) -> Log {

@@ -66,7 +66,7 @@ fn a_directory_keeps_ids_unless_it_is_told_not_to() {
 
 #[test]
 fn reads_across_borders_are_in_the_ledger_unless_something_else_is_said() {
-    let reads = |more: &str| read(&format!("{GOOD}\n{more}")).map(|config| config.recorded_reads);
+    let reads = |more: &str| read(&format!("{GOOD}\n{more}")).map(|config| config.ledger.reads);
     assert_eq!(reads("").ok(), Some(RecordedReads::CrossBorder));
     assert_eq!(reads("[ledger]\nreads = \"all\"").ok(), Some(RecordedReads::All));
     assert_eq!(reads("[ledger]\nreads = \"none\"").ok(), Some(RecordedReads::None));

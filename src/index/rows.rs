@@ -134,6 +134,14 @@ impl Record {
     pub fn acl(&self) -> Acl {
         self.detail.acl.clone().unwrap_or_else(|| Acl::private(self.summary.owner.clone()))
     }
+
+    /// The same, placed by this entry of the ledger, which tells of those of its copies that no earlier one does.
+    pub(super) fn placed_by(mut self, entry: u64) -> Self {
+        self.detail.entry = Some(entry);
+        let new = |copy: &&mut CopyRow| copy.is_stored() && copy.entry.is_none();
+        self.detail.copies.iter_mut().filter(new).for_each(|copy| copy.entry = Some(entry));
+        self
+    }
 }
 
 /// What a record holds beyond its summary.
@@ -170,6 +178,9 @@ pub struct Detail {
     /// The object of a foreign bucket that it was imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,
+    /// The ledger entry that committed the decision; `None` where an index of before did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
 }
 
 /// What a foreign bucket said of an object when it was imported. Only an import writes it, so that no client can make a record pass for one.
@@ -217,6 +228,9 @@ pub struct CopyRow {
     /// [`CopyRow::attempt`]. `None` for the copies that the record was written with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved: Option<AttemptId>,
+    /// The ledger entry that committed it as durable; as [`Detail::entry`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
 }
 
 /// Whether a copy is durable.

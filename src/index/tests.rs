@@ -129,6 +129,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         manifest_head_len: 300,
         manifest_attempt: attempt,
         moved: None,
+        entry: None,
     };
     let placement = PlacementRecord {
         subject: Some(SubjectId::new(subject).unwrap()),
@@ -160,6 +161,7 @@ fn record(index: &Index, size: u64, site: &str, subject: &str) -> Record {
         layout: Layout::Whole { attempt },
         moves: 0,
         imported: None,
+        entry: None,
     };
     Record { summary, detail }
 }

@@ -6,8 +6,9 @@ use std::ops::{Bound, ControlFlow};
 use super::{Engine, Index, IndexError, engine::Batch, keys};
 use crate::audit::{
     Checkpoint, LedgerHead, SignedCheckpoint, leaf_hash,
-    note::Verifier,
+    note::{NoteError, Verifier},
     proof::{ConsistencyProof, InclusionProof, Node},
+    residence::{Proof, Statement},
     tile::{self, HEIGHT, Level, Tile},
 };
 
@@ -53,6 +54,14 @@ impl Index {
         })
         .await
         .map(Some)
+    }
+
+    /// Signs what is known of a record with the key of checkpoints.
+    ///
+    /// # Errors
+    /// As [`Proof::sign`].
+    pub fn prove(&self, statement: &Statement) -> Result<Proof, NoteError> {
+        Proof::sign(statement, &self.inner.keys.log)
     }
 
     /// That an entry is in the tree of the first `size`; `None` when that has no such entry, or the ledger not so many.

@@ -144,7 +144,7 @@ impl Objects {
     }
 
     /// Whether a record is one of an erased subject: it goes, and nothing else is to be done with it.
-    pub(super) fn is_erased(&self, record: &Record) -> bool {
+    pub fn is_erased(&self, record: &Record) -> bool {
         record.detail.copies.iter().any(|copy: &CopyRow| self.index.is_erased(&copy.key, copy.sk_generation))
     }
 }

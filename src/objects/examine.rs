@@ -12,7 +12,7 @@ use crate::digest::{ETag, Md5};
 use crate::index::{CopyRow, FoundRecord, Layout, Part, PartEntry, Upload};
 use crate::kms::WrappedSubjectKey;
 use crate::objects::read::STREAM;
-use crate::objects::{Gate, Manifest, MemoryBudget, ObjectError, Objects};
+use crate::objects::{Gate, Manifest, MemoryBudget, ObjectError, Objects, Pace};
 use crate::seal::{
     BlobName, EXTENT_SIZE, ExtentId, ExtentOpener, HEAD_LEN, MAX_HEAD_LEN, PREFIX_LEN, ReadPlan, RecordKey, SealError, head_len,
     parse_head, parse_subject_key_blob,
@@ -98,6 +98,9 @@ struct Examination<'a> {
     gate: &'a Gate,
     /// The record, where it is complete.
     found: Option<&'a FoundRecord>,
+    /// Of the extents, one in so many is looked at.
+    one_in: u64,
+    passed: u64,
     examined: Examined,
 }
 
@@ -107,6 +110,25 @@ impl Objects {
     /// # Errors
     /// When it cannot be told: the site or the keys cannot be had, or there is no memory for it now.
     pub async fn examine(&self, found: &FoundRecord, copy: &CopyRow, depth: Depth, gate: &Gate) -> Result<Examined, ObjectError> {
+        self.examine_one_in(1, found, copy, depth, gate).await
+    }
+
+    /// Looks at the heads of a record's copy as [`Objects::examine`] does: of its manifest, and of one in `one_in` of its extents.
+    ///
+    /// # Errors
+    /// As [`Objects::examine`].
+    pub async fn glance(&self, found: &FoundRecord, copy: &CopyRow, one_in: u64) -> Result<Examined, ObjectError> {
+        self.examine_one_in(one_in.max(1), found, copy, Depth::Head, &Gate::new(Pace::default())).await
+    }
+
+    async fn examine_one_in(
+        &self,
+        one_in: u64,
+        found: &FoundRecord,
+        copy: &CopyRow,
+        depth: Depth,
+        gate: &Gate,
+    ) -> Result<Examined, ObjectError> {
         let record = &found.record;
         let (size, etag) = (record.summary.size, record.summary.etag);
         let run = |part, attempt, size, etag| Run {
@@ -127,7 +149,7 @@ impl Objects {
             }
         };
         let mut examination = self.examination(copy, record.summary.id, depth, gate).await?;
-        examination.found = Some(found);
+        (examination.found, examination.one_in) = (Some(found), one_in);
         for run in runs {
             examination.run(run).await?;
         }
@@ -187,7 +209,19 @@ impl Objects {
     ) -> Result<Examination<'a>, ObjectError> {
         let site = self.sites.get(&copy.site).ok_or(ObjectError::SiteUnavailable { country: copy.country })?;
         let key = self.record_key(copy, record).await?;
-        Ok(Examination { memory: &self.memory, site, copy, record, key, depth, gate, found: None, examined: Examined::default() })
+        Ok(Examination {
+            memory: &self.memory,
+            site,
+            copy,
+            record,
+            key,
+            depth,
+            gate,
+            found: None,
+            one_in: 1,
+            passed: 0,
+            examined: Examined::default(),
+        })
     }
 }
 
@@ -210,6 +244,10 @@ impl Examination<'_> {
             let extent = u32::try_from(extent).unwrap_or(u32::MAX);
             let id = ExtentId { record: self.record, part: run.part, attempt: run.attempt, extent };
             first.get_or_insert(id);
+            self.passed += 1;
+            if (self.passed - 1) % self.one_in != 0 {
+                continue;
+            }
             self.look(&Due::new(id, run.head_len, plain_len, run.described), content.as_mut()).await?;
         }
         if let (Some(content), Some(first), true) = (content, first, self.examined.faulty.len() == before)

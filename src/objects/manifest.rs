@@ -36,7 +36,7 @@ pub struct Manifest {
 impl Manifest {
     /// Describes `record`.
     pub(super) fn new(bucket: &BucketName, bucket_id: BucketId, key: &ObjectKey, record: &Record, parts: &[PartEntry]) -> Self {
-        let detail = Detail { copies: Vec::new(), ..record.detail.clone() };
+        let detail = Detail { copies: Vec::new(), entry: None, ..record.detail.clone() };
         Self {
             version: VERSION,
             bucket: bucket.clone(),

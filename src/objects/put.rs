@@ -243,6 +243,7 @@ impl Objects {
             layout,
             moves: 0,
             imported: object.import.as_ref().map(|import| import.imported.clone()),
+            entry: None,
         };
         Ok(Record { summary, detail })
     }

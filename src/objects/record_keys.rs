@@ -44,6 +44,7 @@ impl Target {
             manifest_head_len: 0,
             manifest_attempt: AttemptId::from_bytes([0; 16]),
             moved: None,
+            entry: None,
         }
     }
 

@@ -294,16 +294,17 @@ async fn adopt_record(
     record.detail.copies = rows;
     let blobs = record.blobs(&manifest.parts).count() as u64;
     let names = index.pseudonyms();
-    let placement = &record.detail.placement;
+    // As the entry of its own commit says it, which was lost: those that were queued are told of when they are stored.
+    let decided = &record.detail.placement;
     let event = Event {
         bucket: Some(names.bucket(&manifest.bucket)),
         key: Some(names.key(&manifest.bucket, &manifest.key)),
-        subject: placement.subject.as_ref().map(|subject| names.subject(subject)),
-        instruments: placement.instruments.clone(),
-        shadow: placement.shadow.clone(),
-        revision: Some(placement.revision),
-        countries: record.detail.copies.iter().map(|copy| copy.country).collect(),
-        sites: record.detail.copies.iter().map(|copy| copy.site.clone()).collect(),
+        subject: decided.subject.as_ref().map(|subject| names.subject(subject)),
+        instruments: decided.instruments.clone(),
+        shadow: decided.shadow.clone(),
+        revision: Some(decided.revision),
+        countries: decided.copies.iter().map(|copy| copy.country).collect(),
+        sites: decided.copies.iter().map(|copy| copy.site.clone()).collect(),
         ..record.summary.describe(Event::new(Kind::PutObject, Actor::System))
     };
     let change = AdoptChange { bucket: manifest.bucket_id, key: manifest.key, record, parts: manifest.parts };
@@ -327,5 +328,6 @@ fn copy_row(found: &Found) -> Option<CopyRow> {
         manifest_head_len: u32::try_from(found.head.len()).ok()?,
         manifest_attempt: found.head.id().attempt,
         moved: found.manifest.moved,
+        entry: None,
     })
 }

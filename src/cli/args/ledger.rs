@@ -12,14 +12,33 @@ use crate::types::{BucketName, ObjectKey, SubjectId};
 pub enum LedgerCommand {
     /// Check an export, or the ledger of a stopped gateway, for edits, gaps, reordering and truncation. Needs no gateway.
     Verify(LedgerVerifyArgs),
-    /// Prove that an entry is in the ledger.
-    Prove(RemoteArgs),
+    /// Prove where a version of an object lives and why, in a file that is verified offline.
+    Prove(ProveArgs),
     /// What entries call a subject or a key, from the data folder of a stopped gateway and its keyring.
     Names(LedgerNamesArgs),
     /// Write every entry as one line of JSON, and the head as the last line; or bring a folder of static files up to date.
     Export(LedgerExportArgs),
     /// Show the key that verifies the ledger's checkpoints.
     Key(RemoteArgs),
+}
+
+/// `ledger prove`
+#[derive(Debug, Clone, Args)]
+pub struct ProveArgs {
+    /// `s3://bucket/key`
+    pub target: String,
+    /// The version; the current one by default.
+    #[arg(long, value_name = "ID")]
+    pub version: Option<String>,
+    /// The number of entries of a checkpoint that is held: the proof shows that its own continues it.
+    #[arg(long, value_name = "SIZE")]
+    pub from: Option<u64>,
+    /// Where to write; standard output by default.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// How to reach the gateway.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// `ledger export`
@@ -43,7 +62,7 @@ pub struct LedgerExportArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct LedgerVerifyArgs {
     /// A file or folder written by `ledger export`; `-` is standard input.
-    #[arg(required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    #[arg(required_unless_present_any = ["data_dir", "proof"], conflicts_with = "data_dir")]
     pub file: Option<PathBuf>,
     /// The data folder of a stopped gateway, to verify in place.
     #[arg(long, value_name = "DIR")]
@@ -66,6 +85,12 @@ pub struct LedgerVerifyArgs {
     /// The key of a witness that must have cosigned a checkpoint of the ledger; of a folder only.
     #[arg(long, value_name = "KEY", conflicts_with = "data_dir")]
     pub witness: Vec<String>,
+    /// A file written by `ledger prove`: verify it, against the file or folder or a checkpoint where one is given.
+    #[arg(long, value_name = "FILE", requires = "vkey", conflicts_with_all = ["data_dir", "head", "witness"])]
+    pub proof: Option<PathBuf>,
+    /// The answer of `/v1/ledger/proof?from&to`: that the earlier of the proof's checkpoint and yours goes on to the later.
+    #[arg(long, value_name = "FILE", requires = "proof", requires = "checkpoint")]
+    pub consistency: Option<PathBuf>,
 }
 
 /// `ledger names`

@@ -1,13 +1,17 @@
-//! `domicile ledger verify | export | key`.
+//! `domicile ledger verify | export | key | prove`.
 
 mod export;
 mod folder;
+mod proof;
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-pub(super) use self::export::{export, key};
+pub(super) use self::{
+    export::{export, key},
+    proof::prove,
+};
 
 use self::folder::Folder;
 use super::{Failure, Output, args::LedgerVerifyArgs, subject::read};
@@ -39,6 +43,9 @@ struct Found {
 
 /// Checks a ledger against its own head and what was kept elsewhere.
 pub(super) fn verify(args: &LedgerVerifyArgs, out: &mut Output<'_>) -> Result<(), Failure> {
+    if let Some(proof) = &args.proof {
+        return proof::verify(args, proof, out);
+    }
     let held = Held::read(args)?;
     let found = match (&args.file, &args.data_dir) {
         (_, Some(data_dir)) => stopped(data_dir, args.keyring.as_deref().zip(args.identity.as_deref()), &held)?,

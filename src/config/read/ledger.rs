@@ -1,4 +1,4 @@
-//! `[ledger]`: its name, its witnesses, its time stamps.
+//! `[ledger]`: its name, its witnesses, its time stamps, and the reads that it tells of.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use crate::audit::note::{KeyType, Signer, Verifier};
 use crate::config::Ledger;
 use crate::diagnostics::{Item, Table};
 use crate::notary::{Settings, WitnessSettings};
+use crate::objects::RecordedReads;
 
 /// More often than that would be a load for the witnesses.
 const LEAST: Duration = Duration::from_secs(1);
@@ -25,7 +26,9 @@ pub(super) fn read(table: &Table<'_>) -> Ledger {
     });
     let time_stamps = section(table, "time-stamps", |table| table.required("url").and_then(url)).flatten();
     let origin = table.optional("origin").and_then(origin);
-    Ledger { origin, notary: Settings { every: every.unwrap_or(default.every), witnesses, time_stamps } }
+    let words = [("all", RecordedReads::All), ("cross-border", RecordedReads::CrossBorder), ("none", RecordedReads::None)];
+    let reads = table.optional("reads").and_then(|item| item.one_of(&words)).unwrap_or_default();
+    Ledger { origin, notary: Settings { every: every.unwrap_or(default.every), witnesses, time_stamps }, reads }
 }
 
 /// It is the name of the key that signs, too.

@@ -224,6 +224,11 @@ impl<'a> Group<'a> {
         self.state.key_generations.insert((key, owner), generation);
     }
 
+    /// The number of the entry that the change being planned is told by.
+    pub(super) const fn next_entry(&self) -> u64 {
+        self.state.frontier.size()
+    }
+
     fn log(&mut self, event: &Event) -> Result<u64, IndexError> {
         // What `benches/audit.rs` compares with.
         if cfg!(domicile_no_ledger) {

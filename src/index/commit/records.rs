@@ -84,7 +84,7 @@ impl Group<'_> {
             self.discard(&mut draft, &put.record, GarbageReason::Superseded)?;
             return Ok(draft);
         }
-        let body = Body::Sealed(encode_record(&put.record)?);
+        let body = Body::Sealed(encode_record(&put.record.clone().placed_by(self.next_entry()))?);
         let newest = versions.newest_ticket();
         if newest.is_some_and(|newest| newest == summary.ticket) {
             return Err(CommitError::Conflict);
@@ -294,7 +294,7 @@ impl Group<'_> {
     }
 
     pub(super) fn add_copy(&self, add: AddCopyChange) -> Planned {
-        let AddCopyChange { bucket, key, record: id, ticket, copy, receipts, basis } = add;
+        let AddCopyChange { bucket, key, record: id, ticket, mut copy, receipts, basis } = add;
         self.check_bucket(bucket)?;
         let (row, mut record) = self.record_at(bucket, &key, ticket, id)?;
         self.check_basis(basis, record.detail.placement.subject.as_ref())?;
@@ -310,6 +310,7 @@ impl Group<'_> {
                 return Err(CommitError::NotStored { site: copy.site });
             }
             draft.put(Secondary::Site(&copy.site).row(bucket, key.as_str(), record.summary.ticket), Body::Clear(Vec::new()));
+            copy.entry = Some(self.next_entry());
             *begun = copy;
         } else {
             if !planned || begun.is_some() {

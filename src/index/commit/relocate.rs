@@ -19,13 +19,18 @@ use crate::{
 
 impl Group<'_> {
     pub(super) fn relocate(&mut self, change: RelocateChange) -> Planned {
-        let RelocateChange { bucket, key, record: id, ticket, before, after, placement, receipts, basis } = change;
+        let RelocateChange { bucket, key, record: id, ticket, before, mut after, placement, receipts, basis } = change;
         self.check_bucket(bucket)?;
         let (row, record) = self.record_at(bucket, &key, ticket, id)?;
-        if record.detail.copies != before || record.detail.placement.subject != placement.subject {
+        if !same_copies(&record.detail.copies, &before) || record.detail.placement.subject != placement.subject {
             return Err(CommitError::Conflict);
         }
         self.check_basis(basis, placement.subject.as_ref())?;
+        // What stays is told of by the entry that it has.
+        for copy in &mut after {
+            let old = record.detail.copies.iter().find(|old| old.site == copy.site && same_blobs(old, copy));
+            copy.entry = old.and_then(|old| old.entry);
+        }
         let (kept, new): (Vec<CopyRow>, Vec<CopyRow>) =
             after.iter().cloned().partition(|copy| before.iter().any(|old| old.site == copy.site && same_blobs(old, copy)));
         self.check_keys(&new)?;
@@ -56,7 +61,7 @@ impl Group<'_> {
             draft.put(row, Body::Clear(Vec::new()));
         }
         draft.counts.extend(counters_of(bucket, &moved).into_iter().map(|counter| (counter, size, true)));
-        draft.put(row, Body::Sealed(encode_record(&moved)?));
+        draft.put(row, Body::Sealed(encode_record(&moved.placed_by(self.next_entry()))?));
         let left = before.into_iter().filter(|old| !kept.iter().any(|copy| copy.site == old.site)).collect::<Vec<_>>();
         if !left.is_empty() {
             self.leave(&mut draft, &record, left)?;
@@ -107,6 +112,12 @@ impl Group<'_> {
         let what = Waste::Record { record: record.summary.id, size: record.summary.size, copies, layout };
         self.queue(draft, what, GarbageReason::Relocated)
     }
+}
+
+/// Whether they are the same, whichever entries tell of them.
+fn same_copies(one: &[CopyRow], other: &[CopyRow]) -> bool {
+    let same = |(one, other): (&CopyRow, &CopyRow)| *one == CopyRow { entry: one.entry, ..other.clone() };
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 fn with_copies(record: &Record, copies: Vec<CopyRow>) -> Record {

@@ -30,6 +30,32 @@ async fn a_move_switches_rows_and_counters_and_leaves_garbage() {
 }
 
 #[tokio::test]
+async fn a_record_knows_the_entries_that_placed_it_and_its_copies() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let record = record(&index, 7, SITES[0], "s");
+    let told = || {
+        let detail = index.current(&bucket, &key("k")).unwrap().unwrap().detail;
+        (detail.entry, detail.copies.iter().map(|copy| copy.entry).collect::<Vec<_>>())
+    };
+    let placed = index.commit(put(&bucket, "k", record.clone()), event()).await.unwrap().ledger;
+    assert_eq!(told(), (Some(placed), vec![Some(placed)]));
+    let update = RecordUpdate::Tags(vec![("a".to_owned(), "b".to_owned())]);
+    let (id, ticket) = (record.summary.id, record.summary.ticket);
+    let tags = UpdateChange { bucket: bucket.id, key: key("k"), record: id, ticket, update, basis: None };
+    index.commit(Change::Update(Box::new(tags)), event()).await.unwrap();
+    assert_eq!(told(), (Some(placed), vec![Some(placed)]), "its place is as it was");
+    let moved = index.commit(Change::Relocate(Box::new(moving(&bucket, "k", &record, SITES[1]))), event()).await.unwrap().ledger;
+    assert_eq!(told(), (Some(moved), vec![Some(moved)]));
+    // One that stays keeps its entry, whatever the change says of it.
+    let now = index.current(&bucket, &key("k")).unwrap().unwrap();
+    let mut stays = moving(&bucket, "k", &now, SITES[1]);
+    stays.after = now.detail.copies.iter().map(|copy| CopyRow { entry: Some(0), ..copy.clone() }).collect();
+    let again = index.commit(Change::Relocate(Box::new(stays)), event()).await.unwrap().ledger;
+    assert_eq!(told(), (Some(again), vec![Some(moved)]));
+    check_whole(&index).await;
+}
+
+#[tokio::test]
 async fn a_move_is_refused_when_anything_has_changed_since() {
     let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
     let record = record(&index, 7, SITES[0], "s");

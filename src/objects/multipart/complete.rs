@@ -209,6 +209,7 @@ impl Objects {
             layout: Layout::Parts { table: open.upload.id, count: u32::try_from(parts.len()).unwrap_or(u32::MAX) },
             moves: 0,
             imported: None,
+            entry: None,
         };
         Ok((Record { summary, detail }, checksum))
     }

@@ -192,6 +192,7 @@ mod tests {
             layout: Layout::Whole { attempt: AttemptId::from_bytes([2; 16]) },
             moves: 0,
             imported: None,
+            entry: None,
         };
         let residence = Residence { countries: vec!["PK".parse().unwrap(), "SG".parse().unwrap()], ..Residence::default() };
         let checksum = detail.checksum;
