@@ -11,6 +11,8 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::fs::FlockOperation;
@@ -23,7 +25,9 @@ use crate::{
 };
 
 /// What is read of the file at a time; the rest stays for the next.
-const MOST: u64 = 1 << 20;
+const MOST: usize = 1 << 20;
+/// How long whoever adds a note waits for who reads them.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The notes of one keyring.
 pub struct ExportNotes {
@@ -83,7 +87,13 @@ impl ExportNotes {
         let line = format!("{} {text}\n", hex::encode(self.mac(&text)));
         let write = || {
             let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-            lock(&file)?;
+            let began = Instant::now();
+            while !lock(&file)? {
+                if began.elapsed() > PATIENCE {
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process has it locked"));
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
             File::open(self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
@@ -91,7 +101,7 @@ impl ExportNotes {
         write().map_err(|error| io_error(&self.path, error))
     }
 
-    /// Reads the notes; `None` where there are none. [`TakenNotes::forget`] removes them once they are kept elsewhere.
+    /// Reads the notes; `None` where there are none, or one is being added just now. [`TakenNotes::forget`] removes them once they are kept elsewhere.
     ///
     /// # Errors
     /// [`KmsError::Io`].
@@ -102,17 +112,15 @@ impl ExportNotes {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if file.metadata()?.len() == 0 {
+            if file.metadata()?.len() == 0 || !lock(&file)? {
                 return Ok(None);
             }
-            lock(&file)?;
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             Ok(Some((file, bytes)))
         };
         let Some((file, mut bytes)) = read().map_err(|error| io_error(&self.path, error))? else { return Ok(None) };
-        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
-        let whole = bytes.iter().take(most).rposition(|byte| *byte == b'\n').filter(|_| bytes.len() > most);
+        let whole = bytes.iter().take(MOST).rposition(|byte| *byte == b'\n').filter(|_| bytes.len() > MOST);
         let rest = whole.map_or_else(Vec::new, |end| bytes.split_off(end + 1));
         let (mut notes, mut unreadable) = (Vec::new(), 0);
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -157,9 +165,13 @@ impl fmt::Debug for ExportNotes {
     }
 }
 
-/// Until the file is closed.
-fn lock(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(file, FlockOperation::LockExclusive)?)
+/// Until the file is closed; `false` when somebody else has it.
+fn lock(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn io_error(path: &Path, source: io::Error) -> KmsError {
@@ -204,7 +216,9 @@ mod tests {
             let taken = notes.take().unwrap().unwrap();
             assert_eq!((taken.notes, taken.unreadable), (vec![one.clone(), two.clone()], 3));
         }
-        notes.take().unwrap().unwrap().forget().unwrap();
+        let taken = notes.take().unwrap().unwrap();
+        assert!(notes.take().unwrap().is_none(), "nobody waits for a look");
+        taken.forget().unwrap();
         assert!(notes.take().unwrap().is_none());
         notes.add(&one).unwrap();
         assert_eq!(notes.take().unwrap().unwrap().notes, [one]);
@@ -216,7 +230,7 @@ mod tests {
         let notes = ExportNotes::beside(&folder.path().join("keyring.age"), SecretKey::random());
         notes.add(&note(5)).unwrap();
         let line = fs::read_to_string(notes.path()).unwrap();
-        let many = usize::try_from(MOST).unwrap() / line.len() + 10;
+        let many = MOST / line.len() + 10;
         fs::write(notes.path(), line.repeat(many)).unwrap();
         let mut read = 0;
         while let Some(taken) = notes.take().unwrap() {
