@@ -114,7 +114,7 @@ pub(crate) fn put(index: &Index, bucket: &Bucket, key: &str) -> Change {
         imported: None,
         entry: None,
     };
-    let basis = Basis { policy: POLICY, subject_generation: Generation(0) };
+    let basis = Basis { policy: POLICY, subject_generation: Generation(0), until: None };
     Change::Put(Box::new(PutChange {
         bucket: bucket.id,
         key: ObjectKey::new(key).expect("valid"),
