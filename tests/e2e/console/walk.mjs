@@ -56,7 +56,8 @@ async function walk(role, token) {
     const status = response.status();
     seen[`${role} ${where}`] = status;
     if (places.includes(where) && status !== 200) report(`status ${status}`);
-    await look(page, role, report, status === 200 ? name(where) : `refused-${name(where)}`);
+    const named = places.includes(where);
+    if (named || role === "auditor") await look(page, role, report, status === 200 ? name(where) : `refused-${name(where)}`, named);
   }
   where = "/console";
   if (role === "auditor") await use(page, report);
@@ -104,14 +105,16 @@ function name(path) {
   return path.replace("/console", "").split("&")[0].replace(/\W+/g, "-").replace(/^-|-$/g, "").slice(0, 40) || "overview";
 }
 
-// The auditor's walk is through every width in both themes; the others see the same templates.
-async function look(page, role, report, name) {
+// The auditor's walk is through every width in both themes; the others see the same templates. What the navigation does not have is made of
+// the same parts, and looked at once in each width.
+async function look(page, role, report, name, everywhere = true) {
   const widths = role === "auditor" ? Object.keys(WIDTHS) : ["1440"];
   const themes = role === "auditor" ? THEMES : ["light"];
   await page.evaluate(axe);
   for (const colorScheme of themes) {
     await page.emulateMedia({ colorScheme });
     for (const width of widths) {
+      if (!everywhere && (width === "1440") !== (colorScheme === "dark")) continue;
       await page.setViewportSize({ width: Number(width), height: WIDTHS[width] });
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (overflow > 0) report(`${overflow} px too wide at ${width}`);
