@@ -19,7 +19,7 @@ use super::{
 use crate::audit::{Class, VersionStory};
 use crate::authn::TokenIdentity;
 use crate::index::{EntriesQuery, RecordsQuery};
-use crate::types::{BucketName, ObjectKey, RequestId, Timestamp, VersionId};
+use crate::types::{BucketName, ObjectKey, RequestId, SubjectId, Timestamp, VersionId};
 
 /// The number of the ledger entry to go on with; absent when the ledger ends here.
 const NEXT: HeaderName = HeaderName::from_static("x-domicile-next");
@@ -44,6 +44,8 @@ pub struct HistoryQuestion {
     pub version: Option<VersionId>,
     /// As of then: what was there at that moment.
     pub at: Option<Timestamp>,
+    /// Whose it was, where nothing is at the key any more and no key template of the policies says it.
+    pub subject: Option<SubjectId>,
 }
 
 /// The story of a key, or where it was at a time. It is told by the ledger alone.
@@ -186,6 +188,7 @@ pub(super) struct HistoryParameters {
     key: String,
     version: Option<String>,
     at: Option<String>,
+    subject: Option<String>,
 }
 
 impl EntriesParameters {
@@ -211,6 +214,7 @@ impl EntriesParameters {
             until: time("until", self.until)?,
             key,
             subject: parse("subject", self.subject)?,
+            owners: Vec::new(),
         })
     }
 }
@@ -248,6 +252,7 @@ impl HistoryParameters {
             key: ObjectKey::new(self.key).map_err(|error| Problem::invalid(error.to_string()))?,
             version: parse("version", self.version)?,
             at: time("at", self.at)?,
+            subject: parse("subject", self.subject)?,
         })
     }
 }

@@ -86,7 +86,7 @@ pub const ROUTES: &[Route] = &[
         "GET",
         "/v1/record/history",
         READ,
-        &["bucket", "key", "version", "at"],
+        &["bucket", "key", "version", "at", "subject"],
         "The story of a key, or where it was at a time, also of what is gone",
     ),
     taking(

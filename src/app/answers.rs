@@ -356,14 +356,17 @@ impl Gateway for AppGateway {
         ledger::checkpoints(&self.objects.index, before, limit).await
     }
 
-    async fn ledger_entries(&self, query: EntriesQuery) -> Result<LedgerPage, GatewayError> {
+    async fn ledger_entries(&self, mut query: EntriesQuery) -> Result<LedgerPage, GatewayError> {
+        if let Some((_, key)) = &query.key {
+            query.owners = history::owners(&self.objects.policies.load(), key);
+        }
         let page = self.objects.index.ledger_search(query).await?;
         let entries = page.leaves.into_iter().map(|entry| String::from_utf8(entry).map_err(internal));
         Ok(LedgerPage { entries: entries.collect::<Result<_, _>>()?, next: page.next })
     }
 
     async fn history(&self, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
-        history::tell(&self.objects.index, question).await
+        history::tell(&self.objects.index, &self.objects.policies.load_full(), question).await
     }
 
     async fn population(

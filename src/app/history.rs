@@ -6,7 +6,8 @@ use super::gateway::internal;
 use crate::admin::{GatewayError, HistoryQuestion, HistoryView};
 use crate::audit::{Class, Facets, Story};
 use crate::index::{EntriesQuery, Index};
-use crate::types::Timestamp;
+use crate::policy::{PolicySet, SubjectSource};
+use crate::types::{ObjectKey, SubjectId, Timestamp};
 
 /// Entries that are asked for at a time.
 const PAGE: usize = 1000;
@@ -17,11 +18,12 @@ const SHOWN: usize = 1000;
 const MOST: usize = 100_000;
 
 /// Tells it, as of the time that was asked for.
-pub(super) async fn tell(index: &Index, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
+pub(super) async fn tell(index: &Index, policies: &PolicySet, question: HistoryQuestion) -> Result<HistoryView, GatewayError> {
     let ledger = index.ledger_head().size;
     let until = question.at.map(|at| at.plus_millis(1));
     let key = Some((question.bucket.clone(), question.key.clone()));
-    let named = everything(index, EntriesQuery { key, until, ..EntriesQuery::default() }).await?;
+    let owners = question.subject.clone().into_iter().chain(owners(policies, &question.key)).collect();
+    let named = everything(index, EntriesQuery { key, until, owners, ..EntriesQuery::default() }).await?;
     // The question itself names the key by now.
     if named.values().all(|leaf| is_aside(leaf)) {
         return Err(GatewayError::NotFound("the ledger says nothing of such a key"));
@@ -60,6 +62,15 @@ pub(super) async fn tell(index: &Index, question: HistoryQuestion) -> Result<His
         entries: entries.map_err(internal)?,
         more_entries: told.len() > SHOWN,
     })
+}
+
+/// Whose a key is by the key templates of the policies in force: what was there may be gone.
+pub(super) fn owners(policies: &PolicySet, key: &ObjectKey) -> Vec<SubjectId> {
+    let of = |source: &SubjectSource| match source {
+        SubjectSource::Key(template) => SubjectId::new(template.subject(key.as_str())?).ok(),
+        _ => None,
+    };
+    policies.gateway().subject.iter().filter_map(of).collect()
 }
 
 /// All entries of a question, by number.

@@ -29,9 +29,11 @@ pub(super) fn describe(pseudonyms: &Pseudonyms, query: Query<'_>, event: Event) 
         Query::Subject(subject) => Event { subject: Some(pseudonyms.subject(subject)), ..event },
         Query::LedgerEntries(query) => entries(pseudonyms, query, event, &mut asked),
         Query::History(question) => {
-            let HistoryQuestion { bucket, key, version, at } = question;
+            let HistoryQuestion { bucket, key, version, at, subject } = question;
             asked.at = at.map(Timestamp::to_rfc3339);
-            Event { bucket: Some(pseudonyms.bucket(bucket)), key: Some(pseudonyms.key(bucket, key)), version: *version, ..event }
+            let subject = subject.as_ref().map(|subject| pseudonyms.subject(subject));
+            let (named, key) = (pseudonyms.bucket(bucket), pseudonyms.key(bucket, key));
+            Event { bucket: Some(named), key: Some(key), version: *version, subject, ..event }
         }
         Query::Erasures { before, limit } => {
             asked.from = before;
@@ -93,6 +95,12 @@ pub(super) fn whose(index: &Index, query: Query<'_>) -> Result<Option<Pseudonym>
     match query {
         Query::Records(filter) => whose_prefix(index, filter.bucket.as_ref().zip(filter.prefix.as_ref())),
         Query::Record(bucket, key, _) => index.whose(bucket, key),
+        Query::Proof { bucket, key, .. } => index.whose(bucket, key),
+        Query::History(question) => index.whose(&question.bucket, &question.key),
+        Query::LedgerEntries(EntriesQuery { key: Some((bucket, key)), .. }) => index.whose(bucket, key),
+        Query::Population(filter) | Query::Sample(filter) => {
+            whose_prefix(index, filter.bucket.as_ref().zip(filter.prefix.as_ref()))
+        }
         Query::Explain(request) => index.whose(&request.bucket, &request.key),
         _ => Ok(None),
     }
@@ -107,7 +115,7 @@ pub(super) fn whose_prefix(index: &Index, prefix: Option<(&BucketName, &String)>
 }
 
 fn entries(pseudonyms: &Pseudonyms, query: &EntriesQuery, event: Event, asked: &mut Asked) -> Event {
-    let EntriesQuery { from, limit, class, kind, since, until, key, subject } = query;
+    let EntriesQuery { from, limit, class, kind, since, until, key, subject, owners: _ } = query;
     asked.from = Some(*from);
     asked.limit = u64::try_from(*limit).ok();
     asked.class = class.map(Class::as_str);

@@ -1,6 +1,7 @@
 //! The ledger: what happened, as leaves of an RFC 6962 Merkle tree, so that an edit, a deletion, a reordering or a truncation shows.
 
 mod checkpoint;
+mod details;
 pub mod entry;
 mod event;
 mod facets;
@@ -17,10 +18,8 @@ mod told;
 mod verify;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
-pub use event::{
-    Actor, Asked, CountryKeyVersion, Event, FromExport, KeyExport, Kind, LeantOn, Outcome, ProviderCalls, Rebuilt, Scrubbed,
-    SiteCheck,
-};
+pub use details::{Asked, CountryKeyVersion, FromExport, KeyExport, LeantOn, ProviderCalls, Rebuilt, Scrubbed, SiteCheck};
+pub use event::{Actor, Event, Kind, Outcome};
 pub use facets::{Class, Facets};
 pub use merkle::{Frontier, leaf_hash, node_hash};
 pub use policy::{By, PolicyStep};

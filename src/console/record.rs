@@ -80,7 +80,7 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(named): Pa
         Err(GatewayError::NotFound(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let question = HistoryQuestion { bucket: bucket.clone(), key: key.clone(), version, at };
+    let question = HistoryQuestion { bucket: bucket.clone(), key: key.clone(), version, at, subject: None };
     let history = match seat.ask(Query::History(&question)).await?.history(question).await {
         Ok(history) => history,
         Err(GatewayError::NotFound(_)) if versions.is_empty() => return Err(no_such_record()),

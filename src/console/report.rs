@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn periods_are_whole() {
         let of = |day: &str| {
-            let periods = suggested(Timestamp::parse_date(day).unwrap());
+            let periods = suggested(Timestamp::parse_rfc3339(&format!("{day}T12:00:00Z")).unwrap());
             periods.into_iter().map(|one| format!("{} {}", one.since, one.until)).collect::<Vec<_>>()
         };
         assert_eq!(

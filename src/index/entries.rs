@@ -39,6 +39,8 @@ pub struct EntriesQuery {
     pub key: Option<(BucketName, ObjectKey)>,
     /// That name this subject.
     pub subject: Option<SubjectId>,
+    /// Whose the key was, as far as no row says it any more: entries about it were named under their salts.
+    pub owners: Vec<SubjectId>,
 }
 
 /// One page of entries.
@@ -87,7 +89,7 @@ impl Index {
 impl EntriesQuery {
     /// Whether any entry from `from` on is wanted.
     pub const fn is_plain(&self) -> bool {
-        let Self { from: _, limit: _, class, kind, since, until, key, subject } = self;
+        let Self { from: _, limit: _, class, kind, since, until, key, subject, owners: _ } = self;
         class.is_none() && kind.is_none() && since.is_none() && until.is_none() && key.is_none() && subject.is_none()
     }
 }
@@ -97,7 +99,8 @@ impl Inner {
         // What is being committed this moment has its rows, and is not durable.
         let size = self.head.lock().size;
         let mut page = EntriesPage::default();
-        let of_key = |(bucket, key): &(BucketName, ObjectKey)| self.names_of_key(bucket, key, query.subject.as_ref());
+        let of_key =
+            |(bucket, key): &(BucketName, ObjectKey)| self.names_of_key(bucket, key, query.owners.iter().chain(&query.subject));
         let keys = query.key.as_ref().map(of_key).transpose()?;
         let keys: Option<Vec<Facet>> = keys.map(|names| names.iter().copied().map(Facet::Key).collect());
         let subjects = query.subject.as_ref().map(|subject| self.names_of_subject(subject)).transpose()?;

@@ -69,7 +69,7 @@ impl Index {
         key: &ObjectKey,
         of: Option<&SubjectId>,
     ) -> Result<LedgerNames, IndexError> {
-        self.inner.names_of_key(bucket, key, of)
+        self.inner.names_of_key(bucket, key, of.into_iter())
     }
 
     /// Whose a key is, as entries about it are named: the subject of its current record, else of its newest version with bytes, else of an
@@ -108,14 +108,14 @@ impl Inner {
         Ok(LedgerNames { salted: self.salted(&plain, &plain)?.into_iter().collect(), plain })
     }
 
-    pub(super) fn names_of_key(
+    pub(super) fn names_of_key<'s>(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        of: Option<&SubjectId>,
+        of: impl Iterator<Item = &'s SubjectId>,
     ) -> Result<LedgerNames, IndexError> {
         let plain = self.keys.pseudonyms.key(bucket, key);
-        let mut owners: BTreeSet<Pseudonym> = of.map(|subject| self.keys.pseudonyms.subject(subject)).into_iter().collect();
+        let mut owners: BTreeSet<Pseudonym> = of.map(|subject| self.keys.pseudonyms.subject(subject)).collect();
         if let Some(bucket) = self.buckets.load().get(bucket) {
             self.owners(bucket.id, key, |owner| {
                 owners.insert(owner);

@@ -90,7 +90,7 @@ impl Index {
 /// The row of the subtree that is whole with entry `seq`, where one of that height is kept.
 pub(super) fn row(height: u32, seq: u64) -> Option<Vec<u8>> {
     let level = u8::try_from(height / u32::from(HEIGHT)).ok()?;
-    (height > 0 && height % u32::from(HEIGHT) == 0).then(|| keys::tree(level, seq >> height))
+    (height > 0 && height.is_multiple_of(u32::from(HEIGHT))).then(|| keys::tree(level, seq >> height))
 }
 
 /// A node of the tree.

@@ -81,12 +81,14 @@ fn read(answer: &[u8], hash: &[u8; 32], nonce: &[u8; 8]) -> Option<Timestamp> {
     let mut content = response.enter(SEQUENCE)?;
     content.next()?;
     let mut signed = content.enter(TAGGED_0)?.enter(SEQUENCE)?;
-    (signed.next()?, signed.next()?);
+    signed.next()?;
+    signed.next()?;
     let mut inner = signed.enter(SEQUENCE)?;
     inner.next()?;
     let info = inner.enter(TAGGED_0)?.take(OCTET_STRING)?;
     let mut info = Values(info).enter(SEQUENCE)?;
-    (info.take(INTEGER)?, info.next()?);
+    info.take(INTEGER)?;
+    info.next()?;
     let mut imprint = info.enter(SEQUENCE)?;
     imprint.next()?;
     if imprint.take(OCTET_STRING)? != hash {

@@ -245,7 +245,7 @@ impl Examination<'_> {
             let id = ExtentId { record: self.record, part: run.part, attempt: run.attempt, extent };
             first.get_or_insert(id);
             self.passed += 1;
-            if (self.passed - 1) % self.one_in != 0 {
+            if !(self.passed - 1).is_multiple_of(self.one_in) {
                 continue;
             }
             self.look(&Due::new(id, run.head_len, plain_len, run.described), content.as_mut()).await?;

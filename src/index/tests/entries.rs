@@ -31,12 +31,13 @@ fn about(index: &Index, kind: Kind, at: &str, subject: &str) -> Event {
 async fn answers(index: &Index) -> Vec<Vec<u64>> {
     let of_key = |at: &str| Some((BucketName::new("bucket").unwrap(), key(at)));
     let ayesha = Some(SubjectId::new("ayesha").unwrap());
+    let owners = || vec![SubjectId::new("ayesha").unwrap(), SubjectId::new("bilal").unwrap()];
     let queries = [
-        EntriesQuery { key: of_key("a"), ..EntriesQuery::default() },
+        EntriesQuery { key: of_key("a"), owners: owners(), ..EntriesQuery::default() },
         EntriesQuery { subject: ayesha.clone(), ..EntriesQuery::default() },
         EntriesQuery { key: of_key("a"), subject: ayesha, ..EntriesQuery::default() },
         EntriesQuery { class: Some(Class::Refusals), ..EntriesQuery::default() },
-        EntriesQuery { class: Some(Class::Removals), key: of_key("b"), ..EntriesQuery::default() },
+        EntriesQuery { class: Some(Class::Removals), key: of_key("b"), owners: owners(), ..EntriesQuery::default() },
         EntriesQuery { kind: Some("put-object".to_owned()), ..EntriesQuery::default() },
         EntriesQuery { key: of_key("never"), ..EntriesQuery::default() },
         EntriesQuery::default(),
@@ -101,7 +102,8 @@ async fn a_page_goes_on_where_it_ended_whatever_was_appended() {
         index.commit(Change::Note, about(&index, Kind::PutObject, names[n % 2], "ayesha")).await.unwrap();
     }
     let key = Some((BucketName::new("bucket").unwrap(), key("a")));
-    let query = EntriesQuery { key, limit: 1, ..EntriesQuery::default() };
+    let owners = vec![SubjectId::new("ayesha").unwrap()];
+    let query = EntriesQuery { key, owners, limit: 1, ..EntriesQuery::default() };
     let (mut from, mut found) = (0, 0);
     for round in 0..5 {
         let page = index.ledger_search(EntriesQuery { from, ..query.clone() }).await.unwrap();

@@ -30,12 +30,15 @@ fn pseudonym() -> Pseudonym {
 fn hers(index: &Index) -> Record {
     let mut record = record(index, 1, SITES[0], "ayesha");
     record.detail.copies[0].owner = KeyOwner::Subject(pseudonym());
+    record.detail.copies[0].sk_generation = Generation(1 + index.lookup(&ayesha()).unwrap().unwrap_or_default().generation.0);
     record.detail.placement.subject_generation = index.lookup(&ayesha()).unwrap().unwrap_or_default().generation;
     record
 }
 
 async fn put_hers(index: &Index, bucket: &Bucket, at: &str) {
-    let key = WrappedSubjectKey { owner: KeyOwner::Subject(pseudonym()), ..wrapped(1) };
+    // Each life of hers has keys of its own: those of before are destroyed.
+    let life = Generation(1 + index.lookup(&ayesha()).unwrap().unwrap_or_default().generation.0);
+    let key = WrappedSubjectKey { owner: KeyOwner::Subject(pseudonym()), generation: life, ..wrapped(1) };
     index.commit(Change::SubjectKey { key: Box::new(key), replaces: None }, event()).await.unwrap();
     let record = hers(index);
     let basis = Basis { policy: POLICY, subject_generation: record.detail.placement.subject_generation, until: None };
