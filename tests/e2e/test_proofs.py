@@ -127,7 +127,7 @@ def vkey_of(gateway):
 
 
 def checkpoint(gateway, file):
-    file.write_bytes(gateway.admin_raw("GET", "/v1/ledger/checkpoint", role="auditor")[1])
+    file.write_bytes(gateway.admin_raw("GET", "/v1/ledger/checkpoint", role="auditor", accept="text/plain")[1])
     return file
 
 
