@@ -144,7 +144,7 @@ async fn export(index: &Index) -> u64 {
     });
     let rows = pages.map_ok(|page| {
         let keys = Arc::clone(&keys);
-        async move { Ok(tokio::task::spawn_blocking(move || population_rows(&page, &keys)).await.expect("runs")?) }
+        async move { tokio::task::spawn_blocking(move || population_rows(&page, &keys)).await.expect("runs") }
     });
     let mut rows = std::pin::pin!(rows.try_buffered(4));
     let mut root = Frontier::default();

@@ -26,13 +26,12 @@ use crate::audit::{
     residence::Proof,
     tile::Tile,
 };
-use crate::authn::{Principal, Principals, TokenIdentity};
+use crate::authn::TokenIdentity;
 use crate::import::{self, SubjectMap};
 use crate::index::{EntriesQuery, Finding, Record, RecordsQuery, Saying, Stock, Version};
 use crate::kms::KeyStanding;
 use crate::policy::PolicyFile;
 use crate::relocation::{self, Job, Order, Plan, Relocation};
-use crate::residency::Signals;
 use crate::rotation::{self};
 use crate::scrub::{self};
 use crate::telemetry::{Metrics, metric};
@@ -44,13 +43,6 @@ const FINDINGS: usize = 10_000;
 impl AppGateway {
     fn view(&self, bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
         view(bucket, key, record, |id| self.objects.hierarchy.country_of(id))
-    }
-
-    /// Whose data a write that is only thought of would be.
-    fn named_subject(&self, request: &ExplainRequest) -> Option<SubjectId> {
-        let principals = self.access.principals.load();
-        let principal = self.objects.residency.facts_of(writer(&principals, request).ok()?);
-        self.objects.residency.named_subject(principal, &signals(request, &tags(request)))
     }
 }
 
@@ -107,12 +99,7 @@ impl Gateway for AppGateway {
     }
 
     async fn explain(&self, request: ExplainRequest) -> Result<Value, GatewayError> {
-        let principals = self.access.principals.load();
-        let principal = writer(&principals, &request)?;
-        let tags = tags(&request);
-        let residency = &self.objects.residency;
-        let explanation = residency.explain(residency.facts_of(principal), &signals(&request, &tags));
-        serde_json::to_value(explanation).map_err(internal)
+        self.explain_write(&request)
     }
 
     fn policies(&self) -> PoliciesView {
@@ -484,22 +471,4 @@ impl Gateway for AppGateway {
         metrics::gauge!(metric::POLICY_PROPOSALS).set(proposals as f64);
         self.metrics.as_ref().map(Metrics::render).unwrap_or_default()
     }
-}
-
-/// The principal that a write that is only thought of comes from.
-fn writer<'p>(principals: &'p Principals, request: &ExplainRequest) -> Result<&'p Principal, GatewayError> {
-    let mut candidates = principals.iter().filter(|one| request.principal.as_ref().is_none_or(|id| *id == one.id));
-    match (candidates.next(), candidates.next()) {
-        (Some(principal), None) => Ok(principal),
-        (None, _) => Err(GatewayError::NotFound("there is no such principal")),
-        _ => Err(GatewayError::Invalid("say which principal writes".to_owned())),
-    }
-}
-
-fn tags(request: &ExplainRequest) -> Vec<(String, String)> {
-    request.tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn signals<'r>(request: &'r ExplainRequest, tags: &'r [(String, String)]) -> Signals<'r> {
-    Signals { bucket: &request.bucket, key: &request.key, metadata: &request.metadata, tags, sources: &[], stated: None }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod answers;
 mod background;
+mod explanations;
 mod exports;
 mod folders;
 mod forgetting;
