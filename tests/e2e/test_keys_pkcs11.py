@@ -82,7 +82,7 @@ def test_the_provider_conforms(hsm):
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0 and "6 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "7 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_key_is_renewed_in_the_module_and_its_old_version_destroyed_there(world, hsm):
