@@ -110,9 +110,6 @@ fn request_body(route: &Route) -> Option<Value> {
 
 fn responses(route: &Route) -> Value {
     let problem = json!({ "$ref": "#/components/responses/Problem" });
-    if !route.built {
-        return json!({ "501": problem, "default": problem });
-    }
     let kind = match route.path {
         "/metrics" | "/healthz" => "text/plain",
         "/v1/ledger/entries" => "application/x-ndjson",

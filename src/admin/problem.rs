@@ -34,11 +34,6 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    /// What later work brings.
-    pub fn not_built(what: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "not-built", format!("`{what}` is part of the API but not built yet"))
-    }
-
     /// The same with a field more.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {

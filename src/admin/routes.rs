@@ -32,8 +32,6 @@ pub struct Route {
     pub time: Duration,
     /// Whether its handler takes the body as it comes, and bounds each piece of the work instead of the whole.
     pub streams: bool,
-    /// Whether it answers anything but 501.
-    pub built: bool,
 }
 
 /// What tools send to routes that take no body.
@@ -58,14 +56,14 @@ const PLAN: Access = Access::Roles(&[Role::Auditor, Role::PolicyAdmin, Role::Ope
 const OPERATE: Access = Access::Roles(&[Role::Operator]);
 const SCRUB: Access = Access::Roles(&[Role::Auditor, Role::Operator]);
 
-const fn built(
+const fn route(
     method: &'static str,
     path: &'static str,
     access: Access,
     parameters: &'static [&'static str],
     summary: &'static str,
 ) -> Route {
-    Route { method, path, access, summary, parameters, body: NO_BODY, time: TIME, streams: false, built: true }
+    Route { method, path, access, summary, parameters, body: NO_BODY, time: TIME, streams: false }
 }
 
 /// The same with bodies of at most `body` bytes, answered within `time`.
@@ -80,9 +78,9 @@ const fn streaming(route: Route) -> Route {
 
 /// All of them.
 pub const ROUTES: &[Route] = &[
-    built("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
-    built("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
-    built(
+    route("GET", "/v1/records", READ, &RECORDS, "Records by bucket, subject, country, site, instrument or time"),
+    route("GET", "/v1/record", READ, &["bucket", "key", "version"], "Every version of one key: copies, decision, keys, times"),
+    route(
         "GET",
         "/v1/record/history",
         READ,
@@ -92,17 +90,17 @@ pub const ROUTES: &[Route] = &[
     taking(
         NO_BODY,
         LONG,
-        built("GET", "/v1/population", READ, &POPULATION, "All records, or those of a question, as they are at one moment"),
+        route("GET", "/v1/population", READ, &POPULATION, "All records, or those of a question, as they are at one moment"),
     ),
     taking(
         NO_BODY,
         LONG,
-        built("GET", "/v1/sample", READ, &SAMPLE, "Records drawn by a seed, each with proof that its entry is in the ledger"),
+        route("GET", "/v1/sample", READ, &SAMPLE, "Records drawn by a seed, each with proof that its entry is in the ledger"),
     ),
     taking(
         NO_BODY,
         LONG,
-        built(
+        route(
             "GET",
             "/v1/proof",
             READ,
@@ -110,78 +108,78 @@ pub const ROUTES: &[Route] = &[
             "A signed proof of where a version lives and why, to be verified offline; its sites are looked at now",
         ),
     ),
-    built("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
-    taking(DOCUMENT, TIME, built("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
-    built("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
-    taking(POLICIES, LONG, built("POST", "/v1/policies/plan", PLAN, &[], "Which records a changed policy would move")),
-    built(
+    route("GET", "/v1/summary", READ, &[], "Objects and bytes by country, site, bucket and instrument"),
+    taking(DOCUMENT, TIME, route("POST", "/v1/explain", POLICY, &[], "What would be decided for a write, and why")),
+    route("GET", "/v1/policies", READ_SUBJECTS, &[], "The policies in force"),
+    taking(POLICIES, LONG, route("POST", "/v1/policies/plan", PLAN, &[], "Which records a changed policy would move")),
+    route(
         "GET",
         "/v1/policies/history",
         READ_SUBJECTS,
         &["before", "limit"],
         "How policy sets came into force, the newest first",
     ),
-    built(
+    route(
         "GET",
         "/v1/policies/revisions/{id}",
         READ_SUBJECTS,
         &[],
         "The files of a policy set that was ever proposed or in force",
     ),
-    taking(POLICIES, LONG, built("POST", "/v1/policies/diff", PLAN, &[], "What two policy sets decide differently, by example")),
+    taking(POLICIES, LONG, route("POST", "/v1/policies/diff", PLAN, &[], "What two policy sets decide differently, by example")),
     taking(
         DOCUMENT,
         LONG,
-        built("POST", "/v1/policies/rollback", POLICY, &[], "Put an earlier policy set back in force, or propose it"),
+        route("POST", "/v1/policies/rollback", POLICY, &[], "Put an earlier policy set back in force, or propose it"),
     ),
     taking(
         DOCUMENT,
         LONG,
-        built("POST", "/v1/policies/proposals/{id}/approve", APPROVE, &[], "Put in force what somebody else has proposed"),
+        route("POST", "/v1/policies/proposals/{id}/approve", APPROVE, &[], "Put in force what somebody else has proposed"),
     ),
-    taking(DOCUMENT, TIME, built("POST", "/v1/policies/proposals/{id}/reject", POLICY, &[], "Drop what is proposed")),
-    built("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
-    built(
+    taking(DOCUMENT, TIME, route("POST", "/v1/policies/proposals/{id}/reject", POLICY, &[], "Drop what is proposed")),
+    route("POST", "/v1/policies/reload", POLICY, &[], "Read the policies again; the old ones stay when the new ones are wrong"),
+    route(
         "POST",
         "/v1/config/reload",
         OPERATE,
         &[],
         "Read principals and tokens again; the old ones stay when the configuration is wrong",
     ),
-    taking(DOCUMENT, TIME, built("POST", "/v1/sessions", OPERATE, &[], "Make temporary S3 credentials of a principal")),
-    built(
+    taking(DOCUMENT, TIME, route("POST", "/v1/sessions", OPERATE, &[], "Make temporary S3 credentials of a principal")),
+    route(
         "GET",
         "/v1/subjects/{id}",
         READ_SUBJECTS,
         &["at", "known-at"],
         "What is known of a subject, or was at a time; its history",
     ),
-    taking(DOCUMENT, TIME, built("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
-    built("DELETE", "/v1/subjects/{id}", POLICY, &["effective", "reason"], "Forget what is known of a subject; its records stay"),
-    built(
+    taking(DOCUMENT, TIME, route("PUT", "/v1/subjects/{id}", POLICY, &[], "Replace what is known of a subject")),
+    route("DELETE", "/v1/subjects/{id}", POLICY, &["effective", "reason"], "Forget what is known of a subject; its records stay"),
+    route(
         "POST",
         "/v1/subjects/{id}/erase",
         OPERATE,
         &[],
         "Erase a subject: its keys in every country, its records, what is known of it",
     ),
-    built("POST", "/v1/subjects/{id}/rotate-key", OPERATE, &[], "Give a subject's keys a new generation in every country"),
-    built("GET", "/v1/erasures", READ, &["before", "limit"], "Erasures, the newest first"),
-    built("GET", "/v1/erasures/{id}", READ, &[], "Where an erasure stands"),
-    streaming(built("POST", "/v1/subjects:import", POLICY, &SAYING, "Set many subjects, one JSON object a line")),
-    built("GET", "/v1/relocations", READ, &[], "Moves of records that the policy in force wants elsewhere"),
+    route("POST", "/v1/subjects/{id}/rotate-key", OPERATE, &[], "Give a subject's keys a new generation in every country"),
+    route("GET", "/v1/erasures", READ, &["before", "limit"], "Erasures, the newest first"),
+    route("GET", "/v1/erasures/{id}", READ, &[], "Where an erasure stands"),
+    streaming(route("POST", "/v1/subjects:import", POLICY, &SAYING, "Set many subjects, one JSON object a line")),
+    route("GET", "/v1/relocations", READ, &[], "Moves of records that the policy in force wants elsewhere"),
     taking(
         DOCUMENT,
         TIME,
-        built("POST", "/v1/relocations", OPERATE, &[], "Begin to move records that the policy in force wants elsewhere"),
+        route("POST", "/v1/relocations", OPERATE, &[], "Begin to move records that the policy in force wants elsewhere"),
     ),
-    built("GET", "/v1/relocations/{id}", READ, &[], "How far a relocation has come"),
-    built("DELETE", "/v1/relocations/{id}", OPERATE, &[], "Call a relocation off; what has moved stays where it is"),
-    built("GET", "/v1/scrubs", SCRUB, &[], "Verifications of what lies at the sites"),
+    route("GET", "/v1/relocations/{id}", READ, &[], "How far a relocation has come"),
+    route("DELETE", "/v1/relocations/{id}", OPERATE, &[], "Call a relocation off; what has moved stays where it is"),
+    route("GET", "/v1/scrubs", SCRUB, &[], "Verifications of what lies at the sites"),
     taking(
         DOCUMENT,
         TIME,
-        built(
+        route(
             "POST",
             "/v1/scrubs",
             SCRUB,
@@ -189,33 +187,33 @@ pub const ROUTES: &[Route] = &[
             "Begin to hold what lies at the sites against the index; only an operator may repair",
         ),
     ),
-    built("GET", "/v1/scrubs/{id}", SCRUB, &[], "How far a verification has come and what it found"),
-    built("DELETE", "/v1/scrubs/{id}", OPERATE, &[], "Call a verification off"),
-    built("GET", "/v1/findings", READ, &[], "What verifications found to be wrong and is not put right"),
-    built("GET", "/v1/imports", OPERATE, &[], "Imports of foreign buckets"),
+    route("GET", "/v1/scrubs/{id}", SCRUB, &[], "How far a verification has come and what it found"),
+    route("DELETE", "/v1/scrubs/{id}", OPERATE, &[], "Call a verification off"),
+    route("GET", "/v1/findings", READ, &[], "What verifications found to be wrong and is not put right"),
+    route("GET", "/v1/imports", OPERATE, &[], "Imports of foreign buckets"),
     taking(
         MAP,
         LONG,
-        built("POST", "/v1/imports", OPERATE, &[], "Begin to import, or to plan the import of, a foreign bucket's objects"),
+        route("POST", "/v1/imports", OPERATE, &[], "Begin to import, or to plan the import of, a foreign bucket's objects"),
     ),
-    built("GET", "/v1/imports/{id}", OPERATE, &[], "How far an import has come"),
-    built("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
-    built("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head, signed: as a note, or as JSON where that is accepted"),
-    built(
+    route("GET", "/v1/imports/{id}", OPERATE, &[], "How far an import has come"),
+    route("DELETE", "/v1/imports/{id}", OPERATE, &[], "Call an import off; what has been imported stays"),
+    route("GET", "/v1/ledger/checkpoint", READ, &[], "The ledger's head, signed: as a note, or as JSON where that is accepted"),
+    route(
         "GET",
         "/v1/ledger/checkpoints",
         READ,
         &["before", "limit"],
         "Checkpoints that were kept, the newest first, with what witnesses and time-stamping authorities said of them",
     ),
-    built(
+    route(
         "GET",
         "/v1/ledger/proof",
         READ,
         &["entry", "size", "from", "to"],
         "That an entry is in the ledger, or that the ledger continues an earlier state",
     ),
-    built(
+    route(
         "GET",
         "/v1/ledger/tile/{*path}",
         READ,
@@ -225,27 +223,27 @@ pub const ROUTES: &[Route] = &[
     taking(
         NO_BODY,
         LONG,
-        built("GET", "/v1/report", READ, &["since", "until"], "What happened in a period, from the ledger, and how things stand"),
+        route("GET", "/v1/report", READ, &["since", "until"], "What happened in a period, from the ledger, and how things stand"),
     ),
-    built("GET", "/v1/ledger/entries", READ, &ENTRIES, "Ledger entries by number, class, kind, time, key or subject"),
-    built("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
-    built("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),
-    built("POST", "/v1/sites/check", OPERATE, &[], "Look now at how every site is set up"),
-    built("POST", "/v1/sites/{id}/init", OPERATE, &[], "Take a site into service now; make its marker where it was never in use"),
-    built("GET", "/v1/keys", READ, &[], "The country keys and their versions"),
-    built(
+    route("GET", "/v1/ledger/entries", READ, &ENTRIES, "Ledger entries by number, class, kind, time, key or subject"),
+    route("GET", "/v1/index/export", OPERATE, &[], "The index as one sealed file, as it is at one moment"),
+    route("GET", "/v1/sites", READ, &[], "The sites, their states and what was found at them"),
+    route("POST", "/v1/sites/check", OPERATE, &[], "Look now at how every site is set up"),
+    route("POST", "/v1/sites/{id}/init", OPERATE, &[], "Take a site into service now; make its marker where it was never in use"),
+    route("GET", "/v1/keys", READ, &[], "The country keys and their versions"),
+    route(
         "POST",
         "/v1/keys/{id}/rotate",
         OPERATE,
         &[],
         "Begin a new version of a country's key and wrap all subject keys with it",
     ),
-    built("GET", "/v1/rotations", OPERATE, &[], "Renewals of country keys"),
-    built("GET", "/v1/rotations/{id}", OPERATE, &[], "How far a renewal has come"),
-    built("GET", "/healthz", Access::Public, &[], "Whether the process answers"),
-    built("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work; part by part with a token"),
-    built("GET", "/metrics", Access::Public, &[], "Metrics in Prometheus's text format"),
-    built("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
+    route("GET", "/v1/rotations", OPERATE, &[], "Renewals of country keys"),
+    route("GET", "/v1/rotations/{id}", OPERATE, &[], "How far a renewal has come"),
+    route("GET", "/healthz", Access::Public, &[], "Whether the process answers"),
+    route("GET", "/readyz", Access::Public, &[], "Whether the gateway can do its work; part by part with a token"),
+    route("GET", "/metrics", Access::Public, &[], "Metrics in Prometheus's text format"),
+    route("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
 const ENTRIES: [&str; 9] = ["from", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];

@@ -3,14 +3,14 @@
 //! What may leave is bounded by what it opens: the subject keys of one owner, or the data key of one record. A country's key is never
 //! exported: whoever is to open a whole country takes the keyring.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
-    Dek, KeyOwner, KmsError, SecretKey, SubjectKey,
+    Dek, KeyOwner, KmsError, SubjectKey,
+    jwk::Jwk,
     keyring::{read_private, write_new},
 };
 use crate::types::{Country, Generation, KeyId, RecordId, Timestamp};
@@ -67,7 +67,7 @@ impl ExportedKeys {
             let about = RecordUse { country: key.country, record: key.record };
             Jwk::new(format!("{}/{}", key.country, key.record), key.dek.secret(), Use::DataKey(about))
         });
-        let keys: Vec<Jwk> = subjects.chain(data).collect();
+        let keys: Vec<_> = subjects.chain(data).collect();
         // Never grows, so that no unwiped copy of it stays behind.
         let mut json = Zeroizing::new(Vec::with_capacity(1024 * (keys.len() + 1)));
         let set = JwkSet { keys, domicile: About { version: FORMAT, exported: now.to_rfc3339() } };
@@ -106,7 +106,7 @@ impl ExportedKeys {
 
 #[derive(Serialize, Deserialize)]
 struct JwkSet {
-    keys: Vec<Jwk>,
+    keys: Vec<Jwk<Use>>,
     domicile: About,
 }
 
@@ -114,16 +114,6 @@ struct JwkSet {
 struct About {
     version: u32,
     exported: String,
-}
-
-/// A symmetric key (RFC 7518 section 6.4).
-#[derive(Serialize, Deserialize)]
-struct Jwk {
-    kty: String,
-    alg: String,
-    kid: String,
-    k: String,
-    domicile: Use,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -147,34 +137,12 @@ struct RecordUse {
     record: RecordId,
 }
 
-impl Jwk {
-    fn new(kid: String, secret: &SecretKey, domicile: Use) -> Self {
-        Self { kty: "oct".into(), alg: "A256GCM".into(), kid, k: URL_SAFE_NO_PAD.encode(secret.expose()), domicile }
-    }
-
-    fn secret(&self) -> Option<SecretKey> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(&self.k).ok()?);
-        if self.kty == "oct" { SecretKey::from_slice(&bytes) } else { None }
-    }
-}
-
-impl Drop for Jwk {
-    fn drop(&mut self) {
-        self.k.zeroize();
-    }
-}
-
-impl fmt::Debug for Jwk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Jwk({})", self.kid)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+    use crate::kms::SecretKey;
     use crate::types::Pseudonym;
 
     fn keys() -> ExportedKeys {

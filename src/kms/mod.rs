@@ -12,6 +12,7 @@ mod exported;
 mod guard;
 mod hierarchy;
 mod jwe;
+mod jwk;
 mod key_use;
 mod keyring;
 #[cfg(feature = "pkcs11")]

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
-    kms::{KeyState, KeyVersion, KmsError, SecretKey, jwe::kid},
+    kms::{KeyState, KeyVersion, KmsError, SecretKey, jwe::kid, jwk::Jwk},
     types::{Country, KeyId, Timestamp},
 };
 
@@ -117,7 +116,7 @@ impl KeySet {
 
     /// Writes the JWK Set. `recipients` are kept in it so that it can be written again without the recovery identity.
     pub(super) fn to_json(&self, recipients: &[String]) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
-        let mut keys: Vec<Jwk> = Vec::new();
+        let mut keys = Vec::new();
         let mut destroyed = Vec::new();
         for (purpose, secret) in &self.purposes {
             keys.push(Jwk::new(format!("installation/{purpose}"), secret, Use::Installation { purpose: purpose.clone() }));
@@ -196,7 +195,7 @@ impl Version {
 
 #[derive(Serialize, Deserialize)]
 struct JwkSet {
-    keys: Vec<Jwk>,
+    keys: Vec<Jwk<Use>>,
     domicile: About,
 }
 
@@ -207,16 +206,6 @@ struct About {
     installation: [u8; 16],
     recipients: Vec<String>,
     destroyed: Vec<CountryUse>,
-}
-
-/// A symmetric key (RFC 7518 section 6.4).
-#[derive(Serialize, Deserialize)]
-struct Jwk {
-    kty: String,
-    alg: String,
-    kid: String,
-    k: String,
-    domicile: Use,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -232,21 +221,4 @@ struct CountryUse {
     country: Country,
     #[serde(flatten)]
     facts: KeyVersion,
-}
-
-impl Jwk {
-    fn new(kid: String, secret: &SecretKey, domicile: Use) -> Self {
-        Self { kty: "oct".into(), alg: "A256GCM".into(), kid, k: URL_SAFE_NO_PAD.encode(secret.expose()), domicile }
-    }
-
-    fn secret(&self) -> Option<SecretKey> {
-        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(&self.k).ok()?);
-        if self.kty == "oct" { SecretKey::from_slice(&bytes) } else { None }
-    }
-}
-
-impl Drop for Jwk {
-    fn drop(&mut self) {
-        self.k.zeroize();
-    }
 }
