@@ -2,8 +2,9 @@
 use domicile::{
     policy::Decision,
     residency::{Placement, PlacementRecord},
+    types::Timestamp,
 };
 
-pub fn forge(record: PlacementRecord, decision: Decision) -> Placement {
-    Placement::new(record, decision)
+pub fn forge(record: PlacementRecord, decision: Decision, until: Option<Timestamp>) -> Placement {
+    Placement::new(record, decision, until)
 }
