@@ -30,6 +30,7 @@ mod exports;
 mod histories;
 mod journal;
 mod keeping;
+mod leaving;
 mod model;
 mod moves;
 mod names;

@@ -32,7 +32,7 @@ impl Group<'_> {
         }
         let pseudonym = self.inner.keys.pseudonyms.subject(&erase.subject);
         let mut draft = Draft::default();
-        let mut countries: BTreeSet<Country> = self.inner.journal.home().into_iter().collect();
+        let mut countries: BTreeSet<Country> = self.inner.journal.chains().map(|chains| chains.home).into_iter().collect();
         let mut erased = Vec::new();
         let owner = KeyOwner::Subject(pseudonym);
         for key in self.country_keys()? {

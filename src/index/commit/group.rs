@@ -19,7 +19,7 @@ use crate::{
         counters::count,
         engine::Batch,
         facets::facet_rows,
-        journal::Audiences,
+        journal::{Audiences, Outgoing},
         keys::{self, successor},
         ledger::{DERIVED, head_row},
         tree,
@@ -385,9 +385,9 @@ impl<'a> Group<'a> {
         self.inner.walks.keep(self.inner.engine.as_ref(), self.overlay.keys().map(Vec::as_slice))?;
         let mut batch = self.batch(head)?;
         if let Some(entry) = &entry {
-            let rows = entry.facts.iter().map(|(told, countries)| (serde_bytes::Bytes::new(&told.row), countries));
+            let outgoing: Vec<_> = entry.facts.iter().map(Outgoing::of).collect();
             let row = keys::outbox(entry.number);
-            batch.put(row.clone(), self.inner.sealing.seal(&row, &encode(&rows.collect::<Vec<_>>())?)?);
+            batch.put(row.clone(), self.inner.sealing.seal(&row, &encode(&outgoing)?)?);
         }
         fail::fail_point!("index::before-apply");
         self.inner.engine.apply(batch)?;

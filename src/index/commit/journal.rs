@@ -1,7 +1,7 @@
 //! What the journal is told of a group.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -9,10 +9,10 @@ use super::group::{Body, Group};
 use crate::{
     index::{
         IndexError,
-        journal::{Again, Audience, Audiences, Entry, Fact, Retold, Told},
+        journal::{Again, Audiences, Chains, Entry, Fact, Retold, Told},
         keys,
     },
-    types::RecordId,
+    types::{Country, RecordId},
 };
 
 impl Group<'_> {
@@ -42,28 +42,20 @@ impl Group<'_> {
 
     /// What the journal is told of the batch; nothing while it is off.
     pub(super) fn journal_entry(&self) -> Result<Option<Entry>, IndexError> {
-        let Some(home) = self.inner.journal.home() else { return Ok(None) };
-        let everyone = self.inner.journal.countries();
+        let Some(chains) = self.inner.journal.chains() else { return Ok(None) };
         let mut facts = Vec::new();
-        let written = self.overlay.iter().map(|(row, body)| match body {
-            Some(Body::Sealed(body) | Body::Clear(body)) => (row, Some(body)),
-            None => (row, None),
-        });
-        // What the batch also writes is told as it writes it.
-        let again = self.again.iter().filter(|(row, _)| !self.overlay.contains_key(row)).map(|(row, body)| (row, Some(body)));
-        for (row, body) in written.chain(again).filter(|(row, _)| Audiences::is_journalled(row)) {
-            let (fact, countries) = match body {
-                Some(body) => {
-                    let countries = match self.audiences.of(row, body, home)? {
-                        Audience::Nobody => continue,
-                        Audience::Everyone => everyone.clone(),
-                        Audience::These(countries) => countries,
-                    };
-                    (Fact::put(row, body), countries)
-                }
-                None => (Fact::gone(row), everyone.clone()),
+        for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
+            let (fact, to) = match body {
+                Some(Body::Sealed(body) | Body::Clear(body)) => (Fact::put(row, body), self.audiences.of(row, body, &chains)?),
+                None => (Fact::gone(row), chains.all.clone()),
             };
-            facts.push((Told { row: row.clone(), fact: Some(Arc::new(fact)) }, countries));
+            let left = self.left(row, &to, &chains)?;
+            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, left });
+        }
+        // What the batch also writes is told as it writes it.
+        for (row, body) in self.again.iter().filter(|(row, _)| !self.overlay.contains_key(row)) {
+            let (fact, to) = (Fact::put(row, body), self.audiences.of(row, body, &chains)?);
+            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, left: BTreeSet::new() });
         }
         if facts.is_empty() {
             return Ok(None);
@@ -72,6 +64,18 @@ impl Group<'_> {
         let intents = self.inner.ongoing.intents.lock();
         let open: HashSet<RecordId> = intents.keys().filter(|id| !self.resolved.contains(id)).map(|id| id.0).collect();
         Ok(Some(Entry { number, facts, open: open.into_iter().collect() }))
+    }
+
+    /// The chains that know the row as it was before the batch, and are not among those to tell of it now.
+    fn left(&self, row: &[u8], to: &BTreeSet<Country>, chains: &Chains) -> Result<BTreeSet<Country>, IndexError> {
+        // Of one country there is nothing to leave; what nobody may be kept from is told everywhere already.
+        if chains.all.len() == to.len() {
+            return Ok(BTreeSet::new());
+        }
+        let knew = self.inner.row_with(row, |before| chains.stated(row, before))?;
+        // Who knew one that does not say it cannot be told any more: anybody may have.
+        let knew = knew.map(|stated| stated.unwrap_or_else(|| chains.all.clone())).unwrap_or_default();
+        Ok(knew.difference(to).copied().collect())
     }
 
     /// The rows of the batch that an export holds.

@@ -14,18 +14,43 @@ use crate::{
     types::Country,
 };
 
-/// Who is told of a row.
+/// The chains that there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::index) enum Audience {
-    /// Nobody: the row derives from others, or means nothing to another process.
-    Nobody,
-    /// Every chain: the row is nobody's data.
-    Everyone,
-    /// The chains of these countries.
-    These(BTreeSet<Country>),
+pub(in crate::index) struct Chains {
+    /// The gateway's own country, whose chain is told what belongs to no country that has one.
+    pub(in crate::index) home: Country,
+    /// All countries that have one.
+    pub(in crate::index) all: BTreeSet<Country>,
 }
 
-/// What is known of the rows whose own text does not say where they belong: delete markers, parts and part tables.
+impl Chains {
+    /// The chains to tell of what belongs to `countries`. One that nobody writes would hold up the outbox for ever and tell a rebuild nothing.
+    pub(in crate::index) fn of(&self, countries: &BTreeSet<Country>) -> BTreeSet<Country> {
+        let told: BTreeSet<Country> = countries.intersection(&self.all).copied().collect();
+        if told.is_empty() { [self.home].into() } else { told }
+    }
+
+    /// The chains to tell of a row as it is, when its own text says it.
+    pub(in crate::index) fn stated(&self, row: &[u8], body: &[u8]) -> Result<Option<BTreeSet<Country>>, IndexError> {
+        Ok(match stated(row, body)? {
+            Stated::Everyone => Some(self.all.clone()),
+            Stated::These(countries) => Some(self.of(&countries)),
+            Stated::Elsewhere => None,
+        })
+    }
+}
+
+/// Where a row belongs, by its own text.
+enum Stated {
+    /// Everywhere: the row is nobody's data.
+    Everyone,
+    /// To these countries; none is the gateway's own.
+    These(BTreeSet<Country>),
+    /// The text does not say it: a delete marker, a part, a part table.
+    Elsewhere,
+}
+
+/// What is known of the rows whose own text does not say where they belong.
 #[derive(Debug, Default)]
 pub(in crate::index) struct Audiences(HashMap<Vec<u8>, BTreeSet<Country>>);
 
@@ -35,36 +60,36 @@ impl Audiences {
         self.0.insert(row, countries);
     }
 
-    /// Whether a row of this kind is told of at all.
+    /// Whether a row of this kind is told of at all: otherwise it derives from others, or means nothing to another process.
     pub(in crate::index) fn is_journalled(row: &[u8]) -> bool {
         row == crate::index::keys::POLICY || row.first().is_some_and(|letter| JOURNALLED.contains(letter))
     }
 
-    /// Who is told of `row`. What belongs to no country that is known is told at home.
-    pub(in crate::index) fn of(&self, row: &[u8], body: &[u8], home: Country) -> Result<Audience, IndexError> {
-        if !Self::is_journalled(row) {
-            return Ok(Audience::Nobody);
-        }
-        let known = || self.0.get(row).cloned().unwrap_or_default();
-        let countries: BTreeSet<Country> = match row.first().copied().unwrap_or_default() {
-            kind::RECORD | kind::HISTORY => match decode_version(body)? {
-                Version::Record(record) => of_copies(&record.detail.copies),
-                Version::Marker(_) => known(),
-            },
-            kind::UPLOAD | kind::CLOSED_UPLOAD => of_copies(&decode::<Upload>('u', body)?.copies),
-            kind::PART | kind::PART_TABLE => known(),
-            kind::GARBAGE => return of_garbage(&decode::<Garbage>('g', body)?.what, home),
-            kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
-            kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
-            kind::SALT => decode::<SaltRow>('S', body)?.country.into_iter().collect(),
-            kind::UNSETTLED => {
-                let _: UnsettledRow = decode('e', body)?;
-                BTreeSet::new()
-            }
-            _ => return Ok(Audience::Everyone),
-        };
-        Ok(Audience::These(if countries.is_empty() { [home].into() } else { countries }))
+    /// The chains to tell of `row`.
+    pub(in crate::index) fn of(&self, row: &[u8], body: &[u8], chains: &Chains) -> Result<BTreeSet<Country>, IndexError> {
+        let stated = chains.stated(row, body)?;
+        Ok(stated.unwrap_or_else(|| self.0.get(row).map_or_else(|| [chains.home].into(), |countries| chains.of(countries))))
     }
+}
+
+fn stated(row: &[u8], body: &[u8]) -> Result<Stated, IndexError> {
+    Ok(Stated::These(match row.first().copied().unwrap_or_default() {
+        kind::RECORD | kind::HISTORY => match decode_version(body)? {
+            Version::Record(record) => of_copies(&record.detail.copies),
+            Version::Marker(_) => return Ok(Stated::Elsewhere),
+        },
+        kind::UPLOAD | kind::CLOSED_UPLOAD => of_copies(&decode::<Upload>('u', body)?.copies),
+        kind::PART | kind::PART_TABLE => return Ok(Stated::Elsewhere),
+        kind::GARBAGE => return Ok(of_garbage(&decode::<Garbage>('g', body)?.what)),
+        kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
+        kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
+        kind::SALT => decode::<SaltRow>('S', body)?.country.into_iter().collect(),
+        kind::UNSETTLED => {
+            let _: UnsettledRow = decode('e', body)?;
+            BTreeSet::new()
+        }
+        _ => return Ok(Stated::Everyone),
+    }))
 }
 
 /// The kinds of rows that a rebuild cannot derive from others.
@@ -94,13 +119,12 @@ pub(in crate::index) fn of_copies(copies: &[CopyRow]) -> BTreeSet<Country> {
 }
 
 /// Blobs by name alone say nothing but that: everyone may know them.
-fn of_garbage(waste: &Waste, home: Country) -> Result<Audience, IndexError> {
-    let countries: BTreeSet<Country> = match waste {
-        Waste::Blobs { .. } | Waste::Keys { .. } => return Ok(Audience::Everyone),
-        Waste::Record { copies, .. } => of_copies(copies),
-        Waste::Part { at, .. } | Waste::Upload { at, .. } => at.iter().map(|at| at.country).collect(),
-    };
-    Ok(Audience::These(if countries.is_empty() { [home].into() } else { countries }))
+fn of_garbage(waste: &Waste) -> Stated {
+    match waste {
+        Waste::Blobs { .. } | Waste::Keys { .. } => Stated::Everyone,
+        Waste::Record { copies, .. } => Stated::These(of_copies(copies)),
+        Waste::Part { at, .. } | Waste::Upload { at, .. } => Stated::These(at.iter().map(|at| at.country).collect()),
+    }
 }
 
 #[cfg(test)]

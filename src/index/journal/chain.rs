@@ -12,7 +12,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Fact, Group};
+use super::{Chains, Fact, Group};
 use crate::types::{Country, RecordId};
 
 /// The bytes of facts that a chain keeps in memory. Of what comes beyond it only the rows' keys are kept; the facts are read again.
@@ -77,20 +77,24 @@ pub(super) enum Held {
     Row(Vec<u8>),
 }
 
-/// What one commit has to tell: each fact with its countries.
+/// What one commit has to tell.
 #[derive(Debug, Default)]
 pub(in crate::index) struct Entry {
     pub(in crate::index) number: u64,
-    pub(in crate::index) facts: Vec<(Told, BTreeSet<Country>)>,
+    pub(in crate::index) facts: Vec<Told>,
     pub(in crate::index) open: Arc<[RecordId]>,
 }
 
-/// A fact and the key of its row.
+/// What is told of a row.
 #[derive(Debug)]
 pub(in crate::index) struct Told {
     pub(in crate::index) row: Vec<u8>,
     /// `None` to read it from the row when it is written.
     pub(in crate::index) fact: Option<Arc<Fact>>,
+    /// The chains that are told it.
+    pub(in crate::index) to: BTreeSet<Country>,
+    /// The chains that knew the row before and are not to know what became of it. For them it is gone.
+    pub(in crate::index) left: BTreeSet<Country>,
 }
 
 /// Facts that are to be written to a chain; they stay queued until [`crate::index::Index::journal_written`].
@@ -123,9 +127,13 @@ impl Journal {
         self.on.store(true, Ordering::Release);
     }
 
-    /// Where what belongs nowhere is told, when the journal is on.
-    pub(in crate::index) fn home(&self) -> Option<Country> {
-        if self.on.load(Ordering::Acquire) { self.state.lock().home } else { None }
+    /// The chains, when the journal is on.
+    pub(in crate::index) fn chains(&self) -> Option<Chains> {
+        if !self.on.load(Ordering::Acquire) {
+            return None;
+        }
+        let state = self.state.lock();
+        state.home.map(|home| Chains { home, all: state.chains.keys().copied().collect() })
     }
 
     /// The countries that have a chain.
@@ -137,8 +145,14 @@ impl Journal {
     pub(in crate::index) fn push(&self, entry: Entry) {
         let mut state = self.state.lock();
         let mut shares: BTreeMap<Country, (Vec<Held>, usize)> = BTreeMap::new();
-        for (told, countries) in entry.facts {
-            for country in &countries {
+        for told in entry.facts {
+            for country in &told.left {
+                let (share, bytes) = shares.entry(*country).or_default();
+                let gone = Fact::gone(&told.row);
+                *bytes += gone.size();
+                share.push(Held::Fact(Arc::new(gone)));
+            }
+            for country in &told.to {
                 let (share, bytes) = shares.entry(*country).or_default();
                 let kept = state.chains.get(country).map_or(0, |chain| chain.bytes) + *bytes;
                 match &told.fact {

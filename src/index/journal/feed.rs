@@ -1,6 +1,7 @@
 //! What the journal's writer asks of the index.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
     sync::Arc,
@@ -38,8 +39,31 @@ pub struct Checked {
     pub gap: Option<String>,
 }
 
-/// A row's key and the countries that are told of it, in the outbox.
-pub(in crate::index) type Outgoing = (serde_bytes::ByteBuf, BTreeSet<Country>);
+/// A row in the outbox. Outboxes from before a row could leave a country are pairs, and read as well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::index) struct Outgoing<'a> {
+    /// Its key.
+    #[serde(rename = "r")]
+    row: Cow<'a, serde_bytes::Bytes>,
+    /// As [`Told::to`].
+    #[serde(rename = "t")]
+    to: Cow<'a, BTreeSet<Country>>,
+    /// As [`Told::left`].
+    #[serde(rename = "l", default, skip_serializing_if = "none_left")]
+    left: Cow<'a, BTreeSet<Country>>,
+}
+
+fn none_left(left: &BTreeSet<Country>) -> bool {
+    left.is_empty()
+}
+
+impl<'a> Outgoing<'a> {
+    /// What the outbox keeps of what is told.
+    pub(in crate::index) fn of(told: &'a Told) -> Self {
+        let row = Cow::Borrowed(serde_bytes::Bytes::new(&told.row));
+        Self { row, to: Cow::Borrowed(&told.to), left: Cow::Borrowed(&told.left) }
+    }
+}
 
 impl Index {
     /// Turns the journal on: from now on commits are told to the chains of `countries`, what belongs to none of them to that of `home`.
@@ -49,15 +73,20 @@ impl Index {
     /// Those of reading the outbox.
     pub fn begin_journal(&self, home: Country, countries: &BTreeSet<Country>) -> Result<(), IndexError> {
         self.inner.journal.begin(home, countries);
+        let Some(chains) = self.inner.journal.chains() else { return Ok(()) };
         let mut last = 0;
-        let mut told: BTreeMap<Vec<u8>, BTreeSet<Country>> = Default::default();
+        let mut left: BTreeMap<Vec<u8>, (BTreeSet<Country>, BTreeSet<Country>)> = BTreeMap::new();
         let mut numbers = Vec::new();
+        // In the order of their numbers: who is told of a row last is who may know it.
         self.inner.each(&[kind::OUTBOX], |row, body| {
             let number = row.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
             last = number.ok_or(IndexError::Corrupt { kind: 'j' })?;
             numbers.push(last);
-            for (row, countries) in decode::<Vec<Outgoing>>('j', body)? {
-                told.entry(row.into_vec()).or_default().extend(countries);
+            for outgoing in decode::<Vec<Outgoing<'_>>>('j', body)? {
+                let (to, gone) = left.entry(outgoing.row.to_vec()).or_default();
+                gone.append(to);
+                gone.extend(outgoing.left.iter());
+                *to = outgoing.to.into_owned();
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -65,8 +94,12 @@ impl Index {
             return Ok(());
         }
         // One item for all: the rows are read as they are now, which is after the last of the commits.
-        let facts = told.into_iter().map(|(row, countries)| (Told { row, fact: None }, countries)).collect();
-        self.inner.journal.push_after(numbers, Entry { number: last, facts, open: Arc::default() });
+        let facts = left.into_iter().map(|(row, (to, gone))| {
+            let to = chains.of(&to);
+            let left = gone.into_iter().filter(|country| chains.all.contains(country) && !to.contains(country)).collect();
+            Told { row, fact: None, to, left }
+        });
+        self.inner.journal.push_after(numbers, Entry { number: last, facts: facts.collect(), open: Arc::default() });
         Ok(())
     }
 
@@ -89,7 +122,7 @@ impl Index {
             let (items, latest) = inner.journal.first(country);
             let open = items.last().map(|item| Arc::clone(&item.open)).unwrap_or_default();
             let groups = items.iter().map(|item| {
-                let facts = item.facts.iter().map(|held| inner.fact(held)).collect::<Result<_, IndexError>>()?;
+                let facts = item.facts.iter().map(|held| inner.fact(held, country)).collect::<Result<_, IndexError>>()?;
                 Ok(Group { number: item.number, facts })
             });
             Ok(Taken { groups: groups.collect::<Result<_, IndexError>>()?, open, latest })
@@ -163,7 +196,8 @@ impl Index {
 }
 
 impl Inner {
-    fn fact(&self, held: &Held) -> Result<Arc<Fact>, IndexError> {
+    /// What a chain is told. A row that was not kept is as it is now, which may be nothing that this country may know any more.
+    fn fact(&self, held: &Held, country: Country) -> Result<Arc<Fact>, IndexError> {
         let row = match held {
             Held::Fact(fact) => return Ok(Arc::clone(fact)),
             Held::Row(row) => row,
@@ -173,6 +207,11 @@ impl Inner {
         if row.first() == Some(&kind::LEDGER) {
             return Ok(Arc::new(Fact::put(row, &value)));
         }
-        self.sealing.open(row, &value, |body| Ok(Arc::new(Fact::put(row, body))))
+        let chains = self.journal.chains();
+        self.sealing.open(row, &value, |body| {
+            let stated = chains.as_ref().map(|chains| chains.stated(row, body)).transpose()?.flatten();
+            let may_know = stated.is_none_or(|countries| countries.contains(&country));
+            Ok(Arc::new(if may_know { Fact::put(row, body) } else { Fact::gone(row) }))
+        })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Each group commit has a number, and of each row that it wrote one fact: the row as it is now, or that it is gone. The facts of a row
 //! go to the countries that may know it ([`audience`]), each of which has a chain of its own; that a row is gone goes everywhere, by a
-//! hash that tells no key. Of two facts about a row the one with the higher number counts, whichever chain it is in, so chains can be
-//! read in any order, and twice.
+//! hash that tells no key. A country that a row leaves is told, under the same number, that it is gone: so a rebuild without the country that
+//! it came to does not bring back what it was. Of two facts about a row the one with the higher number counts, and of two under one number
+//! the one that has it, whichever chain they are in; so chains can be read in any order, and twice.
 //!
 //! A number stays in the outbox, a row of the same batch, until every chain of its facts is durable at a site. Writing the chains is the
 //! business of `objects`, which has the keys; `recovery` reads them.
@@ -18,8 +19,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
-    audience::{Audience, Audiences, of_copies},
+    audience::{Audiences, Chains, of_copies},
     chain::{Entry, Journal, Told},
+    feed::Outgoing,
     retell::Again,
 };
 pub use chain::{Due, Taken};

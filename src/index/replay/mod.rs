@@ -29,7 +29,8 @@ pub struct Replay {
     engine: Arc<dyn Engine>,
     sealing: Sealing,
     keys: IndexKeys,
-    /// Which commit said the last word about a row, and whether the row is there by it.
+    /// Which commit said the last word about a row, and whether the row is there by it. The greater word counts: of one commit, that it is
+    /// there, since the countries that it left were told that it is gone.
     words: HashMap<[u8; 16], (u64, bool)>,
     /// The words since the last piece ended.
     said: Vec<([u8; 16], u64, bool)>,
@@ -126,11 +127,12 @@ impl Replay {
             if fact.body.is_some() && !Audiences::is_journalled(&fact.row) {
                 return Err(IndexError::Corrupt { kind: letter });
             }
-            if self.words.get(&hash).is_some_and(|(number, _)| *number >= group.number) {
+            let word = (group.number, fact.body.is_some());
+            if self.words.get(&hash).is_some_and(|known| *known >= word) {
                 continue;
             }
-            self.words.insert(hash, (group.number, fact.body.is_some()));
-            self.said.push((hash, group.number, fact.body.is_some()));
+            self.words.insert(hash, word);
+            self.said.push((hash, word.0, word.1));
             if let Some(body) = &fact.body {
                 let value = self.value(&fact.row, body)?;
                 self.batch.writes.push((fact.row.clone(), Some(value)));

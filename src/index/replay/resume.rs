@@ -156,11 +156,9 @@ impl Replay {
             let (Some(hash), Some(number), Some(there)) = (word.first_chunk::<16>(), word.get(16..24), word.last()) else {
                 continue;
             };
-            let number = number.try_into().map_or(0, u64::from_be_bytes);
-            let known = self.words.entry(*hash).or_insert((number, *there == 1));
-            if known.0 < number {
-                *known = (number, *there == 1);
-            }
+            let word = (number.try_into().map_or(0, u64::from_be_bytes), *there == 1);
+            let known = self.words.entry(*hash).or_insert(word);
+            *known = (*known).max(word);
         }
     }
 }

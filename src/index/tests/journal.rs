@@ -11,7 +11,7 @@ use crate::index::{
     keys::{self, kind},
 };
 
-fn home() -> Country {
+pub(super) fn home() -> Country {
     "PK".parse().unwrap()
 }
 
