@@ -19,6 +19,10 @@ use domicile::{
     },
 };
 
+/// That of the gateway.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const POLICY: PolicyRevision = PolicyRevision::from_bytes([7; 32]);
 
 pub(crate) fn event() -> Event {

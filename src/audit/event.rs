@@ -186,6 +186,8 @@ pub enum Kind {
     KeyRewrapped,
     /// A subject key that was there is durable at one more site.
     KeyStored,
+    /// The provider of a country's key is asked for a new version. Without a [`Kind::KeyRotated`] behind it nobody knows whether it made one.
+    KeyRotating,
     /// A country's key has a new version.
     KeyRotated,
     /// A version of a country's key is destroyed, with all that only it wrapped.

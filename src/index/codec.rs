@@ -45,10 +45,10 @@ pub(super) fn decode_record(body: &[u8]) -> Result<Record, IndexError> {
 }
 
 pub(super) fn decode_version(body: &[u8]) -> Result<Version, IndexError> {
-    let summary = decode_summary(body)?;
+    let (summary, detail) = split(body).ok_or(IndexError::Corrupt { kind: 'r' })?;
+    let summary: Summary = decode('r', summary)?;
     if summary.delete_marker {
-        Ok(Version::Marker(summary))
-    } else {
-        decode_record(body).map(|record| Version::Record(Box::new(record)))
+        return Ok(Version::Marker(summary));
     }
+    Ok(Version::Record(Box::new(Record { summary, detail: decode::<Detail>('r', detail)? })))
 }

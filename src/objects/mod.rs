@@ -9,7 +9,7 @@
 //! `objects::before-manifest`, `objects::before-commit`, `objects::after-commit` (before the answer), `objects::copy-begun` and
 //! `objects::copy-written` (a queued copy), `objects::move-begun`, `objects::move-written` (before it is read back), `objects::before-switch`,
 //! `objects::journal-written` (before it is acknowledged), `objects::journal-retold` (before what was told earlier is removed),
-//! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-rotated` (before a subject key is wrapped
+//! `objects::garbage-removed` (before its row is), `objects::garbage-collected` (after), `objects::key-version-made` (before its entry), `objects::key-rotated` (before a subject key is wrapped
 //! again), `objects::key-rewrapped` (one is, and not committed), `objects::key-destroyed` (before an old version is), `objects::subject-key-rotated` (a new
 //! generation is stored and not committed), `objects::erasure-accepted`
 //! (before it is answered), `objects::erased` (a record of an erased subject), `objects::journal-renewed`, `objects::before-outlived` (a version that is

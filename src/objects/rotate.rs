@@ -180,11 +180,16 @@ impl Objects {
         if !rotate {
             return Ok((now, false));
         }
+        let tell = |kind, version| Event {
+            countries: vec![country],
+            country_key: Some(Box::new(CountryKeyVersion { key: key.clone(), version })),
+            ..Event::new(kind, Actor::System)
+        };
+        // Before, too: a gateway that ends in between leaves a version that would be in no entry.
+        self.record(tell(Kind::KeyRotating, None)).await?;
         let made = self.provider_of(key, country)?.rotate().await.map_err(|error| ObjectError::from_kms(country, &error))?;
-        let named = CountryKeyVersion { key: key.clone(), version: Some(made.version) };
-        let event =
-            Event { countries: vec![country], country_key: Some(Box::new(named)), ..Event::new(Kind::KeyRotated, Actor::System) };
-        self.record(event).await?;
+        fail::fail_point!("objects::key-version-made", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        self.record(tell(Kind::KeyRotated, Some(made.version))).await?;
         tracing::info!(%key, version = made.version, "a country's key has a new version");
         Ok((made.version, true))
     }

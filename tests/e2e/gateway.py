@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -23,13 +24,29 @@ KEYRING = 'provider = "keyring"\n'
 TOKENS = {role: f"{role}-token-for-tests" for role in ("auditor", "policy-admin", "operator", "legal")}
 
 
+def own_ports():
+    """Ports for this process of the test run alone, again and again: below those that a system gives to connections on their way out, since
+    what is started on a port takes it later than it was found free."""
+    size, worker = 2000, int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12000 + worker % 8 * size
+    return (first + at % size for at in itertools.count(os.getpid()))
+
+
+PORTS = own_ports()
+
+
+def is_free(port):
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports(count):
-    """Ports that nobody listens on; none twice, as they are held until all are found."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports that nobody listens on; none twice in a long time."""
+    return list(itertools.islice(filter(is_free, PORTS), count))
 
 
 def free_port():

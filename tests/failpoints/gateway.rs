@@ -226,6 +226,7 @@ failing! {
     an_erasure_before_a_version_is_destroyed: Erase at "objects::key-destroyed" is [Crash Always, Error Always];
     an_erasure_that_is_done_and_does_not_say_so: Erase at "erasure::before-complete" is [Crash Always, Error Always];
 
+    a_renewal_with_a_version_that_is_in_no_entry: Rotate at "objects::key-version-made" is [Crash Always, Error Always];
     a_renewal_with_a_new_version: Rotate at "objects::key-rotated" is [Crash Always, Error Always];
     a_renewal_with_one_key_wrapped_again: Rotate at "objects::key-rewrapped" is [Crash Always, Error Always];
     a_renewal_before_a_version_is_destroyed: Rotate at "objects::key-destroyed" is [Crash Always, Error Always];

@@ -100,10 +100,10 @@ pub(super) fn line(row: &Row, out: &mut Vec<u8>) {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
         match cell {
-            Cell::Text(text) => out.extend_from_slice(json_of(text).as_bytes()),
+            Cell::Text(text) => put(text, out),
             Cell::Nothing => out.extend_from_slice(b"null"),
-            Cell::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Cell::Truth(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
+            Cell::Number(number) => put(number, out),
+            Cell::Truth(truth) => put(truth, out),
             Cell::Json(text) => out.extend_from_slice(text.as_bytes()),
         }
     }
@@ -172,6 +172,11 @@ struct CopyCell<'a> {
     key_country: Option<Country>,
     role: &'static str,
     stored: Option<String>,
+}
+
+/// Into memory and of plain data: it cannot fail.
+fn put<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let _ = serde_json::to_writer(out, value);
 }
 
 /// Plain data always has a text.
