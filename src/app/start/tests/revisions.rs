@@ -8,7 +8,7 @@ use crate::authn::{Role, TokenIdentity};
 use crate::index::engine::Batch;
 use crate::index::{Engine, PolicyChange, PolicyOrder, PolicyState, SledEngine};
 use crate::policy::Approval;
-use crate::types::{PrincipalId, RequestId};
+use crate::types::{PrincipalId, RequestId, Timestamp};
 
 /// A gateway whose folder holds one instrument that the tests rewrite.
 struct Place {
@@ -198,7 +198,8 @@ async fn a_crash_between_the_index_and_the_gateway_leaves_the_set_that_the_index
     running.gateway.reload_policies(&request(), &who("ann")).await.unwrap();
     let proposed = running.index.policy_standing().proposed.clone().unwrap().revision;
     // The commit of the approval, and no more of it.
-    let approve = PolicyChange::Approve(proposed, crate::audit::By::Token(PrincipalId::new("ben").unwrap()), None);
+    let approve =
+        PolicyChange::Approve(proposed, crate::audit::By::Token(PrincipalId::new("ben").unwrap()), Default::default(), None);
     let event = Event::new(Kind::PolicyApproved, Actor::System);
     running.index.commit(Change::Policy(Box::new(approve)), event).await.unwrap();
     assert_eq!(running.gateway.policies().revision, loose);
