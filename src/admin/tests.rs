@@ -39,8 +39,12 @@ type Answer<T> = Result<T, GatewayError>;
 const ROLES: [Role; 4] = [Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal];
 
 fn api(fake: Fake) -> (Arc<Fake>, Router) {
-    let token =
-        |role: Role| Token { id: PrincipalId::new(role.as_str()).unwrap(), role, hash: TokenHash::of(&format!("token-{role}")) };
+    let token = |role: Role| Token {
+        id: PrincipalId::new(role.as_str()).unwrap(),
+        role,
+        hash: TokenHash::of(&format!("token-{role}")),
+        person: None,
+    };
     let fake = Arc::new(fake);
     (Arc::clone(&fake), router(fake, Arc::new(Tokens::new(ROLES.map(token).to_vec()))))
 }

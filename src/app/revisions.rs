@@ -114,7 +114,9 @@ impl AppGateway {
     ) -> Result<(), GatewayError> {
         let turn = self.turn().await;
         let set = Arc::new(self.kept_set(revision).await?.set);
-        let change = PolicyChange::Approve(revision, By::of(&asker.actor), comment);
+        let by = By::of(&asker.actor);
+        let names = if let By::Token(name) = &by { self.access.tokens.names_of(name) } else { Default::default() };
+        let change = PolicyChange::Approve(revision, by, names, comment);
         self.carry_out(turn, Kind::PolicyApproved, asker, change, Some(set)).await
     }
 

@@ -1,6 +1,6 @@
 //! Bearer tokens of people and tools on the admin API.
 
-use std::{fmt, hint::black_box, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, hint::black_box, str::FromStr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
@@ -112,6 +112,15 @@ pub struct Token {
     pub role: Role,
     /// The token's hash; the token itself is nowhere.
     pub hash: TokenHash,
+    /// Whose it is, where somebody has several, or a place at the OpenID provider besides: what they propose by one they do not approve
+    /// by another. Without, nobody else's.
+    pub person: Option<PrincipalId>,
+}
+
+impl Token {
+    fn person(&self) -> &PrincipalId {
+        self.person.as_ref().unwrap_or(&self.id)
+    }
 }
 
 /// Who bears a token that was accepted.
@@ -162,9 +171,35 @@ impl Tokens {
 mod tests {
     use super::*;
 
+    fn token(id: &str, person: Option<&str>) -> Token {
+        let name = |text: &str| PrincipalId::new(text).unwrap();
+        Token { id: name(id), role: Role::PolicyAdmin, hash: TokenHash::of(id), person: person.map(name) }
+    }
+
+    #[test]
+    fn a_person_has_all_their_names() {
+        let tokens = Tokens::new(vec![
+            token("ann", None),
+            token("ann-on-duty", Some("ann")),
+            token("ben", Some("oidc.ben")),
+            token("ben-2", Some("oidc.ben")),
+            token("eve", None),
+        ]);
+        let names =
+            |of: &str| tokens.names_of(&PrincipalId::new(of).unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        for of in ["ann", "ann-on-duty"] {
+            assert_eq!(names(of), ["ann", "ann-on-duty"]);
+        }
+        for of in ["ben", "ben-2", "oidc.ben"] {
+            assert_eq!(names(of), ["ben", "ben-2", "oidc.ben"]);
+        }
+        assert_eq!(names("eve"), ["eve"]);
+        assert_eq!(names("oidc.eve"), ["oidc.eve"], "nobody says that they are one");
+    }
+
     #[test]
     fn finds_the_bearer_by_hash() {
-        let token = |id: &str, role, text: &str| Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text) };
+        let token = |id: &str, role, text: &str| Token { role, hash: TokenHash::of(text), ..token(id, None) };
         let tokens = Tokens::new(vec![token("ann", Role::Auditor, "one"), token("bob", Role::Legal, "two")]);
         assert_eq!(tokens.verify("two").map(|who| who.role), Some(Role::Legal));
         assert_eq!(tokens.verify("one\n").map(|who| who.id.to_string()), Some("ann".to_owned()));

@@ -78,7 +78,7 @@ async fn write(State(pages): State<Pages>, Posted { form, .. }: Posted<Note>) {
 }
 
 fn token(id: &str, role: Role, text: &str) -> Token {
-    Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text) }
+    Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text), person: None }
 }
 
 fn site_with(ledger: Ledger, settings: &LoginSettings) -> Site {
