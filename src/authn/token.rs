@@ -60,6 +60,9 @@ pub enum InvalidToken {
     /// Not a SHA-256 in hex.
     #[error("a token's hash file holds the SHA-256 of the token as 64 hex digits")]
     Hash,
+    /// The SHA-256 of no text at all.
+    #[error("this is the SHA-256 of nothing: there was no token when it was made")]
+    Nothing,
 }
 
 /// SHA-256 of a token. Tokens are long and random, so that no slower hash is needed.
@@ -87,7 +90,8 @@ impl FromStr for TokenHash {
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let mut hash = [0; 32];
         hex::decode_to_slice(text.trim(), &mut hash).map_err(|_| InvalidToken::Hash)?;
-        Ok(Self(hash))
+        let hash = Self(hash);
+        if hash == Self::of("") { Err(InvalidToken::Nothing) } else { Ok(hash) }
     }
 }
 
@@ -148,9 +152,17 @@ impl Tokens {
         self.0.store(Arc::new(tokens));
     }
 
-    /// Who bears `bearer` (the text after `Bearer `), if anybody.
+    /// Who bears `bearer` (the text after `Bearer `), if anybody. Nobody bears nothing.
     pub fn verify(&self, bearer: &str) -> Option<TokenIdentity> {
-        self.holder(&TokenHash::of(bearer))
+        if bearer.trim().is_empty() { None } else { self.holder(&TokenHash::of(bearer)) }
+    }
+
+    /// All names that the bearer of `name` goes by: their tokens', and what they are called at the OpenID provider.
+    pub fn names_of(&self, name: &PrincipalId) -> BTreeSet<PrincipalId> {
+        let tokens = self.0.load();
+        let person = tokens.iter().find(|token| token.id == *name).map_or(name, Token::person);
+        let theirs = tokens.iter().filter(|token| token.person() == person).map(|token| &token.id);
+        theirs.chain([name, person]).cloned().collect()
     }
 
     /// Who bears the token of a hash, if anybody does now.
@@ -215,6 +227,7 @@ mod tests {
         let hash = TokenHash::of("secret");
         assert!(hash.to_string().parse::<TokenHash>().unwrap().equals(&hash));
         assert_eq!("abc".parse::<TokenHash>(), Err(InvalidToken::Hash));
+        assert_eq!(TokenHash::of("\n").to_string().parse::<TokenHash>(), Err(InvalidToken::Nothing));
         assert_eq!("policy-admin".parse::<Role>(), Ok(Role::PolicyAdmin));
         assert!("root".parse::<Role>().is_err());
     }
