@@ -43,11 +43,7 @@ impl Seat {
     /// Whether the reader may ask what the API's `route` asks.
     pub(super) fn may(&self, route: &str) -> bool {
         let route = route.split_once(' ').and_then(|(method, path)| Route::find(method, path));
-        match route.map(|route| route.access) {
-            Some(Access::Roles(roles)) => roles.contains(&self.who.role),
-            Some(Access::Public) => true,
-            None => false,
-        }
+        route.is_some_and(|route| route.admits(self.who().role))
     }
 
     /// Whether the reader may see a page.

@@ -8,7 +8,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Caller, Login, LoginRefused, cookie::CookieRules, sessions::SessionHash};
-use crate::admin::{Access, Route};
+use crate::admin::{Route, Turn};
 use crate::authn::TokenIdentity;
 use crate::digest::constant_time_eq;
 
@@ -44,11 +44,7 @@ struct Checked {
 impl SessionUser {
     /// Whether their role may use a route of the API, named as in [`crate::admin::ROUTES`]. A page does no more than these.
     pub fn may(&self, method: &str, path: &str) -> bool {
-        match Route::find(method, path).map(|route| route.access) {
-            Some(Access::Public) => true,
-            Some(Access::Roles(roles)) => roles.contains(&self.identity.role),
-            None => false,
-        }
+        Route::find(method, path).is_some_and(|route| route.admits(self.identity.role))
     }
 }
 
