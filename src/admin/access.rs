@@ -93,8 +93,11 @@ fn not_taken(refused: &OidcRefused) -> Problem {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter.
+/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter. Nothing when there are two such
+/// headers: a proxy may have looked at the other one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (only, None) = (given.next()?, given.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

@@ -171,3 +171,16 @@ async fn wrong_parameters_and_paths_are_problems() {
     assert_eq!(ask(&router, "GET", "/v1/nothing", None, "").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(ask(&router, "PATCH", "/v1/records", operator, "").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn two_tokens_at_once_are_none() {
+    let (_, router) = api(Fake::default());
+    for (first, second) in [("auditor", "operator"), ("auditor", "auditor"), ("nobody", "auditor")] {
+        let request = Request::builder()
+            .uri("/v1/summary")
+            .header("authorization", format!("Bearer token-{first}"))
+            .header("authorization", format!("Bearer token-{second}"));
+        let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{first} {second}");
+    }
+}
