@@ -191,7 +191,7 @@ impl Login {
         {
             self.0.sessions.end(&before);
         }
-        let id = self.0.sessions.begin(holder, Instant::now());
+        let id = self.0.sessions.begin(&who.id, holder, Instant::now());
         cookies.set(cookie::SESSION, &id).ok_or(LoginRefused::NotSignedIn)
     }
 
