@@ -112,7 +112,7 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
     let (mut parts, body) = request.into_parts();
     let user = SessionUser::from_request_parts(&mut parts, &desk).await;
     let mut request = Request::from_parts(parts, body);
-    let SessionUser { identity, csrf, .. } = match user {
+    let user = match user {
         Ok(user) => user,
         Err(LoginRefused::NotSignedIn) => return to_the_door(&request),
         Err(refused) => return door::refused(request.headers(), "", &refused),
@@ -120,7 +120,7 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
     let id = next_request_id();
     let theme = Theme::of(request.headers());
     let path = request.uri().path_and_query().map_or("/console", |asked| asked.as_str()).to_owned();
-    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), (identity, csrf), (theme, path));
+    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), user, (theme, path));
     request.extensions_mut().insert(seat.clone());
     let in_time = timeout(TIME, next.run(request)).await;
     let mut response = in_time.unwrap_or_else(|_| {

@@ -1,5 +1,7 @@
 //! Who comes with a session, and what they send.
 
+use std::sync::Arc;
+
 use axum::{
     body::to_bytes,
     extract::{FromRef, FromRequest, FromRequestParts, Request},
@@ -25,6 +27,8 @@ pub struct SessionUser {
     pub csrf: String,
     pub(super) session: SessionHash,
     pub(super) cookies: CookieRules,
+    /// Counts as a request under way for as long as anybody has this.
+    pub(super) _turn: Arc<Turn>,
 }
 
 /// A form that somebody with a session has sent from one of our pages. Its field `csrf` is checked; the others are `form`.
