@@ -30,7 +30,6 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
             });
             answer(route, request, next).await
         }
-        Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
     // What a handler says of its own caching stays.
@@ -42,7 +41,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     response
 }
 
-async fn answer(route: Option<&'static Route>, request: Request, next: Next) -> Response {
+async fn answer(api: &Api, route: Option<&'static Route>, request: Request, next: Next) -> Response {
     match route {
         Some(route) if !route.streams => match limits::read_body(request, route).await {
             Ok(request) => limits::in_time(route, next.run(request)).await,

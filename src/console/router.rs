@@ -17,7 +17,7 @@ use super::{
     assets,
     backlog::Backlog,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door, erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, report,
+    door, erasures, filters, findings, forms, headers, keys, ledger, overview, policies, record, records, relocations, report,
     seat::Seat,
     sites, subjects, tail,
 };
@@ -28,8 +28,6 @@ use crate::admin::{
 use crate::clock::Clock;
 use crate::telemetry::next_request_id;
 
-/// A form has at most so many bytes.
-const FORM: usize = 16 << 10;
 /// For an answer, a report's too.
 const TIME: Duration = Duration::from_secs(110);
 
@@ -80,7 +78,9 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route(LOGOUT, post(door::sign_out))
         .route("/console/theme", post(set_theme))
         .route("/console/assets/{mark}/{name}", get(assets::get))
-        .layer(DefaultBodyLimit::max(FORM));
+        // They have been read within limits of their own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(forms::places(), forms::read));
     let provider = login::provider(desk.login.clone(), door::turned_away);
     pages.merge(open).with_state(desk).merge(provider).layer(middleware::from_fn(headers::add))
 }

@@ -52,7 +52,7 @@ fn route(method: &str, path: &str) -> &'static Route {
 #[tokio::test]
 async fn a_body_over_its_routes_limit_is_refused_whether_its_length_is_announced_or_not() {
     let (_, router) = api(Fake::default());
-    for route in ROUTES.iter().filter(|route| !route.streams) {
+    for route in ROUTES.iter().filter(|route| !route.streams && route.access != Access::Public) {
         let announced = Body::from(vec![b' '; route.body + 1]);
         let unannounced = Body::new(Drip { left: route.body + 1, ends: true });
         for body in [announced, unannounced] {
