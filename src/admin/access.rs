@@ -43,8 +43,10 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
 
 async fn answer(api: &Api, route: Option<&'static Route>, request: Request, next: Next) -> Response {
     match route {
-        Some(route) if !route.streams => match limits::read_body(request, route).await {
-            Ok(request) => limits::in_time(route, next.run(request)).await,
+        // No body is waited for that anybody could send: its sender would keep a connection of others for that time.
+        Some(route) if route.access == Access::Public => limits::in_time(route, next.run(request)).await,
+        Some(route) if !route.streams => match limits::read_body(request, route, &api.room).await {
+            Ok((request, _room)) => limits::in_time(route, next.run(request)).await,
             Err(refused) => refused,
         },
         // Without a route, the router says that there is none, to bearers of a token only.

@@ -11,8 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, ledger, plans, policies, relocations, report,
-    rotations, scrubs, sessions, sites, subjects,
+    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, ledger, limits::Room, plans, policies, relocations,
+    report, rotations, scrubs, sessions, sites, subjects,
 };
 
 /// What every handler works with.
@@ -20,6 +20,7 @@ use super::{
 pub(super) struct Api {
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) guard: Guard,
+    pub(super) room: Room,
 }
 
 /// The whole API in front of `gateway`, for whomever `guard` knows.
