@@ -9,7 +9,7 @@ use axum::{
 
 use super::{Access, Problem, Route, Turn, limits, login::OidcRefused, router::Api};
 use crate::authn::{JwtRefused, TokenIdentity};
-use crate::telemetry::next_request_id;
+use crate::telemetry::{metric, next_request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 
@@ -21,6 +21,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = matched.and_then(|path| Route::find(request.method().as_str(), path));
     let bearer = bearer(request.headers()).map(str::to_owned);
+    let named = bearer.is_some();
     let mut response = match admit(&api, route, bearer).await {
         Ok(admitted) => {
             // Until the answer begins; what it streams after that is bounded by itself.
@@ -28,7 +29,13 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
                 request.extensions_mut().insert(who);
                 turn
             });
-            answer(route, request, next).await
+            answer(&api, route, request, next).await
+        }
+        Err(problem) => {
+            if named {
+                turned_away(problem.status(), 1);
+            }
+            problem.into_response()
         }
     };
     let headers = response.headers_mut();
@@ -74,6 +81,7 @@ async fn admit(
     if let (Some(route), Some(Access::Roles(roles))) = (route, access)
         && !roles.contains(&who.role)
     {
+        tracing::info!(actor = %who.id, role = %who.role, method = route.method, path = route.path, "not allowed");
         let detail = format!("the role `{}` may not use {} {}", who.role, route.method, route.path);
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
@@ -84,6 +92,17 @@ async fn admit(
             Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail))
         }
     }
+}
+
+/// Counts those who came with a token and were turned away. The ledger says nothing of them, since nothing was asked: many of them are somebody
+/// who guesses, or looks for what their role may do.
+pub(super) fn turned_away(status: StatusCode, times: u64) {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        _ => return,
+    };
+    metrics::counter!(metric::ADMIN_REFUSED, "code" => code).increment(times);
 }
 
 fn not_taken(refused: &OidcRefused) -> Problem {

@@ -25,7 +25,11 @@ pub(super) struct Api {
 
 /// The whole API in front of `gateway`, for whomever `guard` knows.
 pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
-    let api = Api { gateway, guard: guard.into() };
+    // A dashboard finds both from the start.
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+        access::turned_away(status, 0);
+    }
+    let api = Api { gateway, guard: guard.into(), room: Room::default() };
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))
