@@ -36,6 +36,10 @@ pub mod metric {
     pub const REQUESTS_UNDER_WAY: &str = "domicile_s3_requests_under_way";
     /// Counter. Labels: `limit` (`gateway`, `concurrency`, `rate`).
     pub const THROTTLED: &str = "domicile_s3_throttled_total";
+    /// Counter. Labels: `code` (`unauthorized`, `forbidden`).
+    pub const ADMIN_REFUSED: &str = "domicile_admin_refused_total";
+    /// Counter. Labels: `limit` (`concurrency`, `rate`, `sign-in`).
+    pub const ADMIN_THROTTLED: &str = "domicile_admin_throttled_total";
     /// Gauge. Labels: `share` (`writes`, `reads`).
     pub const MEMORY: &str = "domicile_memory_bytes";
     /// Gauge. Labels: `site`, `country`.
@@ -82,7 +86,7 @@ pub mod metric {
     pub const LEDGER_UNANSWERED: &str = "domicile_ledger_unanswered_total";
 
     /// Every metric with the text of its `# HELP` line.
-    pub const ALL: [(&str, &str); 25] = [
+    pub const ALL: [(&str, &str); 27] = [
         (CONNECTIONS, "Open connections"),
         (CONNECTION_ERRORS, "Connections that failed before a request, or broke"),
         (REQUESTS, "S3 requests answered"),
@@ -90,6 +94,8 @@ pub mod metric {
         (REFUSALS, "S3 requests refused by authentication, permission or policy"),
         (REQUESTS_UNDER_WAY, "S3 requests whose answer has not been sent yet"),
         (THROTTLED, "S3 requests answered with SlowDown because of a limit on requests"),
+        (ADMIN_REFUSED, "Requests to the admin API with a token that is not known, or whose role may not"),
+        (ADMIN_THROTTLED, "Requests and sign-ins at the admin port answered with 429 because of a limit"),
         (MEMORY, "Bytes of limits.memory that requests hold"),
         (SITE_UP, "Whether a site is in service"),
         (SITE_ALARM, "Whether an alarm stands at a site that nobody has accepted"),

@@ -9,7 +9,7 @@ use axum::{
 
 use super::{Access, Problem, Route, Turn, limits, login::OidcRefused, router::Api};
 use crate::authn::{JwtRefused, TokenIdentity};
-use crate::telemetry::next_request_id;
+use crate::telemetry::{metric, next_request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-domicile-request-id");
 
@@ -21,6 +21,7 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = matched.and_then(|path| Route::find(request.method().as_str(), path));
     let bearer = bearer(request.headers()).map(str::to_owned);
+    let named = bearer.is_some();
     let mut response = match admit(&api, route, bearer).await {
         Ok(admitted) => {
             // Until the answer begins; what it streams after that is bounded by itself.
@@ -28,12 +29,18 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
                 request.extensions_mut().insert(who);
                 turn
             });
-            answer(route, request, next).await
+            answer(&api, route, request, next).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            if named {
+                turned_away(problem.status(), 1);
+            }
+            problem.into_response()
+        }
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What a handler says of its own caching stays.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         headers.insert(REQUEST_ID, value);
@@ -41,10 +48,12 @@ pub(super) async fn check(State(api): State<Api>, mut request: Request, next: Ne
     response
 }
 
-async fn answer(route: Option<&'static Route>, request: Request, next: Next) -> Response {
+async fn answer(api: &Api, route: Option<&'static Route>, request: Request, next: Next) -> Response {
     match route {
-        Some(route) if !route.streams => match limits::read_body(request, route).await {
-            Ok(request) => limits::in_time(route, next.run(request)).await,
+        // No body is waited for that anybody could send: its sender would keep a connection of others for that time.
+        Some(route) if route.access == Access::Public => limits::in_time(route, next.run(request)).await,
+        Some(route) if !route.streams => match limits::read_body(request, route, &api.room).await {
+            Ok((request, _room)) => limits::in_time(route, next.run(request)).await,
             Err(refused) => refused,
         },
         // Without a route, the router says that there is none, to bearers of a token only.
@@ -72,6 +81,7 @@ async fn admit(
     if let (Some(route), Some(Access::Roles(roles))) = (route, access)
         && !roles.contains(&who.role)
     {
+        tracing::info!(actor = %who.id, role = %who.role, method = route.method, path = route.path, "not allowed");
         let detail = format!("the role `{}` may not use {} {}", who.role, route.method, route.path);
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
@@ -84,6 +94,17 @@ async fn admit(
     }
 }
 
+/// Counts those who came with a token and were turned away. The ledger says nothing of them, since nothing was asked: many of them are somebody
+/// who guesses, or looks for what their role may do.
+pub(super) fn turned_away(status: StatusCode, times: u64) {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        _ => return,
+    };
+    metrics::counter!(metric::ADMIN_REFUSED, "code" => code).increment(times);
+}
+
 fn not_taken(refused: &OidcRefused) -> Problem {
     match refused {
         OidcRefused::Unavailable => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", refused.to_string()),
@@ -92,8 +113,11 @@ fn not_taken(refused: &OidcRefused) -> Problem {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter.
+/// The token of `Authorization: Bearer …` (RFC 6750 section 2.1); the scheme's case does not matter. Nothing when there are two such
+/// headers: a proxy may have looked at the other one.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (only, None) = (given.next()?, given.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }

@@ -1,6 +1,6 @@
 //! What a request may cost: the size of its body, the time to send it and the time to answer it.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -9,15 +9,57 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body::Body as _;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::{Problem, Route};
 
 /// For sending a body.
 const BODY_TIME: Duration = Duration::from_secs(60);
+/// For there to be room for it.
+const ROOM_TIME: Duration = Duration::from_secs(30);
+/// Bytes of large bodies in memory, of all requests together: `limits.memory` is for records, and does not count them.
+const ROOM: usize = 128 << 20;
+/// Bodies of routes that take no more than this need no room: as many as there may be requests are little.
+const SMALL: usize = 64 << 10;
+const KIB: usize = 1 << 10;
+
+/// Room for large bodies. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+/// What a body takes of it, until its request is answered.
+pub(super) type Taken = Option<OwnedSemaphorePermit>;
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM / KIB)))
+    }
+}
+
+impl Room {
+    /// Waits until there is room for a body of `route` that has this length, or any.
+    async fn take(&self, route: &Route, length: Option<u64>) -> Result<Taken, Response> {
+        if route.body <= SMALL {
+            return Ok(None);
+        }
+        let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(route.body).min(route.body);
+        let wanted = u32::try_from(length.div_ceil(KIB)).unwrap_or(u32::MAX);
+        match timeout(ROOM_TIME, Arc::clone(&self.0).acquire_many_owned(wanted)).await {
+            Ok(Ok(taken)) => Ok(Some(taken)),
+            _ => Err(closing(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "too many large bodies are on their way",
+            ))),
+        }
+    }
+}
 
 /// Reads the body whole before the handler runs, so that no handler waits for a client.
-pub(super) async fn read_body(request: Request, route: &Route) -> Result<Request, Response> {
+pub(super) async fn read_body(request: Request, route: &Route, room: &Room) -> Result<(Request, Taken), Response> {
     let (head, body) = request.into_parts();
     let most = route.body;
     let too_large = || {
@@ -27,8 +69,9 @@ pub(super) async fn read_body(request: Request, route: &Route) -> Result<Request
     if body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
         return Err(too_large());
     }
+    let taken = room.take(route, body.size_hint().exact()).await?;
     match timeout(BODY_TIME, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(Request::from_parts(head, Body::from(bytes))),
+        Ok(Ok(bytes)) => Ok((Request::from_parts(head, Body::from(bytes)), taken)),
         Ok(Err(error)) if is_too_large(&error) => Err(too_large()),
         Ok(Err(_)) => Err(closing(Problem::invalid("the body broke off"))),
         Err(_) => {

@@ -199,6 +199,11 @@ fn schemas() -> Value {
         ("records", &tally),
     ]);
     let without_place = object(&[("bucket", &string), ("key", &string), ("version", &string), ("reason", &string)]);
+    // Its key is not for every role.
+    let refused = json!({
+        "type": "object", "required": ["bucket", "version", "reason"],
+        "properties": { "bucket": string, "key": string, "version": string, "reason": string },
+    });
     let placed = object(&[("countries", &strings), ("records", &tally)]);
     let left = object(&[("key", &string), ("why", &string), ("reason", &string)]);
     let exception = object(&[("instrument", &string), ("basis", &string), ("reference", &string), ("countries", &strings)]);
@@ -225,7 +230,7 @@ fn schemas() -> Value {
         "PlanBody": { "type": "object", "additionalProperties": false, "properties": { "policies": words } },
         "Plan": object(&[
             ("revision", &string), ("records", &tally), ("moving", &tally), ("moves", &json!({ "type": "array", "items": way })),
-            ("refused", &tally), ("refusals", &json!({ "type": "array", "items": without_place })),
+            ("refused", &tally), ("refusals", &json!({ "type": "array", "items": refused })),
         ]),
         "RelocationBody": {
             "type": "object", "additionalProperties": false,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{Extension, Json, body::Bytes, extract::State};
 use serde::Deserialize;
 
-use super::{Problem, Query, router::Api};
+use super::{Problem, Query, Route, router::Api};
 use crate::authn::TokenIdentity;
 use crate::policy::PolicyFile;
 use crate::relocation::Plan;
@@ -33,5 +33,8 @@ pub(super) async fn plan(
     };
     let files = body.policies.map(|files| files.into_iter().map(|(path, text)| PolicyFile { path, text }).collect());
     api.gateway.record_query(&request, &who, Query::Plan).await?;
-    Ok(Json(api.gateway.plan(files).await?))
+    let plan = api.gateway.plan(files).await?;
+    // Which records there are is for those to know who may list them: a plan can be thought of that refuses any of them.
+    let lists = Route::find("GET", "/v1/records").is_some_and(|route| route.admits(who.role));
+    Ok(Json(if lists { plan } else { plan.without_keys() }))
 }

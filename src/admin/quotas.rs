@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::authn::Quota;
+use crate::telemetry::metric;
 use crate::types::PrincipalId;
 
 /// Bearers that are counted one by one. Tokens of the configuration are fewer; people of an OpenID provider may be more, and those
@@ -52,6 +53,9 @@ impl Quotas {
 
     /// Counts against `quota`.
     pub fn new(quota: Quota) -> Self {
+        for limit in ["concurrency", "rate"] {
+            metrics::counter!(metric::ADMIN_THROTTLED, "limit" => limit).increment(0);
+        }
         Self { quota, started: Instant::now(), bearers: Mutex::default(), others: Arc::default() }
     }
 
@@ -65,10 +69,10 @@ impl Quotas {
         let before = meter.under_way.fetch_add(1, Relaxed);
         let turn = Turn(Arc::clone(&meter));
         if self.quota.concurrent_requests.is_some_and(|most| before >= most.get()) {
-            return Err(Duration::from_secs(1));
+            return Err(throttled("concurrency"));
         }
         match self.quota.requests_per_second {
-            Some(rate) if !meter.pass(rate, now) => Err(Duration::from_secs(1)),
+            Some(rate) if !meter.pass(rate, now) => Err(throttled("rate")),
             _ => Ok(turn),
         }
     }
@@ -86,6 +90,12 @@ impl Quotas {
         }
         Arc::clone(bearers.entry(who.clone()).or_default())
     }
+}
+
+/// After how long the next may come. The ledger says nothing of it, so that it does not grow with the load: the metric does.
+fn throttled(limit: &'static str) -> Duration {
+    metrics::counter!(metric::ADMIN_THROTTLED, "limit" => limit).increment(1);
+    Duration::from_secs(1)
 }
 
 impl Meter {

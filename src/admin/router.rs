@@ -11,8 +11,8 @@ use axum::{
 };
 
 use super::{
-    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, ledger, plans, policies, relocations, report,
-    rotations, scrubs, sessions, sites, subjects,
+    Gateway, Guard, Problem, access, auditing, erasures, handlers, imports, ledger, limits::Room, plans, policies, relocations,
+    report, rotations, scrubs, sessions, sites, subjects,
 };
 
 /// What every handler works with.
@@ -20,11 +20,16 @@ use super::{
 pub(super) struct Api {
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) guard: Guard,
+    pub(super) room: Room,
 }
 
 /// The whole API in front of `gateway`, for whomever `guard` knows.
 pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
-    let api = Api { gateway, guard: guard.into() };
+    // A dashboard finds both from the start.
+    for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+        access::turned_away(status, 0);
+    }
+    let api = Api { gateway, guard: guard.into(), room: Room::default() };
     Router::new()
         .route("/v1/records", get(handlers::records))
         .route("/v1/record", get(handlers::record))

@@ -259,4 +259,12 @@ impl Route {
         let method = if method == "HEAD" { "GET" } else { method };
         ROUTES.iter().find(|route| route.method == method && route.path == path)
     }
+
+    /// Whether a bearer of this role may use it.
+    pub fn admits(&self, role: Role) -> bool {
+        match self.access {
+            Access::Public => true,
+            Access::Roles(roles) => roles.contains(&role),
+        }
+    }
 }

@@ -39,8 +39,12 @@ type Answer<T> = Result<T, GatewayError>;
 const ROLES: [Role; 4] = [Role::Auditor, Role::PolicyAdmin, Role::Operator, Role::Legal];
 
 fn api(fake: Fake) -> (Arc<Fake>, Router) {
-    let token =
-        |role: Role| Token { id: PrincipalId::new(role.as_str()).unwrap(), role, hash: TokenHash::of(&format!("token-{role}")) };
+    let token = |role: Role| Token {
+        id: PrincipalId::new(role.as_str()).unwrap(),
+        role,
+        hash: TokenHash::of(&format!("token-{role}")),
+        person: None,
+    };
     let fake = Arc::new(fake);
     (Arc::clone(&fake), router(fake, Arc::new(Tokens::new(ROLES.map(token).to_vec()))))
 }
@@ -166,4 +170,17 @@ async fn wrong_parameters_and_paths_are_problems() {
     assert_eq!(ask(&router, "GET", "/v1/nothing", operator, "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(ask(&router, "GET", "/v1/nothing", None, "").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(ask(&router, "PATCH", "/v1/records", operator, "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn two_tokens_at_once_are_none() {
+    let (_, router) = api(Fake::default());
+    for (first, second) in [("auditor", "operator"), ("auditor", "auditor"), ("nobody", "auditor")] {
+        let request = Request::builder()
+            .uri("/v1/summary")
+            .header("authorization", format!("Bearer token-{first}"))
+            .header("authorization", format!("Bearer token-{second}"));
+        let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{first} {second}");
+    }
 }

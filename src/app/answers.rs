@@ -107,6 +107,7 @@ impl Gateway for AppGateway {
     }
 
     async fn plan(&self, files: Option<Vec<PolicyFile>>) -> Result<Plan, GatewayError> {
+        let _place = self.place_for_long().await?;
         let set = match files {
             None => self.objects.policies.load_full(),
             Some(files) => {
@@ -368,6 +369,7 @@ impl Gateway for AppGateway {
     }
 
     async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError> {
+        let _place = self.place_for_long().await?;
         let n = query.limit;
         population::sample(&self.objects, query, seed, n).await
     }
@@ -417,6 +419,7 @@ impl Gateway for AppGateway {
     }
 
     async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
+        let _place = self.place_for_long().await?;
         reports::make(self, since, until).await
     }
 

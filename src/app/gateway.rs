@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::{access::Access, imports::Importing, revisions::Revisions};
 use crate::admin::{AccessView, GatewayError};
@@ -33,7 +33,13 @@ pub(super) struct AppGateway {
     pub(super) key_use: Arc<super::keys::KeyUse>,
     /// One reload at a time, so that what is in force is what was recorded last.
     reloading: Arc<Mutex<()>>,
+    /// Places for [long questions](AppGateway::place_for_long).
+    long: Arc<Semaphore>,
 }
+
+/// Questions at a time that go through all records, through the ledger, or through all that two policy sets decide. Each keeps a core busy
+/// and those who may ask them need no right to change anything: they must not be able to slow down the writes of all.
+const LONG_AT_ONCE: usize = 4;
 
 /// Long work that the API orders and the background does.
 #[derive(Clone)]
@@ -69,7 +75,13 @@ impl AppGateway {
             erasures,
             key_use: Arc::default(),
             reloading,
+            long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
         }
+    }
+
+    /// Waits for a place for a plan, a comparison of policies, a report or a sample.
+    pub(super) async fn place_for_long(&self) -> Result<OwnedSemaphorePermit, GatewayError> {
+        Arc::clone(&self.long).acquire_owned().await.map_err(internal)
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.

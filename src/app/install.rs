@@ -137,12 +137,12 @@ fn token(folder: &Path, role: Role, environment: &dyn Environment) -> Result<Tok
     let id = name(PrincipalId::new(role.as_str()))?;
     let given = environment.variable("DOMICILE_ADMIN_TOKEN").filter(|_| role == Role::Operator);
     if let Some(given) = given {
-        return Ok(Token { id, role, hash: TokenHash::of(&given) });
+        return Ok(Token { id, role, hash: TokenHash::of(&given), person: None });
     }
     let text = kept(&folder.join(format!("{role}.token")), || hex::encode(digest::random::<32>()))?;
     let hash = TokenHash::of(text.expose_secret());
     kept(&folder.join(format!("{role}.hash")), || hash.to_string())?;
-    Ok(Token { id, role, hash })
+    Ok(Token { id, role, hash, person: None })
 }
 
 /// The text of a file; when it is not there, it is made first, readable by its owner alone.

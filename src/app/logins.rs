@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::gateway::{AppGateway, actor};
 use crate::admin::{
     GatewayError,
-    login::{LoginEntry, LoginLedger},
+    login::{LoginEntry, LoginLedger, LoginRefused},
 };
 use crate::audit::{Event, Kind};
 use crate::types::RequestId;
@@ -23,7 +23,10 @@ impl LoginLedger for AppGateway {
                 Event::new(Kind::Logout, actor(who))
             }
             LoginEntry::Refused(method, code) => {
-                tracing::info!(%request, method = method.as_str(), code, "not let in");
+                // The metric has them: whoever goes on trying does not fill the log.
+                if code != LoginRefused::TOO_MANY {
+                    tracing::info!(%request, method = method.as_str(), code, "not let in");
+                }
                 return Ok(self.objects.record_failed_login(request, method.as_str(), code).await?);
             }
         };

@@ -70,6 +70,7 @@ impl AppGateway {
         from: Option<SetToCompare>,
         to: Option<SetToCompare>,
     ) -> Result<PolicyDiffView, GatewayError> {
+        let place = self.place_for_long().await?;
         let from = match from {
             None => self.objects.policies.load_full(),
             Some(from) => self.set_to_compare(from).await?,
@@ -81,7 +82,7 @@ impl AppGateway {
             (None, None) => Arc::new(self.revisions.read_folder().await?.set),
         };
         let (before, after) = (from.revision(), to.revision());
-        Ok(PolicyDiffView::new(before, after, self.difference(from, to).await?))
+        Ok(PolicyDiffView::new(before, after, self.difference(from, to, Some(place)).await?))
     }
 
     async fn set_to_compare(&self, set: SetToCompare) -> Result<Arc<PolicySet>, GatewayError> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::{
     gateway::{AppGateway, internal},
@@ -114,7 +114,9 @@ impl AppGateway {
     ) -> Result<(), GatewayError> {
         let turn = self.turn().await;
         let set = Arc::new(self.kept_set(revision).await?.set);
-        let change = PolicyChange::Approve(revision, By::of(&asker.actor), comment);
+        let by = By::of(&asker.actor);
+        let names = if let By::Token(name) = &by { self.access.tokens.names_of(name) } else { Default::default() };
+        let change = PolicyChange::Approve(revision, by, names, comment);
         self.carry_out(turn, Kind::PolicyApproved, asker, change, Some(set)).await
     }
 
@@ -140,7 +142,7 @@ impl AppGateway {
         let set = Arc::new(read.set);
         let difference = match compares {
             false => None,
-            true => Some(self.difference(Arc::clone(&current), Arc::clone(&set)).await?),
+            true => Some(self.difference(Arc::clone(&current), Arc::clone(&set), None).await?),
         };
         let waits = revision != current.revision() && approval.asks(difference.as_ref());
         let order = PolicyOrder {
@@ -162,14 +164,20 @@ impl AppGateway {
         Ok(Brought::InForce(revision))
     }
 
-    /// What two sets decide differently from today on. Long work, away from the async threads.
+    /// What two sets decide differently from today on. Long work, away from the async threads; it keeps `place` to its end, also when the
+    /// caller goes away.
     pub(super) async fn difference(
         &self,
         from: Arc<PolicySet>,
         to: Arc<PolicySet>,
+        place: Option<OwnedSemaphorePermit>,
     ) -> Result<crate::policy::PolicyDiff, GatewayError> {
         let today = residency::today(self.objects.clock.now());
-        tokio::task::spawn_blocking(move || diff(&from, &to, today)).await.map_err(internal)
+        let compare = move || {
+            let _place = place;
+            diff(&from, &to, today)
+        };
+        tokio::task::spawn_blocking(compare).await.map_err(internal)
     }
 
     /// Commits a step and, when it puts `set` in force, decides by that from then on.

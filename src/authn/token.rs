@@ -1,6 +1,6 @@
 //! Bearer tokens of people and tools on the admin API.
 
-use std::{fmt, hint::black_box, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, hint::black_box, str::FromStr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
@@ -60,6 +60,9 @@ pub enum InvalidToken {
     /// Not a SHA-256 in hex.
     #[error("a token's hash file holds the SHA-256 of the token as 64 hex digits")]
     Hash,
+    /// The SHA-256 of no text at all.
+    #[error("this is the SHA-256 of nothing: there was no token when it was made")]
+    Nothing,
 }
 
 /// SHA-256 of a token. Tokens are long and random, so that no slower hash is needed.
@@ -87,7 +90,8 @@ impl FromStr for TokenHash {
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let mut hash = [0; 32];
         hex::decode_to_slice(text.trim(), &mut hash).map_err(|_| InvalidToken::Hash)?;
-        Ok(Self(hash))
+        let hash = Self(hash);
+        if hash == Self::of("") { Err(InvalidToken::Nothing) } else { Ok(hash) }
     }
 }
 
@@ -112,6 +116,15 @@ pub struct Token {
     pub role: Role,
     /// The token's hash; the token itself is nowhere.
     pub hash: TokenHash,
+    /// Whose it is, where somebody has several, or a place at the OpenID provider besides: what they propose by one they do not approve
+    /// by another. Without, nobody else's.
+    pub person: Option<PrincipalId>,
+}
+
+impl Token {
+    fn person(&self) -> &PrincipalId {
+        self.person.as_ref().unwrap_or(&self.id)
+    }
 }
 
 /// Who bears a token that was accepted.
@@ -139,9 +152,17 @@ impl Tokens {
         self.0.store(Arc::new(tokens));
     }
 
-    /// Who bears `bearer` (the text after `Bearer `), if anybody.
+    /// Who bears `bearer` (the text after `Bearer `), if anybody. Nobody bears nothing.
     pub fn verify(&self, bearer: &str) -> Option<TokenIdentity> {
-        self.holder(&TokenHash::of(bearer))
+        if bearer.trim().is_empty() { None } else { self.holder(&TokenHash::of(bearer)) }
+    }
+
+    /// All names that the bearer of `name` goes by: their tokens', and what they are called at the OpenID provider.
+    pub fn names_of(&self, name: &PrincipalId) -> BTreeSet<PrincipalId> {
+        let tokens = self.0.load();
+        let person = tokens.iter().find(|token| token.id == *name).map_or(name, Token::person);
+        let theirs = tokens.iter().filter(|token| token.person() == person).map(|token| &token.id);
+        theirs.chain([name, person]).cloned().collect()
     }
 
     /// Who bears the token of a hash, if anybody does now.
@@ -162,9 +183,35 @@ impl Tokens {
 mod tests {
     use super::*;
 
+    fn token(id: &str, person: Option<&str>) -> Token {
+        let name = |text: &str| PrincipalId::new(text).unwrap();
+        Token { id: name(id), role: Role::PolicyAdmin, hash: TokenHash::of(id), person: person.map(name) }
+    }
+
+    #[test]
+    fn a_person_has_all_their_names() {
+        let tokens = Tokens::new(vec![
+            token("ann", None),
+            token("ann-on-duty", Some("ann")),
+            token("ben", Some("oidc.ben")),
+            token("ben-2", Some("oidc.ben")),
+            token("eve", None),
+        ]);
+        let names =
+            |of: &str| tokens.names_of(&PrincipalId::new(of).unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>();
+        for of in ["ann", "ann-on-duty"] {
+            assert_eq!(names(of), ["ann", "ann-on-duty"]);
+        }
+        for of in ["ben", "ben-2", "oidc.ben"] {
+            assert_eq!(names(of), ["ben", "ben-2", "oidc.ben"]);
+        }
+        assert_eq!(names("eve"), ["eve"]);
+        assert_eq!(names("oidc.eve"), ["oidc.eve"], "nobody says that they are one");
+    }
+
     #[test]
     fn finds_the_bearer_by_hash() {
-        let token = |id: &str, role, text: &str| Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text) };
+        let token = |id: &str, role, text: &str| Token { role, hash: TokenHash::of(text), ..token(id, None) };
         let tokens = Tokens::new(vec![token("ann", Role::Auditor, "one"), token("bob", Role::Legal, "two")]);
         assert_eq!(tokens.verify("two").map(|who| who.role), Some(Role::Legal));
         assert_eq!(tokens.verify("one\n").map(|who| who.id.to_string()), Some("ann".to_owned()));
@@ -180,6 +227,7 @@ mod tests {
         let hash = TokenHash::of("secret");
         assert!(hash.to_string().parse::<TokenHash>().unwrap().equals(&hash));
         assert_eq!("abc".parse::<TokenHash>(), Err(InvalidToken::Hash));
+        assert_eq!(TokenHash::of("\n").to_string().parse::<TokenHash>(), Err(InvalidToken::Nothing));
         assert_eq!("policy-admin".parse::<Role>(), Ok(Role::PolicyAdmin));
         assert!("root".parse::<Role>().is_err());
     }

@@ -25,6 +25,7 @@ pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     unique("principal", config.principals.iter().map(|principal| &principal.id), &places.principals);
     unique("token", config.tokens.iter().map(|token| &token.id), &places.tokens);
     oidc_names(config, places);
+    token_hashes(config, places);
     access_keys(config, places);
     provider_keys(config, places);
     site_keys(config, places);
@@ -54,6 +55,15 @@ fn oidc_names(config: &Config, places: &Places<'_>) {
     for (token, place) in config.tokens.iter().zip(&places.tokens).filter(|_| config.oidc.is_some()) {
         if ["oidc.", "oidc-"].iter().any(|prefix| token.id.as_str().starts_with(prefix)) {
             place.error("with `[oidc]`, names that begin with `oidc.` or `oidc-` are of the provider's people", None);
+        }
+    }
+}
+
+/// One token for two names would be the first one's, whatever the second's role is.
+fn token_hashes(config: &Config, places: &Places<'_>) {
+    for (number, (token, place)) in config.tokens.iter().zip(&places.tokens).enumerate() {
+        if let Some(first) = config.tokens.iter().take(number).find(|first| first.hash == token.hash) {
+            place.error(format!("`{}` is the same token as `{}`", token.id, first.id), None);
         }
     }
 }

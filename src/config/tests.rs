@@ -26,6 +26,8 @@ fn read(text: &str) -> Result<Config, Vec<Diagnostic>> {
         ("PK_KHI_SECRET_ACCESS_KEY", "SK"),
         ("/etc/domicile/feed.secret", "hush\n"),
         ("/etc/domicile/auditor.hash", HASH),
+        ("NOTHING", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("OTHER", "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"),
     ];
     Config::parse("domicile.toml", text, Path::new("/etc/domicile"), &Fake(known.into()))
 }
@@ -42,6 +44,20 @@ fn the_example_is_read_as_it_says() {
     assert!(matches!(&config.sites[0].backend, Backend::S3(s3) if s3.service.credentials.access_key_id == "AK"));
     assert_eq!(config.principals[0].attributes["residence"], "PK");
     assert_eq!(config.keyring.identity_file, Path::new("/etc/domicile/domicile-data/operator.identity"));
+}
+
+#[test]
+fn a_token_is_of_one_name_and_is_something() {
+    let second = |more: &str| format!("{GOOD}\n[[token]]\nid = \"ann-2\"\nrole = \"operator\"\n{more}\n");
+    let said = |text: &str| read(text).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let twice = said(&second("hash-file = \"auditor.hash\""));
+    assert!(twice.contains("`ann-2` is the same token as `"), "{twice}");
+    let nothing = said(&second("hash-env = \"NOTHING\""));
+    assert!(nothing.contains("the SHA-256 of nothing"), "{nothing}");
+    let config = read(&second("hash-env = \"OTHER\"\nperson = \"oidc.ann\"")).unwrap();
+    let persons: Vec<_> = config.tokens.iter().map(|token| token.person.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(persons, [None, Some("oidc.ann".to_owned())]);
+    assert!(said(&second("hash-env = \"OTHER\"\nperson = \"a b\"")).contains("person"));
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Chrome {
             groups,
             who: seat.who().id.to_string(),
             role: seat.who().role.as_str(),
-            csrf: seat.csrf.clone(),
+            csrf: seat.csrf().to_owned(),
             theme: seat.theme,
             path: seat.path.clone(),
             now: seat.now.to_rfc3339(),

@@ -14,6 +14,7 @@ mod entry;
 mod erasures;
 mod filters;
 mod findings;
+mod forms;
 mod headers;
 mod instruments;
 mod keys;

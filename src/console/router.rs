@@ -17,7 +17,7 @@ use super::{
     assets,
     backlog::Backlog,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door, erasures, filters, findings, headers, keys, ledger, overview, policies, record, records, relocations, report,
+    door, erasures, filters, findings, forms, headers, keys, ledger, overview, policies, record, records, relocations, report,
     seat::Seat,
     sites, subjects, tail,
 };
@@ -28,8 +28,6 @@ use crate::admin::{
 use crate::clock::Clock;
 use crate::telemetry::next_request_id;
 
-/// A form has at most so many bytes.
-const FORM: usize = 16 << 10;
 /// For an answer, a report's too.
 const TIME: Duration = Duration::from_secs(110);
 
@@ -80,7 +78,9 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route(LOGOUT, post(door::sign_out))
         .route("/console/theme", post(set_theme))
         .route("/console/assets/{mark}/{name}", get(assets::get))
-        .layer(DefaultBodyLimit::max(FORM));
+        // They have been read within limits of their own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(forms::places(), forms::read));
     let provider = login::provider(desk.login.clone(), door::turned_away);
     pages.merge(open).with_state(desk).merge(provider).layer(middleware::from_fn(headers::add))
 }
@@ -112,7 +112,7 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
     let (mut parts, body) = request.into_parts();
     let user = SessionUser::from_request_parts(&mut parts, &desk).await;
     let mut request = Request::from_parts(parts, body);
-    let SessionUser { identity, csrf, .. } = match user {
+    let user = match user {
         Ok(user) => user,
         Err(LoginRefused::NotSignedIn) => return to_the_door(&request),
         Err(refused) => return door::refused(request.headers(), "", &refused),
@@ -120,7 +120,7 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
     let id = next_request_id();
     let theme = Theme::of(request.headers());
     let path = request.uri().path_and_query().map_or("/console", |asked| asked.as_str()).to_owned();
-    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), (identity, csrf), (theme, path));
+    let seat = Seat::new(Arc::clone(&desk.gateway), (id.clone(), desk.clock.now()), user, (theme, path));
     request.extensions_mut().insert(seat.clone());
     let in_time = timeout(TIME, next.run(request)).await;
     let mut response = in_time.unwrap_or_else(|_| {

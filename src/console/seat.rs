@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use super::{chrome::Theme, places::Place};
-use crate::admin::{Access, Gateway, Problem, Query, Route};
+use crate::admin::{Gateway, Problem, Query, Route, login::SessionUser};
 use crate::authn::TokenIdentity;
 use crate::types::{RequestId, Timestamp};
 
@@ -14,9 +14,8 @@ use crate::types::{RequestId, Timestamp};
 pub(super) struct Seat {
     gateway: Arc<dyn Gateway>,
     request: RequestId,
-    who: TokenIdentity,
-    /// Goes with every form that changes something.
-    pub(super) csrf: String,
+    /// Whose request is under way until the page is made.
+    user: SessionUser,
     /// What the reader wants to see it in.
     pub(super) theme: Theme,
     /// The page that was asked for.
@@ -29,25 +28,26 @@ impl Seat {
     pub(super) fn new(
         gateway: Arc<dyn Gateway>,
         (request, now): (RequestId, Timestamp),
-        (who, csrf): (TokenIdentity, String),
+        user: SessionUser,
         (theme, path): (Theme, String),
     ) -> Self {
-        Self { gateway, request, who, csrf, theme, path, now }
+        Self { gateway, request, user, theme, path, now }
     }
 
     /// Who sits there.
     pub(super) const fn who(&self) -> &TokenIdentity {
-        &self.who
+        &self.user.identity
+    }
+
+    /// What goes with every form that changes something.
+    pub(super) fn csrf(&self) -> &str {
+        &self.user.csrf
     }
 
     /// Whether the reader may ask what the API's `route` asks.
     pub(super) fn may(&self, route: &str) -> bool {
         let route = route.split_once(' ').and_then(|(method, path)| Route::find(method, path));
-        match route.map(|route| route.access) {
-            Some(Access::Roles(roles)) => roles.contains(&self.who.role),
-            Some(Access::Public) => true,
-            None => false,
-        }
+        route.is_some_and(|route| route.admits(self.who().role))
     }
 
     /// Whether the reader may see a page.
@@ -63,7 +63,7 @@ impl Seat {
         if !self.may(query.route()) {
             return Err(self.forbidden(query.route()));
         }
-        self.gateway.record_query(&self.request, &self.who, query).await?;
+        self.gateway.record_query(&self.request, self.who(), query).await?;
         Ok(&self.gateway)
     }
 
@@ -81,7 +81,7 @@ impl Seat {
     }
 
     fn forbidden(&self, route: &str) -> Problem {
-        let detail = format!("the role `{}` may not ask for this ({route})", self.who.role);
+        let detail = format!("the role `{}` may not ask for this ({route})", self.who().role);
         Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 }

@@ -1,7 +1,7 @@
 //! How policy sets came into force: what was proposed, approved, rejected and taken back, and the files of every set.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::{Bound, ControlFlow},
     sync::Arc,
 };
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     audit::By,
     digest,
-    types::{PolicyRevision, Timestamp},
+    types::{PolicyRevision, PrincipalId, Timestamp},
 };
 
 /// The texts of a set's files, by their paths in the policy folder.
@@ -147,8 +147,8 @@ pub enum PolicyChange {
     Activate(PolicyOrder),
     /// Keeps it until somebody approves it, in the place of what was proposed before.
     Propose(PolicyOrder),
-    /// Puts what is proposed in force.
-    Approve(PolicyRevision, By, Option<String>),
+    /// Puts what is proposed in force. With the other names of who approves: what was proposed under one of them is their own.
+    Approve(PolicyRevision, By, BTreeSet<PrincipalId>, Option<String>),
     /// Drops what is proposed.
     Reject(PolicyRevision, By, Option<String>),
 }

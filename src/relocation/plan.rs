@@ -55,8 +55,9 @@ pub struct Move {
 pub struct Refused {
     /// Its bucket.
     pub bucket: BucketName,
-    /// Its key.
-    pub key: ObjectKey,
+    /// Its key; left out for who may not see records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<ObjectKey>,
     /// Its version.
     pub version: VersionId,
     /// Why.
@@ -126,17 +127,34 @@ fn add(tally: &mut Tally, size: u64) {
     tally.bytes = tally.bytes.saturating_add(size);
 }
 
+impl Plan {
+    /// The same without the keys of records.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        for refused in &mut self.refusals {
+            refused.key = None;
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 impl Plan {
     pub(crate) fn for_test() -> Self {
         let none = Tally { objects: 0, bytes: 0 };
         let revision = PolicyRevision::from_bytes([7; 32]);
-        Self { revision, records: none, moving: none, moves: Vec::new(), refused: none, refusals: Vec::new() }
+        let refused = Refused {
+            bucket: BucketName::new("media").expect("a name"),
+            key: ObjectKey::new("holiday.jpg").ok(),
+            version: VersionId::new(crate::types::Ticket(7), [7; 8]),
+            reason: "there is no place".to_owned(),
+        };
+        Self { revision, records: none, moving: none, moves: Vec::new(), refused: none, refusals: vec![refused] }
     }
 }
 
 impl Refused {
     fn new(found: FoundRecord, reason: String) -> Self {
-        Self { bucket: found.bucket, key: found.key, version: found.record.summary.version, reason }
+        Self { bucket: found.bucket, key: Some(found.key), version: found.record.summary.version, reason }
     }
 }

@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import re
+import socket
 import time
 import urllib.parse
 
@@ -59,6 +60,10 @@ def sign_in(gateway, token, origin=None):
     return status, cookie.split(";")[0] if cookie else None
 
 
+def metrics(gateway):
+    return ask(gateway, "GET", "/metrics")[2].decode()
+
+
 def test_the_table_is_of_every_route_and_says_what_the_description_says(house):
     document = json.loads(ask(house, "GET", "/openapi.json")[2])
     described = {}
@@ -110,6 +115,9 @@ def test_an_auditor_changes_nothing(house):
         method, path, allowed, _, body, concrete = row(entry)
         if method != "GET" and "auditor" not in allowed:
             assert ask(house, method, concrete, body, Authorization=f"Bearer {TOKENS['auditor']}")[0] == 403, entry
+    assert ask(house, "GET", "/v1/summary", Authorization="Bearer guess")[0] == 401
+    counted = dict(re.findall(r'domicile_admin_refused_total\{code="(\w+)"\} (\d+)', metrics(house)))
+    assert int(counted["forbidden"]) >= 10 and int(counted["unauthorized"]) >= 1
     assert ask(house, "POST", "/v1/scrubs", {"repair": True}, Authorization=f"Bearer {TOKENS['auditor']}")[0] == 403
     assert json.loads(ask(house, "GET", "/v1/summary", Authorization=f"Bearer {TOKENS['operator']}")[2]) == before
 
@@ -147,6 +155,7 @@ def test_signing_in_is_for_pages_of_the_gateway_and_in_the_ledger(make_gateway):
     refused = [entry["outcome"]["refused"]["code"] for entry in entries if entry["outcome"] != "ok"]
     assert refused[:2] == ["wrong-token", "cross-origin"] and "too-many-logins" in refused
     assert "guess" not in json.dumps(entries)
+    assert f'domicile_admin_throttled_total{{limit="sign-in"}} {refused.count("too-many-logins")}\n' in metrics(gateway)
 
 
 def test_a_session_that_is_over_or_made_up_is_none(make_gateway):
@@ -175,3 +184,29 @@ def test_one_token_cannot_keep_others_from_asking(make_gateway):
     throttled = [headers for status, headers, _ in answers if status == 429]
     assert throttled and all(headers["Retry-After"] == "1" for headers in throttled)
     assert ask(gateway, "GET", "/v1/sites", Authorization=f"Bearer {TOKENS['legal']}")[0] == 200
+    assert f'domicile_admin_throttled_total{{limit="rate"}} {len(throttled)}\n' in metrics(gateway)
+
+
+def test_strangers_who_send_no_body_keep_nobody_waiting(make_gateway):
+    gateway = make_gateway()
+
+    def begin(method, path):
+        """What is answered to a request whose body does not come, and after how long."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: gate\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken"
+        began = time.monotonic()
+        with socket.create_connection(("127.0.0.1", gateway.admin_port), timeout=40) as connection:
+            connection.sendall(head.encode())
+            return int(connection.recv(4096).split()[1]), time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(320) as pool:
+        login = [pool.submit(begin, "POST", "/console/login") for _ in range(300)]
+        time.sleep(1)
+        for path in ("/healthz", "/metrics", "/openapi.json"):
+            status, took = begin("GET", path)
+            assert status == 200 and took < 5, path
+        assert begin("GET", "/v1/summary")[0] == 401
+        assert ask(gateway, "GET", "/v1/sites", Authorization=f"Bearer {TOKENS['legal']}")[0] == 200
+        answers = [one.result() for one in login]
+    assert sorted({status for status, _ in answers}) == [408, 503]
+    assert sum(status == 408 for status, _ in answers) == 256 and all(took < 30 for _, took in answers)
+    assert sign_in(gateway, TOKENS["auditor"])[0] == 303

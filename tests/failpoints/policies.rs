@@ -63,7 +63,7 @@ fn a_policy_set_that_fails_on_its_way_into_force_is_whole_or_absent() {
                 false => (Kind::PolicyActivated, PolicyChange::Activate(order(2, Some(1)))),
                 true => {
                     let by = By::Token(PrincipalId::new("ann").unwrap());
-                    (Kind::PolicyApproved, PolicyChange::Approve(set(2), by, None))
+                    (Kind::PolicyApproved, PolicyChange::Approve(set(2), by, Default::default(), None))
                 }
             };
             assert!(runtime.block_on(step(&index, kind, change)).is_err(), "{case}: acknowledged");

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::LoginRefused;
+use crate::telemetry::metric;
 
 /// Of one address (of a /64 of IPv6, which is one household's): so many at once, and one more after each pause.
 const ONE: Rate = Rate { burst: 10, pause: Duration::from_secs(6) };
@@ -25,7 +26,7 @@ struct Rate {
 }
 
 /// Counts tries to sign in. A try counts before it is looked at, so that its outcome tells nothing of how many are left.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attempts(Mutex<Counted>);
 
 #[derive(Debug, Default)]
@@ -39,12 +40,23 @@ struct Counted {
 #[derive(Debug, Clone, Copy, Default)]
 struct Spent(Option<Instant>);
 
+impl Default for Attempts {
+    fn default() -> Self {
+        throttled(0);
+        Self(Mutex::default())
+    }
+}
+
 impl Attempts {
     /// Counts one.
     ///
     /// # Errors
     /// [`LoginRefused::TooMany`], with the time until the next may be made.
     pub(super) fn admit(&self, address: IpAddr, now: Instant) -> Result<(), LoginRefused> {
+        self.count(address, now).inspect_err(|_| throttled(1))
+    }
+
+    fn count(&self, address: IpAddr, now: Instant) -> Result<(), LoginRefused> {
         let address = network(address);
         let mut counted = self.0.lock();
         let of = counted.of.get(&address).copied().unwrap_or_default().one_more(ONE, now)?;
@@ -59,6 +71,10 @@ impl Attempts {
         counted.of.insert(address, of);
         Ok(())
     }
+}
+
+fn throttled(tries: u64) {
+    metrics::counter!(metric::ADMIN_THROTTLED, "limit" => "sign-in").increment(tries);
 }
 
 impl Spent {

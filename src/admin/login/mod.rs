@@ -191,7 +191,7 @@ impl Login {
         {
             self.0.sessions.end(&before);
         }
-        let id = self.0.sessions.begin(holder, Instant::now());
+        let id = self.0.sessions.begin(&who.id, holder, Instant::now());
         cookies.set(cookie::SESSION, &id).ok_or(LoginRefused::NotSignedIn)
     }
 
@@ -212,8 +212,8 @@ impl Login {
             self.0.sessions.end(&session);
             return Err(LoginRefused::NotSignedIn);
         };
-        let _turn = self.0.guard.quotas.enter(&identity.id).map_err(LoginRefused::TooFast)?;
-        Ok(SessionUser { identity, csrf: self.0.sessions.csrf(&session), session, cookies })
+        let turn = self.0.guard.quotas.enter(&identity.id).map_err(LoginRefused::TooFast)?;
+        Ok(SessionUser { identity, csrf: self.0.sessions.csrf(&session), session, cookies, _turn: Arc::new(turn) })
     }
 
     /// Whom a session is of now, if it still is of somebody.

@@ -48,12 +48,15 @@ pub enum LoginRefused {
 }
 
 impl LoginRefused {
+    /// The word for [`LoginRefused::TooMany`].
+    pub const TOO_MANY: &'static str = "too-many-logins";
+
     /// A stable word for it: for the ledger, and for pages that show it in their own words.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotSignedIn => "not-signed-in",
             Self::WrongToken => "wrong-token",
-            Self::TooMany(_) => "too-many-logins",
+            Self::TooMany(_) => Self::TOO_MANY,
             Self::CrossOrigin => "cross-origin",
             Self::OldForm => "old-form",
             Self::Invalid(_) => "invalid-request",

@@ -16,7 +16,8 @@ use serde::Deserialize;
 use tower::ServiceExt;
 
 use super::*;
-use crate::authn::{Role, Token, Tokens};
+use crate::admin::Quotas;
+use crate::authn::{Quota, Role, Token, Tokens};
 use crate::types::PrincipalId;
 
 /// A ledger that remembers, or that cannot be written.
@@ -78,7 +79,7 @@ async fn write(State(pages): State<Pages>, Posted { form, .. }: Posted<Note>) {
 }
 
 fn token(id: &str, role: Role, text: &str) -> Token {
-    Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text) }
+    Token { id: PrincipalId::new(id).unwrap(), role, hash: TokenHash::of(text), person: None }
 }
 
 fn site_with(ledger: Ledger, settings: &LoginSettings) -> Site {
@@ -298,4 +299,35 @@ async fn nobody_comes_in_whose_connection_is_not_known() {
     let site = site();
     let request = Request::builder().uri(HOME).body(Body::empty()).unwrap();
     assert_eq!(site.router.clone().oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_page_is_a_request_under_way_until_it_is_made() {
+    let quota = Quota { requests_per_second: None, concurrent_requests: std::num::NonZeroU32::new(1) };
+    let tokens = Arc::new(Tokens::new(vec![token("ann", Role::Auditor, "ann's token")]));
+    let guard = Guard { tokens, oidc: None, quotas: Arc::new(Quotas::new(quota)) };
+    let login = Login::new(Arc::<Ledger>::default(), guard, &LoginSettings::default());
+    let caller = Caller { address: "192.0.2.1".parse().unwrap(), tls: true };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, HeaderValue::from_static("gate.example"));
+    headers.insert(header::ORIGIN, HeaderValue::from_static("https://gate.example"));
+    let cookie = login.with_token(&crate::telemetry::next_request_id(), caller, &headers, "ann's token").await.unwrap();
+    headers.insert(header::COOKIE, cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap());
+
+    let user = login.user(caller, &headers).unwrap();
+    let of_the_page = user.clone();
+    drop(user);
+    assert!(matches!(login.user(caller, &headers), Err(LoginRefused::TooFast(_))));
+    drop(of_the_page);
+    login.user(caller, &headers).unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_no_token() {
+    let site = site();
+    site.tokens.replace(vec![token("ann", Role::Operator, "")]);
+    let mut browser = Browser::new(&site);
+    for nothing in ["", " ", "\r\n"] {
+        assert_eq!(browser.sign_in(nothing).await, StatusCode::UNAUTHORIZED);
+    }
 }

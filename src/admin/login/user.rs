@@ -1,5 +1,7 @@
 //! Who comes with a session, and what they send.
 
+use std::sync::Arc;
+
 use axum::{
     body::to_bytes,
     extract::{FromRef, FromRequest, FromRequestParts, Request},
@@ -8,7 +10,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Caller, Login, LoginRefused, cookie::CookieRules, sessions::SessionHash};
-use crate::admin::{Access, Route};
+use crate::admin::{Route, Turn};
 use crate::authn::TokenIdentity;
 use crate::digest::constant_time_eq;
 
@@ -25,6 +27,8 @@ pub struct SessionUser {
     pub csrf: String,
     pub(super) session: SessionHash,
     pub(super) cookies: CookieRules,
+    /// Counts as a request under way for as long as anybody has this.
+    pub(super) _turn: Arc<Turn>,
 }
 
 /// A form that somebody with a session has sent from one of our pages. Its field `csrf` is checked; the others are `form`.
@@ -44,11 +48,7 @@ struct Checked {
 impl SessionUser {
     /// Whether their role may use a route of the API, named as in [`crate::admin::ROUTES`]. A page does no more than these.
     pub fn may(&self, method: &str, path: &str) -> bool {
-        match Route::find(method, path).map(|route| route.access) {
-            Some(Access::Public) => true,
-            Some(Access::Roles(roles)) => roles.contains(&self.identity.role),
-            None => false,
-        }
+        Route::find(method, path).is_some_and(|route| route.admits(self.identity.role))
     }
 }
 

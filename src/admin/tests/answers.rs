@@ -45,3 +45,27 @@ async fn readiness_is_for_everybody_and_its_reasons_for_bearers_of_a_token() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(&to_bytes(answer.into_body(), 1 << 20).await.unwrap()[..], b"{\"ready\":false}");
 }
+
+#[tokio::test]
+async fn a_plan_names_records_only_to_who_may_list_them() {
+    let (_, router) = api(Fake::default());
+    for role in [Role::Auditor, Role::PolicyAdmin, Role::Operator] {
+        let lists = ask(&router, "GET", "/v1/records", Some(role), "").await.0 == StatusCode::OK;
+        let (status, text) = ask(&router, "POST", "/v1/policies/plan", Some(role), "").await;
+        assert_eq!((status, text.contains("holiday.jpg")), (StatusCode::OK, lists), "{role}: {text}");
+        assert!(text.contains("there is no place"), "{role}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_never_changes_may_be_kept_and_nothing_else() {
+    let (_, router) = api(Fake::default());
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        let token = format!("Bearer token-{}", Role::Operator);
+        let request = Request::builder().uri(concrete(route)).header("authorization", token).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let tile = route.path == "/v1/ledger/tile/{*path}";
+        let expected = if tile { "private, max-age=31536000, immutable" } else { "no-store" };
+        assert_eq!(answer.headers()["cache-control"], expected, "{}", route.path);
+    }
+}

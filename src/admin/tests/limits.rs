@@ -52,7 +52,7 @@ fn route(method: &str, path: &str) -> &'static Route {
 #[tokio::test]
 async fn a_body_over_its_routes_limit_is_refused_whether_its_length_is_announced_or_not() {
     let (_, router) = api(Fake::default());
-    for route in ROUTES.iter().filter(|route| !route.streams) {
+    for route in ROUTES.iter().filter(|route| !route.streams && route.access != Access::Public) {
         let announced = Body::from(vec![b' '; route.body + 1]);
         let unannounced = Body::new(Drip { left: route.body + 1, ends: true });
         for body in [announced, unannounced] {
@@ -71,6 +71,34 @@ async fn a_body_that_does_not_end_is_waited_for_only_so_long() {
     let answer = send(&router, route("POST", "/v1/explain"), Body::new(Drip { left: 10, ends: false })).await;
     assert_eq!((answer.status(), &answer.headers()["connection"]), (StatusCode::REQUEST_TIMEOUT, &"close".parse().unwrap()));
     assert!(fake.recorded.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_take_no_more_memory_together_than_there_is_for_them() {
+    let (_, router) = api(Fake::default());
+    let plan = route("POST", "/v1/policies/plan");
+    let endless = || send(&router, plan, Body::new(Drip { left: 10, ends: false }));
+    let answers = futures_util::future::join_all((0..20).map(|_| endless())).await;
+    let with = |status| answers.iter().filter(|answer| answer.status() == status).count();
+    assert_eq!((with(StatusCode::REQUEST_TIMEOUT), with(StatusCode::SERVICE_UNAVAILABLE)), (16, 4));
+    // Of what is announced to be small, more fits; and all of it is given back.
+    let small = futures_util::future::join_all((0..20).map(|_| send(&router, plan, Body::from("{}")))).await;
+    assert!(small.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!(send(&router, plan, Body::new(Drip { left: plan.body, ends: true })).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stranger_is_waited_for() {
+    let (_, router) = api(Fake::default());
+    let began = tokio::time::Instant::now();
+    for route in ROUTES {
+        let request = Request::builder().method(route.method).uri(concrete(route));
+        let body = Body::new(Drip { left: 10, ends: false });
+        let answer = router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let open = route.access == Access::Public;
+        assert_eq!(answer.status() == StatusCode::UNAUTHORIZED, !open, "{} {}", route.method, route.path);
+    }
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Tokens of an OpenID provider: JSON Web Tokens (RFC 7519) and what they say of who bears them.
 //!
-//! Signatures are checked here, by `ring`, and not by one of the JWT crates: those bring a cryptographic library of their own, or one
-//! that a process sets for all. What is left is small: three base64 parts, a header of which two fields count, and the claims.
+//! Signatures are checked here, by `ring`, and not by one of the JWT crates; `ARCHITECTURE.md` says why. What that takes is small: three
+//! base64 parts, a header of which four fields count, and the claims.
 //!
 //! Architecture invariant: nothing that a token says is looked at before its signature, but for which key it names.
 

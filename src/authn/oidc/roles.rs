@@ -29,14 +29,17 @@ impl RoleMap {
     pub fn identity(&self, claims: &Claims, issuer: &str) -> Result<TokenIdentity, JwtRefused> {
         let user = claims.list(&self.user_claim).filter(|names| names.len() == 1).and_then(|names| names.first().copied());
         let user = user.filter(|user| !user.is_empty()).ok_or(JwtRefused::Claim("user-claim"))?;
+        let by_mail = self.user_claim == "email";
         // An address that nobody has confirmed can be anybody's.
-        if self.user_claim == "email" && !claims.is_true("email_verified") {
+        if by_mail && !claims.is_true("email_verified") {
             return Err(JwtRefused::Claim("email_verified"));
         }
+        // Whoever may write their address otherwise would be two persons by it.
+        let user = if by_mail { user.to_lowercase() } else { user.to_owned() };
         let held = claims.list(&self.role_claim).ok_or(JwtRefused::NoRole)?;
         let given = self.roles.iter().find(|(value, _)| held.contains(&value.as_str()));
         let (_, role) = given.ok_or(JwtRefused::NoRole)?;
-        Ok(TokenIdentity { id: name(user, issuer)?, role: *role })
+        Ok(TokenIdentity { id: name(&user, issuer)?, role: *role })
     }
 }
 

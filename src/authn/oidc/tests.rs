@@ -249,8 +249,10 @@ fn a_claim_gives_a_role_and_its_absence_none() {
     assert_eq!(who(&mail, with("email", json!("ann@example.com"))), Err(JwtRefused::Claim("email_verified")));
     let mut confirmed = with("email", json!("ann@example.com"));
     confirmed["email_verified"] = json!(true);
-    let (name, _) = who(&mail, confirmed).unwrap();
+    let (name, _) = who(&mail, confirmed.clone()).unwrap();
     assert!(name.starts_with("oidc-") && name.len() == 37, "{name}");
+    confirmed["email"] = json!("Ann@Example.com");
+    assert_eq!(who(&mail, confirmed).unwrap().0, name, "no second person who could approve what the first one proposes");
     let long = |sub: &str| who(&plain, with("sub", json!(sub))).unwrap().0;
     assert_ne!(long("auth0|1"), long("auth0|2"));
 }

@@ -88,7 +88,8 @@ impl Reader<'_> {
                 None
             }
         });
-        Some(Token { id: id?, role: role?, hash: hash? })
+        let person = table.parsed("person");
+        Some(Token { id: id?, role: role?, hash: hash?, person })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Policy sets on their way into force. The set that decides, its entry in the history and its files are rows of one batch: no write is ever
 //! decided by a set that the index does not know.
 
+use std::collections::BTreeSet;
+
 use super::{
     group::{Group, sealed},
     plan::{Draft, Planned},
@@ -11,7 +13,7 @@ use crate::{
         CommitError, FolderSet, MAX_POLICY_TEXTS, PolicyChange, PolicyConflict, PolicyEntry, PolicyOrder, PolicyStanding,
         PolicyState, PolicyTexts, Said, keys,
     },
-    types::PolicyRevision,
+    types::{PolicyRevision, PrincipalId},
 };
 
 /// What a set asks for.
@@ -24,7 +26,7 @@ impl Group<'_> {
         match change {
             PolicyChange::Activate(order) => self.activate(order),
             PolicyChange::Propose(order) => self.propose(order),
-            PolicyChange::Approve(revision, by, comment) => self.approve(revision, by, comment),
+            PolicyChange::Approve(revision, by, names, comment) => self.approve(revision, by, &names, comment),
             PolicyChange::Reject(revision, by, comment) => self.reject(revision, by, comment),
         }
     }
@@ -72,12 +74,14 @@ impl Group<'_> {
         self.standing(draft, standing, &rows)
     }
 
-    fn approve(&self, revision: PolicyRevision, by: By, comment: Option<String>) -> Planned {
+    fn approve(&self, revision: PolicyRevision, by: By, names: &BTreeSet<PrincipalId>, comment: Option<String>) -> Planned {
         let proposed = self.proposed(revision)?;
         if proposed.before != self.state.policy {
             return refuse(PolicyConflict::OtherInForce);
         }
-        if matches!(by, By::Token(_)) && proposed.asked.by == by {
+        if let By::Token(proposer) = &proposed.asked.by
+            && (proposed.asked.by == by || names.contains(proposer))
+        {
             return refuse(PolicyConflict::SamePerson);
         }
         let mut draft = Draft::default();

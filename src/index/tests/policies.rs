@@ -46,7 +46,13 @@ async fn propose(index: &Index, order: PolicyOrder) -> Result<Committed, CommitE
 }
 
 async fn approve(index: &Index, byte: u8, by: By) -> Result<Committed, CommitError> {
-    step(index, Kind::PolicyApproved, PolicyChange::Approve(set(byte), by, Some("fine".to_owned()))).await
+    approve_as(index, byte, by, &[]).await
+}
+
+/// By somebody with other names besides.
+async fn approve_as(index: &Index, byte: u8, by: By, names: &[&str]) -> Result<Committed, CommitError> {
+    let names = names.iter().map(|name| PrincipalId::new(name).unwrap()).collect();
+    step(index, Kind::PolicyApproved, PolicyChange::Approve(set(byte), by, names, Some("fine".to_owned()))).await
 }
 
 async fn reject(index: &Index, byte: u8, by: By) -> Result<Committed, CommitError> {
@@ -100,6 +106,17 @@ async fn a_set_comes_into_force_with_its_files_its_entry_and_the_ledgers() {
     assert_eq!(kinds, [activated(1), activated(2), activated(2)]);
     assert_eq!(index.policies_named("0202").unwrap(), [set(2)]);
     assert_eq!(index.policies_named("0").unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_person_with_two_names_is_not_two() {
+    let index = open(Arc::new(MemoryEngine::new()));
+    activate(&index, order(1, By::System, None)).await.unwrap();
+    propose(&index, order(2, token("ann"), Some(1))).await.unwrap();
+    let again = approve_as(&index, 2, token("oidc.ann"), &["ann", "ann-2", "oidc.ann"]).await;
+    assert_eq!(refused(again), PolicyConflict::SamePerson);
+    approve_as(&index, 2, token("oidc.ben"), &["ben", "oidc.ben"]).await.unwrap();
+    assert_eq!(index.policy(), Some(set(2)));
 }
 
 #[tokio::test]

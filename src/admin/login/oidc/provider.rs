@@ -64,10 +64,11 @@ impl Provider {
         Ok(Self { http, issuer: settings.issuer.clone(), known: ArcSwapOption::empty(), tried: tokio::sync::Mutex::new(None) })
     }
 
-    /// What is known, read again when it is old.
+    /// What is known, read again when it is old: by one, while the others go on with that.
     pub(super) async fn known(&self) -> Result<Arc<Known>, OidcRefused> {
         match self.known.load_full() {
             Some(known) if known.at.elapsed() < FRESH => Ok(known),
+            Some(known) if known.at.elapsed() < GOOD && self.tried.try_lock().is_err() => Ok(known),
             _ => self.read(|known| known.at.elapsed() < FRESH).await,
         }
     }
@@ -135,5 +136,62 @@ impl Provider {
             Ok((status, body.to_bytes()))
         };
         timeout(PATIENCE, exchange).await.map_err(|_| format!("`{address}` does not answer"))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::authn::RoleMap;
+
+    fn provider(issuer: String) -> Provider {
+        let settings = OidcSettings {
+            issuer,
+            client_id: "domicile".to_owned(),
+            client_secret: None,
+            scopes: Vec::new(),
+            audience: "domicile".to_owned(),
+            parties: Vec::new(),
+            algorithms: OidcSettings::ALGORITHMS.to_vec(),
+            skew: OidcSettings::SKEW,
+            roles: RoleMap { user_claim: "sub".to_owned(), role_claim: "groups".to_owned(), roles: Vec::new() },
+            ca: None,
+        };
+        Provider::new(&settings).unwrap()
+    }
+
+    fn said(issuer: &str) -> Arc<Known> {
+        let endpoint = || format!("{issuer}/there");
+        let metadata = Metadata {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: endpoint(),
+            token_endpoint: endpoint(),
+            jwks_uri: endpoint(),
+            token_endpoint_auth_methods_supported: None,
+        };
+        Arc::new(Known { metadata, keys: KeySet::default(), at: Instant::now() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_waits_for_a_provider_that_hangs_and_the_others_go_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let _connection = listener.accept().await.unwrap();
+            pending::<()>().await;
+        });
+        let provider = provider(issuer.clone());
+        provider.known.store(Some(said(&issuer)));
+        tokio::time::advance(FRESH).await;
+        let began = Instant::now();
+        let took = async || provider.known().await.map(|_| began.elapsed());
+        let (asks, goes_on) = tokio::join!(took(), took());
+        assert_eq!((asks.unwrap(), goes_on.unwrap()), (PATIENCE, Duration::ZERO));
+        tokio::time::advance(GOOD).await;
+        assert!(provider.known().await.is_err(), "not for ever");
     }
 }

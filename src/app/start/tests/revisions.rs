@@ -4,11 +4,11 @@ use std::ops::{Bound, ControlFlow};
 
 use super::*;
 use crate::admin::{GatewayError, PoliciesView, Verdict};
-use crate::authn::{Role, TokenIdentity};
+use crate::authn::{Role, Token, TokenHash, TokenIdentity};
 use crate::index::engine::Batch;
 use crate::index::{Engine, PolicyChange, PolicyOrder, PolicyState, SledEngine};
 use crate::policy::Approval;
-use crate::types::{PrincipalId, RequestId};
+use crate::types::{PrincipalId, RequestId, Timestamp};
 
 /// A gateway whose folder holds one instrument that the tests rewrite.
 struct Place {
@@ -198,7 +198,8 @@ async fn a_crash_between_the_index_and_the_gateway_leaves_the_set_that_the_index
     running.gateway.reload_policies(&request(), &who("ann")).await.unwrap();
     let proposed = running.index.policy_standing().proposed.clone().unwrap().revision;
     // The commit of the approval, and no more of it.
-    let approve = PolicyChange::Approve(proposed, crate::audit::By::Token(PrincipalId::new("ben").unwrap()), None);
+    let approve =
+        PolicyChange::Approve(proposed, crate::audit::By::Token(PrincipalId::new("ben").unwrap()), Default::default(), None);
     let event = Event::new(Kind::PolicyApproved, Actor::System);
     running.index.commit(Change::Policy(Box::new(approve)), event).await.unwrap();
     assert_eq!(running.gateway.policies().revision, loose);
@@ -292,5 +293,54 @@ async fn a_set_that_is_called_otherwise_by_now_goes_on_under_its_new_name() {
     let running = place.start().await;
     let view = running.view();
     assert_eq!((view.revision, view.proposal.is_none(), view.folder.in_force), (loose, true, true));
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_with_two_tokens_is_not_two() {
+    let place = Place::new(Approval::Loosening);
+    place.holds(STRICT);
+    let running = place.start().await;
+    let token = |id: &str, person: Option<&str>| Token {
+        id: PrincipalId::new(id).unwrap(),
+        role: Role::PolicyAdmin,
+        hash: TokenHash::of(id),
+        person: person.map(|name| PrincipalId::new(name).unwrap()),
+    };
+    let tokens = vec![token("ann", Some("oidc.ann")), token("ann-2", Some("oidc.ann")), token("ben", None)];
+    running.gateway.access.tokens.replace(tokens);
+    place.holds(LOOSE);
+    running.gateway.reload_policies(&request(), &who("ann")).await.unwrap();
+    for own in ["ann", "ann-2", "oidc.ann"] {
+        let refused = running.decide(own, Verdict::Approve).await.unwrap_err();
+        assert!(matches!(&refused, GatewayError::Conflict(why) if why.contains("somebody else")), "{own}: {refused}");
+    }
+    running.decide("ben", Verdict::Approve).await.unwrap();
+    running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_questions_take_turns_and_a_reload_does_not_wait_for_them() {
+    let place = Place::new(Approval::Loosening);
+    let running = place.start().await;
+    let mut taken = Vec::new();
+    let soon = Duration::from_millis(100);
+    while let Ok(place) = tokio::time::timeout(soon, running.gateway.place_for_long()).await {
+        taken.push(place.unwrap());
+    }
+    assert!(!taken.is_empty());
+    let (since, until) = (Timestamp::from_seconds(0), Timestamp::from_seconds(1));
+    let all = || crate::index::RecordsQuery { limit: 1, ..Default::default() };
+    assert!(tokio::time::timeout(soon, running.gateway.plan(None)).await.is_err());
+    assert!(tokio::time::timeout(soon, running.gateway.policy_diff(None, None)).await.is_err());
+    assert!(tokio::time::timeout(soon, running.gateway.report(since, until)).await.is_err());
+    assert!(tokio::time::timeout(soon, running.gateway.sample(all(), "seed")).await.is_err());
+    place.holds(STRICT);
+    running.gateway.reload_policies(&request(), &who("ann")).await.unwrap();
+    drop(taken);
+    running.gateway.plan(None).await.unwrap();
+    running.gateway.policy_diff(None, None).await.unwrap();
+    running.gateway.report(since, until).await.unwrap();
+    running.gateway.sample(all(), "seed").await.unwrap();
     running.shutdown().await;
 }
