@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::gateway::{AppGateway, internal};
 use crate::admin::{Gateway, GatewayError, ReportView};
-use crate::audit::period::Period;
-use crate::index::Index;
+use crate::audit::{entry::sequence, period::Period};
+use crate::index::{EntriesQuery, Index};
 use crate::types::Timestamp;
 
 /// Entries in memory at a time.
@@ -16,24 +14,7 @@ const PAGE: usize = 1000;
 pub(super) async fn make(gateway: &AppGateway, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError> {
     let index = &gateway.objects.index;
     let head = gateway.ledger_head()?;
-    let mut period = Period::default();
-    let mut next = first_from(index, since, head.size).await?;
-    'pages: while next < head.size {
-        let leaves = index.ledger_entries(next, PAGE).await?;
-        if leaves.is_empty() {
-            break;
-        }
-        for leaf in leaves {
-            if next == head.size || time_of(&leaf)? >= until {
-                break 'pages;
-            }
-            if !period.take(&leaf) {
-                return Err(unreadable(next));
-            }
-            next += 1;
-        }
-        tokio::task::consume_budget().await;
-    }
+    let period = period(index, since, until, head.size).await?;
     let mut standing: BTreeMap<&'static str, u64> = BTreeMap::new();
     for finding in gateway.findings().await? {
         *standing.entry(finding.class.as_str()).or_default() += 1;
@@ -50,26 +31,62 @@ pub(super) async fn make(gateway: &AppGateway, since: Timestamp, until: Timestam
     })
 }
 
-/// The first entry that was written at `since` or later: entries are in the order of their times, as far as the clock was never put back.
-async fn first_from(index: &Index, since: Timestamp, size: u64) -> Result<u64, GatewayError> {
-    let (mut before, mut from) = (0, size);
-    while before < from {
-        let middle = before + (from - before) / 2;
-        let leaf = index.ledger_entries(middle, 1).await?.into_iter().next().ok_or_else(|| unreadable(middle))?;
-        if time_of(&leaf)? < since { before = middle + 1 } else { from = middle }
+/// What the first `size` entries tell of the period: which of them are of it is found as any search by time finds it.
+async fn period(index: &Index, since: Timestamp, until: Timestamp, size: u64) -> Result<Period, GatewayError> {
+    let mut period = Period::default();
+    let mut query = EntriesQuery { since: Some(since), until: Some(until), limit: PAGE, ..EntriesQuery::default() };
+    loop {
+        let page = index.ledger_search(query.clone()).await?;
+        for leaf in &page.leaves {
+            let seq = sequence(leaf).ok_or_else(|| unreadable(query.from))?;
+            if seq < size && !period.take(leaf) {
+                return Err(unreadable(seq));
+            }
+        }
+        match page.next.filter(|next| *next < size) {
+            Some(next) => query.from = next,
+            None => return Ok(period),
+        }
+        tokio::task::consume_budget().await;
     }
-    Ok(from)
-}
-
-fn time_of(leaf: &[u8]) -> Result<Timestamp, GatewayError> {
-    #[derive(Deserialize)]
-    struct Timed<'a> {
-        time: &'a str,
-    }
-    let Timed { time } = serde_json::from_slice(leaf).map_err(internal)?;
-    Timestamp::parse_rfc3339(time).ok_or_else(|| internal("a ledger entry without a time"))
 }
 
 fn unreadable(seq: u64) -> GatewayError {
     internal(format!("ledger entry {seq} cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::audit::{Actor, Event, Kind, note::Signer};
+    use crate::clock::ManualClock;
+    use crate::index::{Change, IndexKeys, MemoryEngine};
+    use crate::kms::{Pseudonyms, SecretKey};
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_for_a_moment_ends_no_report() {
+        let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
+        let keys = IndexKeys {
+            index_key: key(1),
+            ledger_key: key(2),
+            log: Signer::new("domicile/test", &[2; 32]).unwrap(),
+            pseudonyms: Arc::new(Pseudonyms::new(key(3))),
+        };
+        let start = Timestamp::from_seconds(1_000_000);
+        let clock = Arc::new(ManualClock::new(start));
+        let index = Index::open(Arc::new(MemoryEngine::default()), keys, Arc::clone(&clock) as _).unwrap();
+        // The third entry is written half an hour later than it was, behind the period's end.
+        for off in [0, 0, 1_800_000, 0, -1_800_000, 0] {
+            clock.advance(off);
+            index.commit(Change::Note, Event::new(Kind::Started, Actor::System)).await.unwrap();
+            clock.advance(1000 - off);
+        }
+        let of = async |since, until, size| period(&index, since, until, size).await.unwrap();
+        let whole = of(start, start.plus_millis(60_000), 6).await;
+        assert_eq!((whole.entries, whole.first, whole.last), (4, Some(0), Some(5)));
+        assert_eq!(of(start, start.plus_millis(60_000), 4).await.last, Some(3), "what came behind the head is not in it");
+        assert_eq!(of(start.plus_millis(60_000), start.plus_millis(3_600_000), 6).await.first, Some(2));
+    }
 }

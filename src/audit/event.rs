@@ -341,17 +341,14 @@ impl Event {
 
     /// Whether it is a reason to name somebody anew who was erased: something of them is stored or said again, or asked for.
     pub fn begins(&self) -> bool {
-        self.outcome == Outcome::Ok
-            && matches!(
-                self.kind,
-                Kind::PutObject
-                    | Kind::CopyObject
-                    | Kind::ImportObject
-                    | Kind::CreateUpload
-                    | Kind::SubjectSet
-                    | Kind::AuditQuery
-                    | Kind::AdminAction
-            )
+        let stores =
+            matches!(self.kind, Kind::PutObject | Kind::CopyObject | Kind::ImportObject | Kind::CreateUpload | Kind::SubjectSet);
+        self.asks() || (stores && self.outcome == Outcome::Ok)
+    }
+
+    /// Whether somebody asks, or orders, what others do not see: nothing is stored or said by it.
+    pub fn asks(&self) -> bool {
+        self.outcome == Outcome::Ok && matches!(self.kind, Kind::AuditQuery | Kind::AdminAction)
     }
 
     /// The same, refused with `code`.

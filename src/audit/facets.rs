@@ -73,14 +73,22 @@ impl Class {
         Some(match kind {
             "copy-begun" | "copy-stored" | "relocated" => Self::Relocations,
             "delete-object" | "expired" | "collected" | "source-deleted" | "delete-bucket" => Self::Removals,
-            "key-created" | "key-rewrapped" | "key-stored" | "key-rotating" | "key-rotated" | "key-destroyed" => Self::Keys,
+            "key-created" | "key-rewrapped" | "key-stored" | "key-rotating" | "key-rotated" | "key-destroyed" | "key-exported" => {
+                Self::Keys
+            }
             "key-used" => Self::KeyUses,
             kind if kind.starts_with("policy-") => Self::Policies,
             "subject-set" | "subject-removed" | "subject-due" | "subject-settled" => Self::Subjects,
             "erasure-accepted" | "erased" | "erasure-complete" => Self::Erasures,
             "found" | "cleared" | "repaired" | "scrubbed" => Self::Findings,
             "site-seen" | "site-alarm" | "site-clear" => Self::Sites,
-            "audit-query" | "admin-action" | "session-created" | "population-exported" | "index-exported" => Self::Queries,
+            "audit-query"
+            | "admin-action"
+            | "session-created"
+            | "population-exported"
+            | "index-exported"
+            | "login"
+            | "logout" => Self::Queries,
             "started" | "stopped" | "index-rebuilt" | "index-imported" => Self::Gateway,
             "get-object" => Self::Reads,
             _ => return None,
@@ -187,6 +195,13 @@ mod tests {
         let collected = facets(&Event { collected, ..Event::new(Kind::Collected, Actor::System) });
         assert_eq!(collected, Facets { classes: vec![Class::Removals], collected: vec![record], ..Facets::default() });
         assert_eq!(Facets::of(b"{}"), Facets::default());
+    }
+
+    #[test]
+    fn keys_that_leave_and_people_who_sign_in_are_found() {
+        let classes = |kind| facets(&Event::new(kind, Actor::System)).classes;
+        assert_eq!(classes(Kind::KeyExported), [Class::Keys]);
+        assert_eq!((classes(Kind::Login), classes(Kind::Logout)), (vec![Class::Queries], vec![Class::Queries]));
     }
 
     #[test]

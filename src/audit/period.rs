@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 
 /// Entries of one sort that are listed; the rest is counted.
@@ -170,9 +170,9 @@ pub struct KeyEvent {
     pub entry: u64,
     /// When.
     pub time: String,
-    /// `key-rotated` or `key-destroyed`.
+    /// `key-rotated`, `key-destroyed` or `key-exported`.
     pub kind: String,
-    /// The key.
+    /// The key; empty of `key-exported`.
     pub key: String,
     /// Its version.
     pub version: Option<u64>,
@@ -216,6 +216,7 @@ struct Leaf {
     seq: u64,
     time: String,
     kind: String,
+    request: Option<IgnoredAny>,
     #[serde(default)]
     actor: Value,
     record: Option<String>,
@@ -256,7 +257,8 @@ impl Period {
         }
         let (entry, time, kind) = (leaf.seq, leaf.time, leaf.kind);
         match kind.as_str() {
-            "key-rotated" | "key-destroyed" => self.keys.add(|| {
+            // Of those that left it says when and how many, and names none.
+            "key-rotated" | "key-destroyed" | "key-exported" => self.keys.add(|| {
                 let named = leaf.country_key.unwrap_or_default();
                 let key = named["key"].as_str().unwrap_or_default().to_owned();
                 KeyEvent { entry, time, kind, key, version: named["version"].as_u64(), refused }
@@ -274,8 +276,8 @@ impl Period {
     }
 
     fn refuse(&mut self, leaf: &Leaf, code: &str) {
-        // An entry that only carries a count stands for no refusal of its own.
-        let times = if leaf.kind == "refused" && leaf.suppressed > 0 { leaf.suppressed } else { leaf.suppressed + 1 };
+        // An entry that only carries a count is of no request, and stands for no refusal of its own.
+        let times = leaf.suppressed.saturating_add(u64::from(leaf.suppressed == 0 || leaf.request.is_some()));
         self.refusals.count += times;
         *self.refusals.codes.entry(code.to_owned()).or_default() += times;
         if self.refusals.listed.len() < MOST_LISTED {
@@ -363,32 +365,36 @@ mod tests {
         };
         let excepted = Event { exceptions: vec![leant], ..put.clone() };
         let flood = Event { suppressed: 5, ..system(Kind::Refused).refused("AccessDenied") };
+        let carrying = Event { request: Some("0123456789abcdef".parse().unwrap()), ..flood.clone() };
         let moved = Event { countries: vec![pk], left: vec!["sg-sin".parse().unwrap()], ..system(Kind::Relocated) };
         let events = [
             put.clone(),
             excepted,
             Event { size: Some(7), ..put }.refused("ResidencyConflict"),
             flood,
+            carrying,
             moved,
             Event { finding: Some("tampered"), ..system(Kind::Found) },
             Event { scrubbed: Some(Box::new(Scrubbed { records: 3, ..Scrubbed::default() })), ..system(Kind::Scrubbed) },
             Event::new(Kind::AuditQuery, Actor::Token { role: "auditor", id: "auditor-1".parse().unwrap() }),
             system(Kind::PolicyActivated),
+            system(Kind::KeyExported),
         ];
         let mut period = Period::default();
         for (seq, event) in (4..).zip(&events) {
             assert!(period.take(&leaf(seq, event)));
         }
         assert!(!period.take(b"no entry"));
-        assert_eq!((period.entries, period.first, period.last), (9, Some(4), Some(12)));
+        assert_eq!((period.entries, period.first, period.last), (11, Some(4), Some(14)));
         assert_eq!(period.placements.total, Amount { objects: 2, bytes: 20 });
         assert_eq!(period.placements.countries["SG"], Amount { objects: 2, bytes: 20 });
         assert_eq!((period.exceptions.count, period.exceptions.listed[0].entry), (1, 5));
-        assert_eq!((period.refusals.count, period.refusals.codes["AccessDenied"]), (6, 5));
+        assert_eq!((period.refusals.count, period.refusals.codes["AccessDenied"]), (12, 11));
         assert_eq!((period.relocations.to["PK"], period.relocations.left["sg-sin"]), (1, 1));
         assert_eq!((period.found["tampered"], period.questions["auditor"]), (1, 1));
         assert_eq!(period.scrubs.listed[0].scrubbed["records"], 3);
         assert_eq!(period.policies.listed[0].kind, "policy-activated");
+        assert_eq!(period.keys.listed[0].kind, "key-exported", "keys that left the installation");
     }
 
     fn system(kind: Kind) -> Event {

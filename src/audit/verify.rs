@@ -174,6 +174,12 @@ impl<'h> Verifier<'h> {
         }
     }
 
+    /// Sets the head that comes with the entries, where it is known only behind them.
+    pub fn end_with(&mut self, own: Own) {
+        self.own = Some(own);
+        self.compare();
+    }
+
     /// There are no more entries.
     pub fn finish(self) -> Result<Report, Fault> {
         let entries = self.frontier.size();
@@ -340,6 +346,19 @@ mod tests {
         let signed = own(head(&other), true);
         assert_eq!(checked(&other, &held, Some(signed)), Err(Fault { seq: 19, since: 0, kind: FaultKind::Fork }));
         assert_eq!(checked(&other[..20], &held, Some(own(head(&other[..20]), true))).unwrap_err().kind, FaultKind::Fork);
+        // A head that is known only in the end says the same, but what of entries behind it.
+        let ended = |leaves: &[Vec<u8>], own| {
+            let mut verifier = Verifier::new(&held, None);
+            leaves.iter().for_each(|leaf| verifier.push(leaf));
+            verifier.end_with(own);
+            verifier.finish()
+        };
+        assert_eq!(ended(&older, own(old, true)), Err(Fault::at(15, FaultKind::OlderLog)));
+        assert_eq!(ended(&older, own(held[0], true)), Err(Fault::at(15, FaultKind::Truncated)));
+        assert_eq!(ended(&other, signed), Err(Fault { seq: 19, since: 0, kind: FaultKind::Fork }));
+        assert_eq!(ended(&leaves, own(LedgerHead { root: [1; 32], ..held[0] }, true)).unwrap_err().kind, FaultKind::Edited);
+        assert_eq!(ended(&leaves, own(old, true)), Err(Fault::at(15, FaultKind::BadHead)));
+        assert!(ended(&leaves, own(held[0], true)).is_ok());
         // Entries that are not those of a head that the gateway made were changed after it.
         assert_eq!(checked(&other[..20], &[], Some(own(held[0], true))).unwrap_err().kind, FaultKind::Edited);
     }

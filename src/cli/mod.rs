@@ -59,7 +59,7 @@ pub fn main() -> ExitCode {
         // `domicile … | head` is no failure.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "domicile: {failure}");
+            let _ = writeln!(io::stderr(), "domicile: {}", output::harmless(&failure.to_string()));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -55,10 +55,10 @@ impl<'w> Output<'w> {
         self.json
     }
 
-    /// One line for people; machines don't get it.
+    /// A line for people, or some; machines don't get it. No name in it can play with the terminal.
     pub fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
         if !self.json {
-            writeln!(self.writer, "{}", text.as_ref())?;
+            writeln!(self.writer, "{}", harmless(text.as_ref()))?;
         }
         Ok(())
     }
@@ -91,6 +91,16 @@ impl<'w> Output<'w> {
     }
 }
 
+/// Text without control characters, but for those that part lines and columns.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same as one line, whatever names are in it.
+pub(super) fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', "\u{fffd}")
+}
+
 /// Text from a JSON value for a cell or a line: strings without quotes, lists joined, nothing for null.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -101,5 +111,18 @@ pub(super) fn text(value: &Value) -> String {
             fields.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_controls_the_terminal_or_begins_a_line_of_its_own() {
+        let mut printed = Vec::new();
+        Output::new(&mut printed, false).line("one\u{1b}[2J\rof\n\ttwo").unwrap();
+        assert_eq!(String::from_utf8(printed).unwrap(), "one\u{fffd}[2J\u{fffd}of\n\ttwo\n");
+        assert_eq!(one_line("a\n  - b"), "a\u{fffd}  - b");
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn show(args: &PolicyShowArgs, out: &mut Output<'_>) -> Result<(), Fa
     out.line(format!("# revision {}", text(&answer["revision"])))?;
     for (path, file) in files {
         out.line(format!("\n# {path}\n"))?;
-        file.lines().try_for_each(|line| out.line(printable(line)))?;
+        file.lines().try_for_each(|line| out.line(line))?;
     }
     Ok(())
 }
@@ -138,11 +138,6 @@ fn write<'f>(folder: &Path, files: impl Iterator<Item = (&'f str, &'f str)>) -> 
         count += 1;
     }
     Ok(count)
-}
-
-/// No control character may play with the terminal.
-fn printable(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

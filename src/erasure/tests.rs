@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    audit::Actor,
-    index::{Erasure, ErasureStep},
+    audit::{Actor, Event, Kind},
+    index::{Change, Class, Erasure, ErasureStep, Finding},
     kms::{KeyState, KmsError},
     objects::{
         Erasing,
         tests::{
-            PK_ONLY, World,
+            PK_ONLY, World, bucket, key,
             renewing::{pk, wrappings},
         },
     },
@@ -170,4 +170,35 @@ async fn nothing_but_an_entry_of_the_directory_is_erased_as_well() {
     assert!(stands(&world, &ordered).is_complete());
     assert!(world.objects.index.subject(&subject).unwrap().is_none());
     assert_eq!(erase(&world, &erasures, "ali", true).await, Erasing::Unknown);
+}
+
+#[tokio::test]
+async fn findings_do_not_go_on_naming_keys_of_the_erased() {
+    let world = World::new(PK_ONLY).await;
+    for (at, name) in [("ali/1", "his"), ("amna/1", "hers")] {
+        world.put(at, b"bytes").await;
+        let found = world.record(at).unwrap().summary;
+        let finding = Finding {
+            class: Class::Missing,
+            site: "pk-khi".parse().unwrap(),
+            country: "PK".parse().unwrap(),
+            name: name.to_owned(),
+            record: Some(found.id),
+            bucket: Some(bucket()),
+            key: Some(key(at)),
+            version: Some(found.version),
+            detail: String::new(),
+            since: Default::default(),
+        };
+        let event = Event::new(Kind::Found, Actor::System);
+        world.objects.index.commit(Change::Found(Box::new(finding)), event).await.unwrap();
+    }
+    let erasures = Erasures::new(world.objects.clone(), DAY);
+    erase(&world, &erasures, "ali", false).await;
+    erasures.round().await.unwrap();
+    let mut findings = world.objects.index.findings(None, 10).await.unwrap();
+    findings.sort_by(|one, other| one.name.cmp(&other.name));
+    let [hers, his] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((&his.bucket, &his.key, &his.version), (&None, &None, &None));
+    assert!(his.record.is_some() && hers.key == Some(key("amna/1")) && hers.version.is_some());
 }

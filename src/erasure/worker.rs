@@ -145,6 +145,7 @@ impl Erasures {
     async fn sweep(&self, erasure: &Erasure) -> Result<(), ObjectError> {
         // Again until nothing is found: a version can come back to another place while it is walked.
         while self.objects.sweep_erased(erasure).await? > 0 {}
+        self.objects.unname_findings().await?;
         let through = self.latest(erasure).await?;
         self.objects.step_erasure(erasure.id, ErasureStep::Keys { through, journal: false }).await?;
         // What cannot be removed now is when its site can be reached; nothing opens it.

@@ -106,7 +106,9 @@ impl Inner {
         let subjects = query.subject.as_ref().map(|subject| self.names_of_subject(subject)).transpose()?;
         let subjects: Option<Vec<Facet>> = subjects.map(|names| names.iter().copied().map(Facet::Subject).collect());
         let leading = keys.as_ref().or(subjects.as_ref()).cloned().or_else(|| query.class.map(|class| vec![Facet::Class(class)]));
-        let from = match query.since {
+        // What names a key or somebody is looked at whole, so that no clock, wherever it was put, hides an entry.
+        let is_named = keys.is_some() || subjects.is_some();
+        let from = match query.since.filter(|_| !is_named) {
             Some(since) => query.from.max(self.seq_near(since.plus_millis(-SLACK_MILLIS), size)?),
             None => query.from,
         };
@@ -118,10 +120,10 @@ impl Inner {
             }
             let leaf = self.leaf(seq)?.ok_or(IndexError::Corrupt { kind: 'l' })?;
             let Some((time, kind)) = head_of(&leaf) else { continue };
-            if query.until.is_some_and(|until| time >= until.plus_millis(SLACK_MILLIS)) {
+            if !is_named && query.until.is_some_and(|until| time >= until.plus_millis(SLACK_MILLIS)) {
                 return Ok(page);
             }
-            let facets = Facets::of(&leaf);
+            let facets = if leading.is_some() { Facets::of(&leaf) } else { Facets::default() };
             let wanted = query.since.is_none_or(|since| time >= since)
                 && query.until.is_none_or(|until| time < until)
                 && query.kind.as_ref().is_none_or(|wanted| *wanted == kind)

@@ -143,6 +143,18 @@ impl Index {
         self.inner.row(&finding.row())
     }
 
+    /// Takes from a finding which key it is about, if it stands. It says of a record what nothing else may say any more.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn unname_finding(&self, finding: Finding) -> Result<(), IndexError> {
+        if self.finding(&finding)?.is_none() {
+            return Ok(());
+        }
+        let nameless = Finding { bucket: None, key: None, version: None, ..finding };
+        self.keep(nameless.row(), &nameless).await.map(drop)
+    }
+
     /// Keeps how far a scrub has come that goes on by itself.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ struct HeadRow {
 
 /// Counts what is derived from ledger and records beside them: by what entries are found, and the counters. Where a head has another
 /// number, some commit wrote less, and all of it is derived anew ([`super::facets`]).
-pub(super) const DERIVED: u32 = 1;
+pub(super) const DERIVED: u32 = 2;
 
 /// The ledger of a stopped index, which needs no key to be read.
 pub struct StoredLedger<'e> {

@@ -32,6 +32,9 @@ pub(super) struct SaltRow {
     pub(super) country: Option<Country>,
     /// That of the subject's entry then: an erasure begins another, and a salt of before it counts no more.
     pub(super) generation: Generation,
+    /// Since the subject was erased there were but questions about it: whatever else is told of it is of before, and gets no name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) asked: bool,
 }
 
 /// What entries call one thing.

@@ -9,7 +9,9 @@
 use futures_util::stream::{self, StreamExt};
 
 use crate::audit::{Actor, Event, Kind};
-use crate::index::{Change, CommitError, CopyRow, Doomed, EraseChange, EraseRecordChange, Erasure, ErasureStep, Record};
+use crate::index::{
+    Change, CommitError, CopyRow, Doomed, EraseChange, EraseRecordChange, Erasure, ErasureStep, Finding, Record, Version,
+};
 use crate::kms::KeyOwner;
 use crate::objects::commit::WAIT;
 use crate::objects::{ObjectError, Objects};
@@ -111,6 +113,38 @@ impl Objects {
                 return Ok(gone);
             }
         }
+    }
+
+    /// Takes the names out of findings about records that are no versions of their keys any more: some of them can be those of an erased
+    /// subject, and nobody can tell which.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn unname_findings(&self) -> Result<(), ObjectError> {
+        let mut after = None;
+        loop {
+            let page = self.index.findings(after.take(), PAGE).await?;
+            after = page.last().filter(|_| page.len() == PAGE).cloned();
+            for finding in page.into_iter().filter(|finding| finding.key.is_some()) {
+                if self.found_of(&finding)?.is_none() {
+                    self.index.unname_finding(finding).await?;
+                }
+            }
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The record that a finding is about, while it is the version of its key that the finding says.
+    ///
+    /// # Errors
+    /// Those of reading rows.
+    pub fn found_of(&self, finding: &Finding) -> Result<Option<Record>, ObjectError> {
+        let (Some(bucket), Some(key), Some(version)) = (&finding.bucket, &finding.key, finding.version) else { return Ok(None) };
+        let Some(bucket) = self.index.bucket(bucket)? else { return Ok(None) };
+        let record = self.index.version(&bucket, key, version)?.and_then(Version::into_record);
+        Ok(record.filter(|record| finding.record == Some(record.summary.id)))
     }
 
     async fn erase_one(&self, erasure: u64, doomed: Doomed) -> Result<(), ObjectError> {

@@ -17,7 +17,7 @@ use crate::types::{SiteId, Timestamp};
 const ROUND: usize = 256;
 /// Blobs removed at the same time.
 const TOGETHER: usize = 8;
-/// Rows of the index that one commit removes: the sweep of an upload takes a commit of its own.
+/// Rows of the index that one commit removes, and sites that its entry names: the sweep of an upload takes a commit of its own.
 const SLICE: usize = 200;
 /// Rows that are done at some of their sites, remembered at the most. Beyond it blobs are removed again, which does no harm.
 const REMEMBERED: usize = 65_536;
@@ -114,7 +114,8 @@ impl Objects {
                 continue;
             }
             count += 1;
-            let cost = rows_of(&garbage.what);
+            // The entry tells the sites of each record, and has an end.
+            let cost = rows_of(&garbage.what) + sites.len();
             if slice.cost + cost > SLICE {
                 self.forget(std::mem::take(&mut slice)).await?;
             }

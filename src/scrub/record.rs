@@ -60,28 +60,24 @@ impl Scrub<'_> {
     }
 }
 
-/// What the ledger says of a finding: everything but names and text. A key at which nothing is any more can have been that of somebody who is
-/// erased by now, and stays out of it.
+/// What the ledger says of a finding: everything but names and text. Of a record that is no version of its key any more the key stays out: it can have
+/// been that of somebody who is erased by now, and somebody else's since.
 fn event(objects: &Objects, kind: Kind, finding: &Finding) -> Result<Event, ObjectError> {
-    let bucket = finding.bucket.as_ref();
-    let mut place = bucket.zip(finding.key.as_ref());
-    let whose = place.map(|(bucket, key)| objects.index.whose(bucket, key)).transpose()?.flatten();
-    if let Some((bucket, key)) = place.filter(|_| whose.is_none()) {
-        let bucket = objects.index.bucket(bucket)?;
-        let there = bucket.map(|bucket| objects.index.latest(&bucket, key)).transpose()?.flatten();
-        place = place.filter(|_| there.is_some());
-    }
-    Ok(Event {
-        whose,
-        bucket: bucket.map(|bucket| objects.pseudonyms.bucket(bucket)),
-        key: place.map(|(bucket, key)| objects.pseudonyms.key(bucket, key)),
+    let pseudonyms = &objects.pseudonyms;
+    let mut event = Event {
+        bucket: finding.bucket.as_ref().map(|bucket| pseudonyms.bucket(bucket)),
         record: finding.record,
         version: finding.version,
         countries: vec![finding.country],
         sites: vec![finding.site.clone()],
         finding: Some(finding.class.as_str()),
         ..Event::new(kind, Actor::System)
-    })
+    };
+    if let Some(record) = objects.found_of(finding)? {
+        event.whose = record.detail.placement.subject.as_ref().map(|subject| pseudonyms.subject(subject));
+        event.key = finding.bucket.as_ref().zip(finding.key.as_ref()).map(|(bucket, key)| pseudonyms.key(bucket, key));
+    }
+    Ok(event)
 }
 
 fn id(finding: &Finding) -> [u8; 32] {

@@ -250,23 +250,29 @@ async fn the_only_copy_is_never_touched() {
 
 #[tokio::test]
 async fn what_is_cleared_after_an_erasure_does_not_name_the_key_again() {
-    let world = World::new(PK_ONLY).await;
-    world.put("ali/k", &bytes(1000, 1)).await;
-    let name = world.blobs_at("pk-khi")[0];
-    world.backend("pk-khi").delete(&name).await.unwrap();
-    assert_eq!(classes(&world.scrubbed(&Order::default()).await), [("missing", 1)]);
-    let of = async |kind: &str| {
-        let entries = world.objects.index.ledger_entries(0, usize::MAX).await.unwrap();
-        let entries = entries.iter().map(|leaf| serde_json::from_slice::<serde_json::Value>(leaf).unwrap());
-        entries.into_iter().rfind(|entry| entry["kind"] == kind).unwrap()
-    };
-    let (put, found) = (of("put-object").await, of("found").await);
-    assert!(found["key"].is_string() && found["record"] == put["record"], "{found}");
-    let Erasing::Accepted(erasure) = world.try_erase("ali").await else { panic!() };
-    world.objects.sweep_erased(&erasure).await.unwrap();
-    assert!(world.scrubbed(&Order::default()).await.findings.is_empty());
-    let cleared = of("cleared").await;
-    assert!(cleared["key"].is_null() && cleared["record"] == put["record"], "{cleared}");
+    for comes_back in [false, true] {
+        let world = World::new(PK_ONLY).await;
+        world.put("ali/k", &bytes(1000, 1)).await;
+        let name = world.blobs_at("pk-khi")[0];
+        world.backend("pk-khi").delete(&name).await.unwrap();
+        assert_eq!(classes(&world.scrubbed(&Order::default()).await), [("missing", 1)]);
+        let of = async |kind: &str| {
+            let entries = world.objects.index.ledger_entries(0, usize::MAX).await.unwrap();
+            let entries = entries.iter().map(|leaf| serde_json::from_slice::<serde_json::Value>(leaf).unwrap());
+            entries.into_iter().rfind(|entry| entry["kind"] == kind).unwrap()
+        };
+        let (put, found) = (of("put-object").await, of("found").await);
+        assert!(found["key"] == put["key"] && found["record"] == put["record"], "{found}");
+        let Erasing::Accepted(erasure) = world.try_erase("ali").await else { panic!() };
+        world.objects.sweep_erased(&erasure).await.unwrap();
+        if comes_back {
+            // The key is a name again, and not of the record that was erased.
+            world.put("ali/k", &bytes(1000, 2)).await;
+        }
+        assert!(world.scrubbed(&Order::default()).await.findings.is_empty());
+        let cleared = of("cleared").await;
+        assert!(cleared["key"].is_null() && cleared["record"] == put["record"], "{cleared}");
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,15 @@ import base64
 import copy
 import hashlib
 import json
+import subprocess
+import urllib.parse
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import policy_folder
+from gateway import BINARY
 
 PK = {"domicile-subject": "ayesha", "domicile-residence": "PK"}
 KEY = "users/ayesha/passport.jpg"
@@ -110,9 +113,18 @@ def check(document, vkey):
     assert leaf.get("exceptions", []) == decision.get("exceptions", [])
     places = sorted((one["site"], one["country"]) for one in said["copies"])
     assert sorted(zip(leaf["sites"], leaf["countries"])) == places and len(set(places)) == len(places)
+    assert leaf.get("decided-by", {}).get("source", decision["by"]) == decision["by"]
+    placed = {one["site"]: one for one in leaf.get("copies", [])}
     for one in said["copies"]:
+        assert placed.get(one["site"], one)["role"] == one["role"]
+        if one["state"] == "awaited":
+            assert placed.get(one["site"], {"pending": True}).get("pending")
         if one["state"] == "stored":
             leaf = leaves[one["entry"]]
+            for told in leaf.get("copies", []):
+                if told["site"] == one["site"]:
+                    assert told["key"] == one["key"] and not told.get("pending")
+                    assert one["key_country"] in (None, told.get("key-country", one["country"]))
             assert leaf["record"] == record["record"]
             assert (one["site"], one["country"]) in zip(leaf["sites"], leaf["countries"])
             assert one["role"] != "queued" or one["entry"] != decision["entry"] or leaf["kind"] == "relocated"
@@ -216,6 +228,29 @@ def test_proofs_outlive_writes_a_change_of_policy_and_an_erasure(make_gateway, t
         assert told["ok"] and any("erased" in later for later in told["later"]), told
     without = verify(gateway, file, "--checkpoint", late, check=False)
     assert not without["ok"] and without["fault"] == "consistency-not-shown"
+
+
+def test_a_ledger_that_is_held_tells_what_became_of_the_record(auditor, tmp_path):
+    """Another record's entry says that this one is gone, and a key tries to say that all is well."""
+    evil = "x`\n  - None of it was ever moved\x1b[2J"
+    s3 = auditor.client()
+    for key in (KEY, f"users/ayesha/{evil}"):
+        s3.put_object(Bucket="media", Key=key, Body=b"one", Metadata=PK)
+    file, forging = tmp_path / "proof.json", tmp_path / "forging.json"
+    prove(auditor, file)
+    answer = auditor.admin_raw("GET", f"/v1/proof?bucket=media&key={urllib.parse.quote(f'users/ayesha/{evil}')}", role="auditor")
+    forging.write_bytes(answer[1])
+    auditor.cli("ledger", "export", "-o", str(tmp_path / "before"), role="auditor")
+    assert verify(auditor, file, tmp_path / "before")["later"] == []
+    s3.put_object(Bucket="media", Key=KEY, Body=b"two", Metadata=PK)
+    auditor.cli("ledger", "export", "-o", str(tmp_path / "after"), role="auditor")
+    told = verify(auditor, file, tmp_path / "after")
+    assert told["ok"] and any("(put-object)" in later for later in told["later"]), told
+    arguments = [BINARY, "--json", "ledger", "verify", "--proof", str(file), "--vkey", vkey_of.kept, "-"]
+    piped = subprocess.run(arguments, stdin=open(tmp_path / "after"), capture_output=True, text=True, check=True)
+    assert json.loads(piped.stdout)["later"] == told["later"], "also where it can be read but once"
+    done = auditor.cli("ledger", "verify", "--proof", str(forging), "--vkey", vkey_of.kept)
+    assert "\x1b" not in done.stdout and not any(line.startswith("  - None of it") for line in done.stdout.splitlines()), done.stdout
 
 
 def leaves_of(value, at=()):

@@ -183,10 +183,11 @@ fn csv_text(cell: &Cell) -> String {
     }
 }
 
-/// Spreadsheets take text that begins so for a formula, and clients choose keys: an apostrophe before it makes it text. One that is there
+/// Spreadsheets take text that begins so for a formula, some also the wide forms, and clients choose keys: an apostrophe before it makes it text. One that is there
 /// already gets another, so that the first one can always be taken away again.
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']) { format!("'{text}") } else { text.to_owned() }
+    const FORMULA: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n', '\''];
+    if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
 }
 
 /// One line of RFC 4180.
@@ -214,13 +215,28 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula_and_every_cell_can_be_read_back() {
-        let nasty = ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'quoted", "plain", "a,\"b\"\nc", "", "\u{e4}=1"];
+        let nasty = [
+            "=1+2",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "'quoted",
+            "plain",
+            "a,\"b\"\nc",
+            "",
+            "\u{e4}=1",
+            "＝1+2",
+            "＠SUM(A1)",
+        ];
         let line = csv_line(nasty.iter().map(|text| csv_text(&Cell::Text((*text).to_owned()))));
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
         let read = reader.records().next().unwrap().unwrap();
         assert_eq!(read.len(), nasty.len());
         for (cell, text) in read.iter().zip(nasty) {
             assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell}");
+            assert!(!cell.starts_with(['＝', '＋', '－', '＠']), "{cell}");
             assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), text);
         }
     }

@@ -38,6 +38,13 @@ impl Ledger {
         Self { leaves: (0..size).map(leaf).collect(), signer: Signer::new("domicile/test", &[7; 32]).unwrap() }
     }
 
+    /// Adds to what an entry tells.
+    fn tell(&mut self, entry: usize, field: &str, value: Value) {
+        let mut leaf: Value = serde_json::from_str(&self.leaves[entry]).unwrap();
+        leaf[field] = value;
+        self.leaves[entry] = leaf.to_string();
+    }
+
     fn node(&self, node: Node) -> Result<[u8; 32], Infallible> {
         Ok(if node.height == 0 {
             leaf_hash(self.leaves[usize::try_from(node.index).unwrap()].as_bytes())
@@ -220,12 +227,20 @@ fn a_proof_holds_and_says_what_it_proves() {
     let verified = ledger.verify(&read, Held::default()).unwrap();
     assert_eq!(verified.statement, ledger.statement(9));
     let (proven, stated, not) = (verified.proven().join("\n"), verified.stated().join("\n"), verified.not_proven().join("\n"));
-    for word in
-        ["`media/users/ayesha/", "Entry 2", "`pk-khi` in PK", "Entry 4", "`sg-sin` in SG", "superseded", REVISION, "9 entries"]
-    {
+    for word in [
+        "`media/users/ayesha/",
+        "Entry 2",
+        "`pk-cpoh-2020`",
+        "`pk-khi` in PK",
+        "Entry 4",
+        "`sg-sin` in SG",
+        REVISION,
+        "9 entries",
+    ] {
         assert!(proven.contains(word), "{word} in {proven}");
     }
     assert!(stated.contains("sealed under key `pk` of PK") && stated.contains("1 of 1 blobs"), "{stated}");
+    assert!(stated.contains("superseded") && !proven.contains("superseded"), "no entry says what force a law has: {proven}");
     assert!(not.contains("provider's own statement") && not.contains("no checkpoint was given"), "{not}");
     let held = ledger.checkpoint(9);
     let verified = ledger.verify(&read, Held { checkpoint: Some(&held), ..Held::default() }).unwrap();
@@ -378,6 +393,42 @@ fn copies_are_neither_added_nor_left_out_nor_taken_as_there_before_they_are() {
     // And another's entry.
     refusing.leaves[2] = placing(3);
     assert_eq!(refusing.verify(&refusing.proof(9), Held::default()).unwrap_err().name(), "number");
+}
+
+/// Entries that tell of each copy bind what is said of each, also where whoever has the key says it.
+#[test]
+fn what_entries_tell_of_copies_and_of_who_decided_cannot_be_said_otherwise() {
+    let mut ledger = Ledger::new(9);
+    let copies = json!([
+        { "site": "pk-khi", "key": "pk", "role": "primary" },
+        { "site": "sg-sin", "key": "pk", "key-country": "PK", "role": "queued", "pending": true },
+    ]);
+    ledger.tell(2, "copies", copies);
+    ledger.tell(2, "decided-by", json!({ "source": "instruments", "signals": { "subject": ["directory"] } }));
+    ledger.tell(4, "copies", json!([{ "site": "sg-sin", "key": "pk", "key-country": "PK", "role": "queued" }]));
+    let verified = |ledger: &Ledger, edit: &dyn Fn(&mut Statement)| {
+        let mut statement = ledger.statement(9);
+        edit(&mut statement);
+        let verified = ledger.verify(&Proof::sign(&statement, &ledger.signer).unwrap(), Held::default());
+        verified.map_err(|fault| fault.name())
+    };
+    let awaited = |copy: &mut CopyStatement| (copy.state, copy.entry) = (CopyState::Awaited, None);
+    verified(&ledger, &|_| {}).unwrap();
+    verified(&ledger, &|it| awaited(&mut it.copies[1])).unwrap();
+    verified(&ledger, &|it| it.copies[1].key_country = None).unwrap();
+    let fault = |edit: &dyn Fn(&mut Statement)| verified(&ledger, edit).unwrap_err();
+    let required = |it: &mut Statement| (it.copies[1].role, it.copies[1].entry) = ("required".to_owned(), Some(2));
+    assert_eq!(fault(&required), "role", "a copy that only follows is not there because it is called another name");
+    assert_eq!(fault(&|it| it.copies[1].key = "sg".parse().unwrap()), "keys");
+    assert_eq!(fault(&|it| it.copies[0].key_country = Some("SG".parse().unwrap())), "keys");
+    assert_eq!(fault(&|it| awaited(&mut it.copies[0])), "state");
+    assert_eq!(fault(&|it| it.decision.by = "default".to_owned()), "by");
+    // The entry that moved the record says which of its copies are still to come.
+    let mut moved = Ledger::new(9);
+    moved.leaves[2] = moved.leaves[2].replace("put-object", "relocated");
+    verified(&moved, &|it| it.copies[1].entry = Some(2)).unwrap();
+    moved.tell(2, "copies", json!([{ "site": "sg-sin", "key": "pk", "key-country": "PK", "role": "queued", "pending": true }]));
+    assert_eq!(verified(&moved, &|it| it.copies[1].entry = Some(2)).unwrap_err(), "state");
 }
 
 #[test]

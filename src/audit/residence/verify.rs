@@ -12,7 +12,7 @@ use crate::{
         note::{NoteError, Verifier},
         proof::ConsistencyProof,
     },
-    types::{Country, InstrumentId, PolicyRevision, Pseudonym, RecordId, SiteId, Ticket, VersionId},
+    types::{Country, InstrumentId, KeyId, PolicyRevision, Pseudonym, RecordId, SiteId, Ticket, VersionId},
 };
 
 /// Why a proof is none.
@@ -129,6 +129,28 @@ struct Leaf {
     revision: Option<PolicyRevision>,
     #[serde(default)]
     exceptions: Vec<ExceptionStatement>,
+    /// None in entries of before they told it.
+    #[serde(default)]
+    copies: Vec<Placed>,
+    #[serde(rename = "decided-by")]
+    decided_by: Option<Decided>,
+}
+
+/// A copy, as an entry tells of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Placed {
+    site: SiteId,
+    key: KeyId,
+    key_country: Option<Country>,
+    role: String,
+    #[serde(default)]
+    pending: bool,
+}
+
+#[derive(Deserialize)]
+struct Decided {
+    source: String,
 }
 
 /// The kinds of entries that place a record.
@@ -205,7 +227,11 @@ fn decision(statement: &Statement, leaves: &BTreeMap<u64, Leaf>) -> Result<(), P
         ("instruments", leaf.instruments == ids(&decision.instruments)),
         ("shadow", leaf.shadow == ids(&decision.shadow)),
         ("exceptions", leaf.exceptions == decision.exceptions),
+        ("by", leaf.decided_by.as_ref().is_none_or(|told| told.source == decision.by)),
         ("sites and countries", told == said && said.len() == statement.copies.len()),
+        ("role", statement.copies.iter().all(|copy| leaf.tells(copy, |told| told.role == copy.role))),
+        // Nor is a copy awaited that was there already.
+        ("state", statement.copies.iter().all(|copy| copy.state == CopyState::Stored || leaf.tells(copy, |told| told.pending))),
     ];
     match same.iter().find(|(_, same)| !same) {
         Some((field, _)) => Err(ProofFault::Disagrees { entry, field }),
@@ -225,7 +251,9 @@ fn copy(statement: &Statement, copy: &CopyStatement, leaves: &BTreeMap<u64, Leaf
         ("kind", leaf.kind == ADDING || PLACING.contains(&leaf.kind.as_str())),
         ("record", leaf.record == Some(statement.record.record)),
         ("sites and countries", leaf.places().any(|place| place == (&copy.site, copy.country))),
+        ("keys", leaf.tells(copy, |told| told.is_under(copy))),
         // The entry that placed the record names those that only follow, too, before they are there.
+        ("state", leaf.tells(copy, |told| !told.pending)),
         ("state", copy.role != "queued" || Some(entry) != statement.decision.entry || leaf.kind == "relocated"),
     ];
     match same.iter().find(|(_, same)| !same) {
@@ -260,5 +288,17 @@ impl Leaf {
     fn places(&self) -> impl Iterator<Item = (&SiteId, Country)> {
         let even = self.sites.len() == self.countries.len();
         self.sites.iter().zip(self.countries.iter().copied()).filter(move |_| even)
+    }
+
+    /// Whether what it tells of a copy, where it does, is `so`.
+    fn tells(&self, copy: &CopyStatement, so: impl Fn(&Placed) -> bool) -> bool {
+        self.copies.iter().filter(|told| told.site == copy.site).all(so)
+    }
+}
+
+impl Placed {
+    fn is_under(&self, copy: &CopyStatement) -> bool {
+        let country = self.key_country.unwrap_or(copy.country);
+        self.key == copy.key && copy.key_country.is_none_or(|said| said == country)
     }
 }

@@ -26,7 +26,7 @@ impl Verified {
             record.bucket,
             record.key.as_str()
         )];
-        let instruments: Vec<String> = decision.instruments.iter().map(instrument).collect();
+        let instruments: Vec<String> = decision.instruments.iter().map(|instrument| format!("`{}`", instrument.id)).collect();
         let because = match instruments.as_slice() {
             [] => "no instrument binds it".to_owned(),
             instruments => format!("bound by {}", instruments.join(", ")),
@@ -59,7 +59,8 @@ impl Verified {
 
     /// What the gateway states and the ledger does not show.
     pub fn stated(&self) -> Vec<String> {
-        self.statement.copies.iter().flat_map(stated).collect()
+        let instruments = self.statement.decision.instruments.iter().filter_map(instrument);
+        instruments.chain(self.statement.copies.iter().flat_map(stated)).collect()
     }
 
     /// What is not proven, a sentence each.
@@ -73,11 +74,9 @@ impl Verified {
     }
 }
 
-fn instrument(instrument: &super::InstrumentStatement) -> String {
-    match &instrument.legal_status {
-        Some(status) => format!("`{}` (legal status as configured: {status})", instrument.id),
-        None => format!("`{}`", instrument.id),
-    }
+fn instrument(instrument: &super::InstrumentStatement) -> Option<String> {
+    let status = instrument.legal_status.as_ref()?;
+    Some(format!("`{}` has, as it is configured, the legal status `{status}`.", instrument.id))
 }
 
 fn stated(copy: &CopyStatement) -> Vec<String> {

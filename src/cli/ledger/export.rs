@@ -2,6 +2,7 @@
 
 use std::{io::Write, path::Path};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::folder::Folder;
@@ -127,7 +128,7 @@ fn tiles(folder: &Folder, client: &Client, head: &Value, out: &mut Output<'_>) -
         folder.write(&format!("tile/{tile}"), &bundle(&entries)?)?;
     }
     tree.edge(|tile, hashes| folder.write(&format!("tile/{tile}"), &hashes.concat()))?;
-    let kept = keep(folder, client, latest.checkpoint.size)?;
+    let kept = keep(folder, client, &key, latest.checkpoint.size)?;
     folder.write("checkpoint", latest.to_string().as_bytes())?;
     // Only now: until then what was there is the folder's ledger.
     for level in Tile::levels(size).chain([Level::Entries]) {
@@ -142,27 +143,24 @@ fn tiles(folder: &Folder, client: &Client, head: &Value, out: &mut Output<'_>) -
     out.value(&json!({ "entries": tree.size(), "new": new, "checkpoints": kept, "key": key.to_string() }))
 }
 
-/// Writes the checkpoints that the gateway has kept, with what others said of them.
-fn keep(folder: &Folder, client: &Client, size: u64) -> Result<usize, Failure> {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    let earlier: Vec<_> = folder.kept()?.into_iter().map(|signed| signed.checkpoint).collect();
+/// Writes the checkpoints that the gateway has kept, with what others said of them. What others said that lies here already stays, whatever
+/// the gateway says by now.
+fn keep(folder: &Folder, client: &Client, key: &Verifier, size: u64) -> Result<usize, Failure> {
     let (mut before, mut count) = (size.saturating_add(1), 0);
     loop {
         let page = client.get(&format!("/v1/ledger/checkpoints?before={before}&limit=1000"))?;
         let kept = page["checkpoints"].as_array().cloned().unwrap_or_default();
         for one in &kept {
-            let size = one["size"].as_u64().ok_or_else(|| Failure::Check("a kept checkpoint has no size".to_owned()))?;
-            let note = text(&one["note"]);
-            let signed: SignedCheckpoint =
-                note.parse().map_err(|error| Failure::Check(format!("the checkpoint of size {size}: {error}")))?;
-            if earlier.iter().any(|earlier| earlier.size == size && *earlier != signed.checkpoint) {
-                return Err(Failure::Check(format!("Fork: the folder has another checkpoint of size {size} than the gateway")));
+            let wrong = |error: &dyn std::fmt::Display| Failure::Check(format!("a kept checkpoint: {error}"));
+            let signed: SignedCheckpoint = text(&one["note"]).parse().map_err(|error| wrong(&error))?;
+            signed.verify(key).map_err(|error| wrong(&error))?;
+            let size = signed.checkpoint.size;
+            if size >= before {
+                return Err(wrong(&format!("one of size {size} where earlier ones than {before} were asked for")));
             }
-            folder.write(&format!("checkpoints/{size}"), note.as_bytes())?;
-            for (number, stamp) in (1..).zip(one["time_stamps"].as_array().into_iter().flatten()) {
-                let answer = STANDARD.decode(text(&stamp["answer"])).unwrap_or_default();
-                folder.write(&format!("checkpoints/{size}.{number}.tsr"), &answer)?;
-            }
+            let stamps = one["time_stamps"].as_array().into_iter().flatten();
+            let stamps = stamps.map(|stamp| STANDARD.decode(text(&stamp["answer"])));
+            folder.keep(signed, stamps.collect::<Result<_, _>>().map_err(|error| wrong(&error))?)?;
             (before, count) = (size, count + 1);
         }
         if kept.len() < 1000 {

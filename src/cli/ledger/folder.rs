@@ -8,7 +8,7 @@ use std::{
 
 use crate::audit::{
     Fault, FaultKind, LedgerHead, Own, Report, SignedCheckpoint, Verifier, leaf_hash,
-    tile::{Builder, InvalidTile, Level, Tile, unbundle},
+    tile::{Builder, InvalidTile, Level, Tile, WIDTH, unbundle},
 };
 use crate::cli::Failure;
 
@@ -28,8 +28,12 @@ impl Folder {
 
     /// How far the folder says that the ledger has come; `None` in an empty one.
     pub(super) fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, Failure> {
-        let Some(bytes) = self.file("checkpoint")? else { return Ok(None) };
-        let wrong = |error: &dyn std::fmt::Display| Failure::Check(format!("`{}`: {error}", self.0.join("checkpoint").display()));
+        self.signed("checkpoint")
+    }
+
+    fn signed(&self, name: &str) -> Result<Option<SignedCheckpoint>, Failure> {
+        let Some(bytes) = self.file(name)? else { return Ok(None) };
+        let wrong = |error: &dyn std::fmt::Display| Failure::Check(format!("`{}`: {error}", self.0.join(name).display()));
         let text = String::from_utf8(bytes).map_err(|error| wrong(&error))?;
         text.parse().map(Some).map_err(|error| wrong(&error))
     }
@@ -57,12 +61,38 @@ impl Folder {
         Ok(kept)
     }
 
+    /// Adds a checkpoint that was kept, with time stamps of it. Signatures and stamps that are there stay: they are evidence, and whoever
+    /// gave them may not be there any more.
+    pub(super) fn keep(&self, mut signed: SignedCheckpoint, stamps: Vec<Vec<u8>>) -> Result<(), Failure> {
+        let size = signed.checkpoint.size;
+        let name = format!("checkpoints/{size}");
+        if let Some(earlier) = self.signed(&name)? {
+            if earlier.checkpoint != signed.checkpoint {
+                return Err(Failure::Check(format!("Fork: the folder has another checkpoint of size {size} than the gateway")));
+            }
+            earlier.note.signatures().iter().for_each(|one| signed.note.add(one.clone()));
+        }
+        self.write(&name, signed.to_string().as_bytes())?;
+        for stamp in stamps {
+            let mut number = 1_u64;
+            let name = loop {
+                let name = format!("{name}.{number}.tsr");
+                match self.file(&name)? {
+                    Some(earlier) if earlier != stamp => number += 1,
+                    _ => break name,
+                }
+            };
+            self.write(&name, &stamp)?;
+        }
+        Ok(())
+    }
+
     /// The bytes of a tile. Where one that was not full is gone because it is full by now, what it was.
     pub(super) fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Failure> {
         if let Some(bytes) = self.file(&format!("tile/{tile}"))? {
             return Ok(Some(bytes));
         }
-        let full = Tile { width: crate::audit::tile::WIDTH, ..tile };
+        let full = Tile { width: WIDTH, ..tile };
         let Some(mut bytes) = self.file(&format!("tile/{full}"))?.filter(|_| !tile.is_full()) else { return Ok(None) };
         let width = usize::try_from(tile.width).unwrap_or(usize::MAX);
         let kept = match tile.level {
@@ -110,20 +140,25 @@ impl Folder {
         }
     }
 
-    /// Reads every entry and every tile, and holds them against the folder's own checkpoint and what else is known.
-    pub(super) fn verify(&self, own: Own, held: &[LedgerHead]) -> Result<Result<Report, Fault>, Failure> {
+    /// Reads every entry and every tile, and holds them against the folder's own checkpoint and what else is known. Shows each entry.
+    pub(super) fn verify(
+        &self,
+        own: Own,
+        held: &[LedgerHead],
+        look: &mut dyn FnMut(&[u8]),
+    ) -> Result<Result<Report, Fault>, Failure> {
         let mut verifier = Verifier::new(held, Some(own));
         let mut tiles = Tiles { folder: self, wrong: None };
         // What the tiles of hashes say by themselves: where they are those of the checkpoint, they tell which entry is not.
         let (mut computed, mut stated) = (Builder::default(), Builder::default());
-        let mut edited = None;
+        let (mut edited, mut gap) = (None, None);
         for tile in Tile::of(Level::Entries, own.size, 0) {
-            let bytes = self.tile(tile)?;
-            let entries = match bytes.as_deref().map(unbundle) {
-                Some(Ok(entries)) => entries,
-                Some(Err(_)) => vec![b"".as_slice()],
-                None => Vec::new(),
+            // How many there would have to be is what somebody wrote: nothing is looked for behind one that is not there.
+            let Some(bytes) = self.tile(tile)? else {
+                gap = Some(tile.start());
+                break;
             };
+            let entries = unbundle(&bytes).unwrap_or_else(|_| vec![b"".as_slice()]);
             let hashes = self.tile(Tile { level: Level::Hashes(0), ..tile })?.unwrap_or_default();
             let hashes = crate::audit::tile::hashes(&hashes).unwrap_or_default();
             for hash in hashes {
@@ -131,6 +166,7 @@ impl Folder {
             }
             for (entry, seq) in entries.iter().zip(tile.start()..) {
                 verifier.push(entry);
+                look(entry);
                 let hash = leaf_hash(entry);
                 if usize::try_from(seq - tile.start()).ok().and_then(|at| hashes.get(at)) != Some(&hash) {
                     edited.get_or_insert(seq);
@@ -139,8 +175,13 @@ impl Folder {
             }
         }
         computed.edge(|tile, hashes| tiles.compare(tile, hashes))?;
+        let last = Tile::of(Level::Entries, own.size, (own.size / WIDTH).saturating_sub(1)).last();
+        let goes_on = gap.is_some() && last.map(|last| self.tile(last)).transpose()?.flatten().is_some();
         let exact = edited.filter(|_| stated.size() == own.size && stated.root() == own.root);
         Ok(match (verifier.finish(), tiles.wrong) {
+            (Err(Fault { kind: FaultKind::Truncated, seq, .. }), _) if goes_on && gap == Some(seq) => {
+                Err(Fault::at(seq, FaultKind::Missing))
+            }
             (Ok(_), Some(seq)) => Err(Fault::at(seq, FaultKind::BadTile)),
             (Err(Fault { kind: FaultKind::Edited, .. }), _) if exact.is_some() => {
                 Err(Fault::at(exact.unwrap_or_default(), FaultKind::Edited))

@@ -3,8 +3,14 @@
 mod export;
 mod folder;
 mod proof;
+#[cfg(test)]
+mod tests;
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+};
 
 use serde_json::{Value, json};
 
@@ -49,8 +55,8 @@ pub(super) fn verify(args: &LedgerVerifyArgs, out: &mut Output<'_>) -> Result<()
     let held = Held::read(args)?;
     let found = match (&args.file, &args.data_dir) {
         (_, Some(data_dir)) => stopped(data_dir, args.keyring.as_deref().zip(args.identity.as_deref()), &held)?,
-        (Some(file), None) if file.is_dir() => of_folder(&Folder::new(file), &held)?,
-        (Some(file), None) => of_lines(file, &held)?,
+        (Some(file), None) if file.is_dir() => of_folder(&Folder::new(file), &held, &mut |_| {})?,
+        (Some(file), None) => of_lines(file, &held, &mut |_| {})?,
         (None, None) => return Err(Failure::Usage("say which export, or --data-dir".to_owned())),
     };
     let Found { checked, authentic, witnessed } = found;
@@ -136,25 +142,35 @@ const fn head_of(signed: &SignedCheckpoint) -> LedgerHead {
     LedgerHead { size: signed.checkpoint.size, root: signed.checkpoint.root, time: Timestamp::from_millis(0) }
 }
 
-fn of_lines(file: &Path, held: &Held) -> Result<Found, Failure> {
+/// Reads once, a line at a time: an export has no bound, and can be piped in. Also shows each entry.
+fn of_lines(file: &Path, held: &Held, look: &mut dyn FnMut(&[u8])) -> Result<Found, Failure> {
     if !held.witnesses.is_empty() {
         return Err(Failure::Usage("an export of lines has no cosignatures: verify one of `ledger export --tiles`".to_owned()));
     }
-    let content = read(file)?;
-    let mut lines: Vec<&str> = content.lines().collect();
-    let Some((head, signed)) = lines.pop().and_then(exported_head) else {
+    let unreadable = |error: std::io::Error| Failure::Usage(format!("cannot read `{}`: {error}", file.display()));
+    let source: Box<dyn Read> = match file == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(File::open(file).map_err(unreadable)?),
+    };
+    let (mut entries, mut last) = (Entries::new(&held.heads, None), None);
+    for line in BufReader::new(source).lines() {
+        if let Some(entry) = last.replace(line.map_err(unreadable)?) {
+            entries.push(entry.as_bytes());
+            look(entry.as_bytes());
+        }
+    }
+    let Some((head, signed)) = last.as_deref().and_then(exported_head) else {
         return Err(Failure::Check("the export's last line is not its head: it is cut off".to_owned()));
     };
     let own = match held.own(head, signed.as_ref()) {
         Ok(own) => own,
         Err(fault) => return Ok(Found { checked: Err(fault), authentic: false, witnessed: Vec::new() }),
     };
-    let mut entries = Entries::new(&held.heads, Some(own));
-    lines.iter().for_each(|line| entries.push(line.as_bytes()));
+    entries.end_with(own);
     Ok(Found { checked: entries.finish(), authentic: own.authentic, witnessed: Vec::new() })
 }
 
-fn of_folder(folder: &Folder, held: &Held) -> Result<Found, Failure> {
+fn of_folder(folder: &Folder, held: &Held, look: &mut dyn FnMut(&[u8])) -> Result<Found, Failure> {
     let Some(signed) = folder.checkpoint()? else { return Err(Failure::Check("the folder has no checkpoint".to_owned())) };
     let own = match held.own(head_of(&signed), Some(&signed)) {
         Ok(own) => own,
@@ -163,8 +179,14 @@ fn of_folder(folder: &Folder, held: &Held) -> Result<Found, Failure> {
     // What lies in the folder counts as far as it is signed.
     let mut heads = held.heads.clone();
     let (mut witnessed, kept): (Vec<(Signed, u64)>, _) = (Vec::new(), folder.kept()?);
+    let origin = &signed.checkpoint.origin;
     for signed in kept.iter().chain([&signed]) {
         let size = signed.checkpoint.size;
+        // Cosigned as it may be: it is none of this ledger's.
+        if signed.checkpoint.origin != *origin {
+            let checked = Err(Fault::at(size.saturating_sub(1), FaultKind::OtherLog));
+            return Ok(Found { checked, authentic: own.authentic, witnessed });
+        }
         if held.key.as_ref().is_some_and(|key| signed.verify(key).is_err()) {
             let checked = Err(Fault::at(size.saturating_sub(1), FaultKind::BadHead));
             return Ok(Found { checked, authentic: own.authentic, witnessed });
@@ -178,7 +200,7 @@ fn of_folder(folder: &Folder, held: &Held) -> Result<Found, Failure> {
             witnessed.push((signed, size));
         }
     }
-    Ok(Found { checked: folder.verify(own, &heads)?, authentic: own.authentic, witnessed })
+    Ok(Found { checked: folder.verify(own, &heads, look)?, authentic: own.authentic, witnessed })
 }
 
 /// Verifies in place. Needs no key, but only with one is it certain that the stored head is the gateway's.
@@ -225,7 +247,7 @@ fn root(digits: &str) -> Option<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests {
+mod in_place {
     use std::{net::SocketAddr, ops::Bound, ops::ControlFlow, sync::Arc};
 
     use super::*;

@@ -1,6 +1,6 @@
 //! `domicile ledger prove` and `ledger verify --proof`: residency proofs, made by a gateway and verified without one.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,13 +10,13 @@ use crate::audit::{
     SignedCheckpoint,
     note::Verifier,
     proof::ConsistencyProof,
-    residence::{Held, Proof, ProofFault, Verified},
-    tile::{Level, Tile, unbundle},
+    residence::{Held, Proof, ProofFault, Statement, Verified},
 };
 use crate::cli::{
     Failure, Output,
     args::{LedgerVerifyArgs, ProveArgs},
     client::{Client, encode},
+    output::one_line,
     s3_target,
     subject::read,
 };
@@ -46,10 +46,10 @@ pub(super) fn verify(args: &LedgerVerifyArgs, file: &Path, out: &mut Output<'_>)
         Ok(Checked { verified, ledger, later }) => {
             let since = ledger.map(|size| match later.as_slice() {
                 [] => format!(
-                    "None of the {size} entries of the ledger that you hold tells of the record after those of the proof."
+                    "None of the {size} entries of the ledger that you hold tells what became of the record after those of the proof."
                 ),
                 later => format!(
-                    "Of the {size} entries of the ledger that you hold, these tell of the record after those of the proof: {}.",
+                    "Of the {size} entries of the ledger that you hold, these tell what became of the record after those of the proof: {}.",
                     later.join(", ")
                 ),
             });
@@ -61,7 +61,8 @@ pub(super) fn verify(args: &LedgerVerifyArgs, file: &Path, out: &mut Output<'_>)
                 ("Not proven:", &not_proven),
             ] {
                 out.line(title)?;
-                sentences.iter().try_for_each(|sentence| out.line(format!("  - {sentence}")))?;
+                // Names are in them that clients have chosen.
+                sentences.iter().try_for_each(|sentence| out.line(format!("  - {}", one_line(sentence))))?;
             }
             out.value(&json!({
                 "ok": true, "proven": proven, "stated": stated, "not_proven": not_proven,
@@ -126,12 +127,12 @@ fn check(args: &LedgerVerifyArgs, file: &Path, key: &Verifier) -> Result<Checked
     let mut held = HeldLedger::read(args)?;
     let (size, root) = (verified.checkpoint.size, verified.checkpoint.root);
     held.heads.push(LedgerHead { size, root, time: Timestamp::default() });
-    let found = if copy.is_dir() { of_folder(&Folder::new(copy), &held)? } else { of_lines(copy, &held)? };
+    let mut later = Later::new(&verified.statement);
+    let mut look = |leaf: &[u8]| later.look(leaf);
+    let found = if copy.is_dir() { of_folder(&Folder::new(copy), &held, &mut look)? } else { of_lines(copy, &held, &mut look)? };
     let entries = found.checked.map_err(Refused::Ledger)?.entries;
     verified.held = Some(entries);
-    let last = verified.statement.ledger.entries.iter().map(|entry| entry.inclusion.entry).max().unwrap_or_default();
-    let later = later(copy, entries, last, verified.statement.record.record)?;
-    Ok(Checked { verified, ledger: Some(entries), later })
+    Ok(Checked { verified, ledger: Some(entries), later: later.found })
 }
 
 fn checkpoint(file: &Path) -> Result<SignedCheckpoint, Failure> {
@@ -144,27 +145,73 @@ fn consistency(file: &Path) -> Result<ConsistencyProof, Failure> {
     serde_json::from_value(value).map_err(wrong)
 }
 
-/// The entries about a record behind one, each by its number and kind.
-fn later(copy: &Path, size: u64, last: u64, record: RecordId) -> Result<Vec<String>, Failure> {
-    #[derive(Deserialize)]
-    struct Leaf {
-        seq: u64,
-        kind: String,
-        record: Option<RecordId>,
-    }
-    let mut later = Vec::new();
-    let mut look = |leaf: &[u8]| {
-        let told = serde_json::from_slice::<Leaf>(leaf).ok().filter(|leaf| leaf.seq > last && leaf.record == Some(record));
-        later.extend(told.map(|leaf| format!("{} ({})", leaf.seq, leaf.kind)));
-    };
-    if copy.is_dir() {
-        let folder = Folder::new(copy);
-        for tile in Tile::of(Level::Entries, size, 0) {
-            let bytes = folder.tile(tile)?.unwrap_or_default();
-            unbundle(&bytes)?.into_iter().for_each(&mut look);
+/// What a ledger tells of a record behind the entry that placed it, and the proof does not show.
+struct Later {
+    record: RecordId,
+    placed: u64,
+    shown: BTreeSet<u64>,
+    /// Each by its number and kind.
+    found: Vec<String>,
+}
+
+impl Later {
+    fn new(statement: &Statement) -> Self {
+        Self {
+            record: statement.record.record,
+            placed: statement.decision.entry.unwrap_or_default(),
+            shown: statement.ledger.entries.iter().map(|entry| entry.inclusion.entry).collect(),
+            found: Vec::new(),
         }
-    } else {
-        read(copy)?.lines().for_each(|line| look(line.as_bytes()));
     }
-    Ok(later)
+
+    fn look(&mut self, leaf: &[u8]) {
+        #[derive(Deserialize)]
+        struct Leaf {
+            seq: u64,
+            kind: String,
+            record: Option<RecordId>,
+            #[serde(default)]
+            gone: Vec<RecordId>,
+            #[serde(default)]
+            collected: Vec<Collected>,
+        }
+        #[derive(Deserialize)]
+        struct Collected {
+            record: RecordId,
+        }
+        let Ok(Leaf { seq, kind, record, gone, collected }) = serde_json::from_slice(leaf) else { return };
+        // Another record's entry can say that this one is gone.
+        let mut named = record.into_iter().chain(gone).chain(collected.into_iter().map(|collected| collected.record));
+        // Nothing becomes of a record that is read, and any number of reads would hide what did.
+        let is_told = kind != "get-object" && named.any(|named| named == self.record);
+        if is_told && seq > self.placed && !self.shown.contains(&seq) {
+            self.found.push(format!("{seq} ({kind})"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_record_is_found_whoever_the_entry_is_about() {
+        let (one, two) = ("01".repeat(16), "02".repeat(16));
+        let mut later = Later { record: one.parse().unwrap(), placed: 2, shown: BTreeSet::from([2, 4]), found: Vec::new() };
+        for entry in [
+            json!({ "seq": 1, "kind": "put-object", "record": one }),
+            json!({ "seq": 2, "kind": "put-object", "record": one }),
+            // Behind the entry that placed it, and before the last one that the proof shows.
+            json!({ "seq": 3, "kind": "relocated", "record": one }),
+            json!({ "seq": 4, "kind": "copy-stored", "record": one }),
+            json!({ "seq": 5, "kind": "get-object", "record": one }),
+            json!({ "seq": 6, "kind": "put-object", "record": two, "gone": [one] }),
+            json!({ "seq": 7, "kind": "collected", "collected": [{ "record": two, "sites": ["s"] }, { "record": one, "sites": ["s"] }] }),
+            json!({ "seq": 8, "kind": "put-object", "record": two }),
+            json!({ "head": { "size": 9 } }),
+        ] {
+            later.look(entry.to_string().as_bytes());
+        }
+        assert_eq!(later.found, ["3 (relocated)", "6 (put-object)", "7 (collected)"]);
+    }
 }

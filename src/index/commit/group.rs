@@ -239,8 +239,11 @@ impl<'a> Group<'a> {
             |event: &Event| audit::entry::leaf(seq, self.now, event).map_err(|error| IndexError::Encode(error.to_string()));
         let mut leaf = encode(event)?;
         if leaf.len() > MOST_ENTRY_BYTES {
-            // A bundle of the log could not hold it.
             leaf = encode(&event.lean())?;
+        }
+        if leaf.len() > MOST_ENTRY_BYTES {
+            // No bundle of the log could hold it, nor could anybody read on behind it.
+            return Err(IndexError::Encode(format!("an entry of the ledger would have {} bytes", leaf.len())));
         }
         let overlay = &mut self.overlay;
         self.state.frontier.push_hash(audit::leaf_hash(&leaf), |height, hash| {

@@ -26,7 +26,7 @@ impl Group<'_> {
         }
         let salt = match self.known_salt(&whose)? {
             Some(salt) => Some(salt),
-            None if event.begins() || !self.was_erased(&whose)? => Some(self.new_salt(&whose, event)?),
+            None if event.begins() || !self.was_erased(&whose)? => Some(self.begin_salt(&whose, event)?),
             None => None,
         };
         let pseudonyms = &self.inner.keys.pseudonyms;
@@ -62,28 +62,38 @@ impl Group<'_> {
         Ok(())
     }
 
+    /// That of whatever is told of a subject; none where there is but one of questions.
     fn known_salt(&mut self, subject: &Pseudonym) -> Result<Option<LedgerSalt>, IndexError> {
         if let Some(salt) = self.state.salts.get(subject) {
             return Ok(Some(salt.clone()));
         }
         let kept: Option<SaltRow> = self.row(&keys::salt(subject))?;
-        Ok(kept.map(|kept| {
+        Ok(kept.filter(|kept| !kept.asked).map(|kept| {
             self.remember_salt(*subject, &kept.salt);
             kept.salt
         }))
     }
 
-    fn new_salt(&mut self, subject: &Pseudonym, event: &Event) -> Result<LedgerSalt, IndexError> {
+    /// That of questions where there is one, else a new one. What is told by `event` says whether it is for questions alone.
+    fn begin_salt(&mut self, subject: &Pseudonym, event: &Event) -> Result<LedgerSalt, IndexError> {
+        let of_questions: Option<SaltRow> = self.row(&keys::salt(subject))?;
+        let asked = event.asks() && self.was_erased(subject)?;
+        if let Some(kept) = of_questions.as_ref().filter(|_| asked) {
+            return Ok(kept.salt.clone());
+        }
         let row: Option<SubjectRow> = self.row(&keys::subject(subject))?;
         let row = row.map(|row| row.at(self.now));
-        let salt = LedgerSalt::random();
+        let salt = of_questions.map_or_else(LedgerSalt::random, |kept| kept.salt);
         let kept = SaltRow {
             salt: salt.clone(),
             country: self.told_in(row.as_ref().and_then(SubjectRow::residence), event),
             generation: row.map_or(Generation::default(), |row| row.generation),
+            asked,
         };
         self.overlay.insert(keys::salt(subject), Some(sealed(&kept)?));
-        self.remember_salt(*subject, &salt);
+        if !asked {
+            self.remember_salt(*subject, &salt);
+        }
         Ok(salt)
     }
 

@@ -161,3 +161,19 @@ async fn a_delete_is_held_against_what_the_right_to_it_was_judged_by() {
     }
     check_whole(&index).await;
 }
+
+#[tokio::test]
+async fn an_entry_that_no_bundle_can_hold_is_refused_with_its_change() {
+    let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
+    let before = index.ledger_head().size;
+    let left = (0..3000).map(|number| SiteId::new(format!("site-{number:020}")).unwrap()).collect();
+    let long = Event { left, ..event() };
+    let refused = index.commit(put(&bucket, "k", record(&index, 1, SITES[0], "s")), long).await;
+    assert!(matches!(refused, Err(CommitError::Fatal(IndexError::Encode(_)))), "{refused:?}");
+    assert_eq!((index.ledger_head().size, index.current(&bucket, &key("k")).unwrap()), (before, None));
+    // The log goes on, and is read as tiles.
+    index.commit(put(&bucket, "k", record(&index, 2, SITES[0], "s")), event()).await.unwrap();
+    let tile = audit::tile::Tile { level: audit::tile::Level::Entries, index: 0, width: before + 1 };
+    assert!(index.tile(tile).await.unwrap().is_some());
+    check_whole(&index).await;
+}

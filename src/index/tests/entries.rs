@@ -136,3 +136,22 @@ async fn entries_are_found_by_their_time() {
         assert_eq!(seqs(&index, query).await, expected);
     }
 }
+
+#[tokio::test]
+async fn no_clock_hides_what_names_a_key_or_somebody() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_000_000)));
+    let index = Index::open(Arc::new(MemoryEngine::new()), index_keys(), Arc::clone(&clock) as _).unwrap();
+    let day = 86_400_000;
+    // For one entry it is tomorrow, for one it was yesterday.
+    for off in [0, day, 0, -day, 0] {
+        clock.advance(off);
+        index.commit(Change::Note, about(&index, Kind::PutObject, "a", "ayesha")).await.unwrap();
+        clock.advance(1000 - off);
+    }
+    let (since, until) = (Some(Timestamp::from_seconds(1_000_000)), Some(Timestamp::from_seconds(1_000_010)));
+    let ayesha = SubjectId::new("ayesha").unwrap();
+    let of_key = Some((BucketName::new("bucket").unwrap(), key("a")));
+    let query = EntriesQuery { key: of_key, owners: vec![ayesha.clone()], since, until, ..EntriesQuery::default() };
+    assert_eq!(seqs(&index, query).await, [0, 2, 4]);
+    assert_eq!(seqs(&index, EntriesQuery { subject: Some(ayesha), since, until, ..EntriesQuery::default() }).await, [0, 2, 4]);
+}
