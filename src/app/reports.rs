@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::gateway::{AppGateway, internal};
+use super::{
+    gateway::{AppGateway, internal},
+    ledger,
+};
 use crate::admin::{Gateway, GatewayError, ReportView};
 use crate::audit::period::Period;
 use crate::index::Index;
@@ -47,6 +50,7 @@ pub(super) async fn make(gateway: &AppGateway, since: Timestamp, until: Timestam
         standing,
         period,
         ledger: head,
+        checkpoints: ledger::checkpoints_between(index, since, until).await?,
     })
 }
 
