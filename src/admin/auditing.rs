@@ -21,7 +21,7 @@ use crate::authn::TokenIdentity;
 use crate::index::{EntriesQuery, RecordsQuery};
 use crate::types::{BucketName, ObjectKey, RequestId, SubjectId, Timestamp, VersionId};
 
-/// The number of the ledger entry to go on with; absent when the ledger ends here.
+/// The number of the ledger entry to go on with, as `from` or as `before`; absent when there are no more.
 const NEXT: HeaderName = HeaderName::from_static("x-domicile-next");
 
 /// Entries of the ledger.
@@ -170,6 +170,7 @@ const MOST_SAMPLED: usize = 1000;
 pub(super) struct EntriesParameters {
     #[serde(default)]
     from: u64,
+    before: Option<u64>,
     limit: Option<usize>,
     class: Option<String>,
     kind: Option<String>,
@@ -207,6 +208,7 @@ impl EntriesParameters {
         }
         Ok(EntriesQuery {
             from: self.from,
+            before: self.before,
             limit: page(self.limit)?,
             class: class.transpose()?,
             kind: self.kind,

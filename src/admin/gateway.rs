@@ -6,12 +6,12 @@ use futures_util::stream::BoxStream;
 use serde_json::Value;
 
 use super::views::{
-    AccessView, CheckpointView, ErasureView, ExplainRequest, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage,
-    SessionRequest, SessionView, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
+    AccessView, ErasureView, ExplainRequest, KeyView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView,
+    SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView,
 };
 use super::{
-    HistoryQuestion, HistoryView, ImportOrder, LedgerPage, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyRevisionView,
-    PopulationFormat, SampleView, SetToCompare, report::ReportView,
+    CheckpointsView, HistoryQuestion, HistoryView, ImportOrder, LedgerHeadView, LedgerPage, PoliciesView, PolicyDiffView,
+    PolicyEntryView, PolicyRevisionView, PopulationFormat, SampleView, SetToCompare, report::ReportView,
 };
 use crate::audit::{
     proof::{ConsistencyProof, InclusionProof},
@@ -420,8 +420,8 @@ pub trait Gateway: Send + Sync + 'static {
     async fn ledger_inclusion(&self, entry: u64, size: Option<u64>) -> Result<Option<InclusionProof>, GatewayError>;
     /// That the first `to` entries begin with the first `from`.
     async fn ledger_consistency(&self, from: u64, to: u64) -> Result<Option<ConsistencyProof>, GatewayError>;
-    /// The checkpoints that were kept, the newest first, from below the size `before` on.
-    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<Vec<CheckpointView>, GatewayError>;
+    /// The checkpoints that were kept, the newest first, from below the size `before` on, and how it stands with who vouches for them.
+    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<CheckpointsView, GatewayError>;
 
     /// What happened from `since` on and before `until`, and how things stand.
     async fn report(&self, since: Timestamp, until: Timestamp) -> Result<ReportView, GatewayError>;

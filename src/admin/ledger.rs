@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Query, router::Api};
+use super::{CheckpointsView, Problem, Query, router::Api};
 use crate::audit::tile::Tile;
 use crate::authn::TokenIdentity;
 use crate::types::RequestId;
@@ -96,18 +96,18 @@ pub(super) async fn proof(
     }
 }
 
-/// The checkpoints that were kept, the newest first.
+/// The checkpoints that were kept, the newest first, and how it stands with who vouches for them.
 pub(super) async fn checkpoints(
     State(api): State<Api>,
     Extension(request): Extension<RequestId>,
     Extension(who): Extension<TokenIdentity>,
     parameters: Result<Parameters<CheckpointsParameters>, QueryRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<CheckpointsView>, Problem> {
     let CheckpointsParameters { before, limit } = parameters?.0;
     let limit = limit.unwrap_or(LIMIT);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::invalid(format!("`limit` must be 1 to {MOST}")));
     }
     api.gateway.record_query(&request, &who, Query::LedgerCheckpoints { before, limit }).await?;
-    Ok(Json(json!({ "checkpoints": api.gateway.ledger_checkpoints(before, limit).await? })))
+    Ok(Json(api.gateway.ledger_checkpoints(before, limit).await?))
 }

@@ -14,6 +14,7 @@ mod guard;
 mod handlers;
 mod imports;
 mod ledger;
+mod ledger_views;
 mod limits;
 pub mod login;
 mod openapi;
@@ -40,6 +41,10 @@ pub use auditing::{HistoryQuestion, HistoryView, LedgerPage, PopulationFormat, S
 pub use gateway::{ExportBytes, Gateway, GatewayError, ImportedSubject, Query, Verdict};
 pub use guard::Guard;
 pub use imports::ImportOrder;
+pub use ledger_views::{
+    CheckpointView, CheckpointsOfPeriod, CheckpointsView, FailingView, LedgerHeadView, SignerView, TimeStampView, VouchedView,
+    VoucherView,
+};
 pub use policy_views::{
     DecisionChangeView, PoliciesView, PolicyDiffView, PolicyEntryView, PolicyFolderView, PolicyRevisionView, SaidView,
     SetToCompare,
@@ -50,7 +55,7 @@ pub use report::ReportView;
 pub use router::router;
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
-    AccessView, CheckView, CheckpointView, ComponentView, CopyView, CounterView, DecidedByView, ErasureView, ExceptionView,
-    ExplainRequest, ImportedView, KeyVersionView, KeyView, LedgerHeadView, Readiness, RecordView, RecordsPage, SessionRequest,
-    SessionView, SignerView, SiteInitView, SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView, TimeStampView,
+    AccessView, CheckView, ComponentView, CopyView, CounterView, DecidedByView, ErasureView, ExceptionView, ExplainRequest,
+    ImportedView, KeyVersionView, KeyView, Readiness, RecordView, RecordsPage, SessionRequest, SessionView, SiteInitView,
+    SiteView, StatementView, SubjectKeyView, SubjectView, SummaryView,
 };

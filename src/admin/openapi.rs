@@ -342,6 +342,7 @@ fn schemas() -> Value {
             ("population", &json!({ "$ref": "#/components/schemas/Summary" })),
             ("standing", &json!({ "type": "object", "additionalProperties": { "type": "integer" } })),
             ("period", &json!({ "type": "object" })), ("ledger", &json!({ "$ref": "#/components/schemas/LedgerHead" })),
+            ("checkpoints", &json!({ "$ref": "#/components/schemas/CheckpointsOfPeriod" })),
         ]),
         "Proof": object(&[("format", &string), ("note", &string)]),
         "Readiness": {

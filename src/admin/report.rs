@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{LedgerHeadView, Problem, Query, SummaryView, router::Api};
+use super::{CheckpointsOfPeriod, LedgerHeadView, Problem, Query, SummaryView, router::Api};
 use crate::audit::period::Period;
 use crate::authn::TokenIdentity;
 use crate::types::{PolicyRevision, RequestId, Timestamp};
@@ -32,6 +32,8 @@ pub struct ReportView {
     pub period: Period,
     /// The ledger's head then: entries and root that the report can be held against.
     pub ledger: LedgerHeadView,
+    /// The checkpoints that were kept in the period. No entry tells of them.
+    pub checkpoints: CheckpointsOfPeriod,
 }
 
 /// `GET /v1/report`

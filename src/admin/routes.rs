@@ -246,7 +246,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/openapi.json", Access::Public, &[], "This API's OpenAPI document"),
 ];
 
-const ENTRIES: [&str; 9] = ["from", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];
+const ENTRIES: [&str; 10] = ["from", "before", "limit", "class", "kind", "since", "until", "bucket", "key", "subject"];
 const POPULATION: [&str; 9] = ["format", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
 const SAMPLE: [&str; 10] = ["seed", "n", "bucket", "prefix", "subject", "country", "site", "instrument", "since", "until"];
 const SAYING: [&str; 3] = ["effective", "reason", "dry-run"];

@@ -265,58 +265,6 @@ pub struct StatementView {
     pub state: &'static str,
 }
 
-/// The ledger's head: note it elsewhere, and a later truncation or edit shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LedgerHeadView {
-    /// How many entries there are.
-    pub size: u64,
-    /// Root of the Merkle tree (RFC 6962 section 2.1), in hex.
-    pub root: String,
-    /// When the last entry was written.
-    pub time: String,
-    /// Size and root as a signed note (C2SP tlog-checkpoint).
-    pub note: String,
-    /// The key that verifies the note.
-    pub key: String,
-}
-
-/// A checkpoint that was kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CheckpointView {
-    /// How many entries there were.
-    pub size: u64,
-    /// The root of their tree, in hex.
-    pub root: String,
-    /// When it was made.
-    pub time: String,
-    /// The signed note, with the witnesses' signatures.
-    pub note: String,
-    /// The witnesses that cosigned it, of those that the configuration names.
-    pub witnesses: Vec<SignerView>,
-    /// What time-stamping authorities said.
-    pub time_stamps: Vec<TimeStampView>,
-}
-
-/// A witness and when it saw a checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SignerView {
-    /// The name of its key.
-    pub name: String,
-    /// When it says that was.
-    pub time: String,
-}
-
-/// The word of a time-stamping authority (RFC 3161).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TimeStampView {
-    /// Where it was asked for.
-    pub by: String,
-    /// The time that it says.
-    pub time: String,
-    /// Its whole answer, DER in base64.
-    pub answer: String,
-}
-
 /// One site and its state.
 #[derive(Debug, Clone, Serialize)]
 pub struct SiteView {

@@ -15,7 +15,7 @@ use super::{
     views::{summary, view},
 };
 use crate::admin::{
-    AccessView, CheckpointView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, HistoryQuestion,
+    AccessView, CheckpointsView, ComponentView, ErasureView, ExplainRequest, ExportBytes, Gateway, GatewayError, HistoryQuestion,
     HistoryView, ImportOrder, ImportedSubject, KeyView, LedgerHeadView, LedgerPage, PoliciesView, PolicyDiffView,
     PolicyEntryView, PolicyRevisionView, PopulationFormat, Query, Readiness, RecordView, RecordsPage, ReportView, SampleView,
     SessionRequest, SessionView, SetToCompare, SiteInitView, SiteView, SubjectKeyView, SubjectView, SummaryView, Verdict,
@@ -340,8 +340,8 @@ impl Gateway for AppGateway {
         Ok(self.objects.index.consistency(from, to).await?)
     }
 
-    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<Vec<CheckpointView>, GatewayError> {
-        ledger::checkpoints(&self.objects.index, before, limit).await
+    async fn ledger_checkpoints(&self, before: Option<u64>, limit: usize) -> Result<CheckpointsView, GatewayError> {
+        ledger::checkpoints(&self.objects.index, &self.vouchers, before, limit).await
     }
 
     async fn ledger_entries(&self, mut query: EntriesQuery) -> Result<LedgerPage, GatewayError> {

@@ -11,6 +11,7 @@ use crate::authn::{SessionKey, TokenIdentity};
 use crate::erasure::Erasures;
 use crate::import::Imports;
 use crate::index::{Change, IndexError};
+use crate::notary::Standing;
 use crate::objects::{ObjectError, Objects};
 use crate::relocation::Relocations;
 use crate::rotation::Rotations;
@@ -31,6 +32,8 @@ pub(super) struct AppGateway {
     pub(super) rotations: Arc<Rotations>,
     pub(super) erasures: Arc<Erasures>,
     pub(super) key_use: Arc<super::keys::KeyUse>,
+    /// How it stands with who vouches for the ledger's checkpoints.
+    pub(super) vouchers: Arc<Standing>,
     /// One reload at a time, so that what is in force is what was recorded last.
     reloading: Arc<Mutex<()>>,
     /// Places for [long questions](AppGateway::place_for_long).
@@ -74,6 +77,7 @@ impl AppGateway {
             rotations,
             erasures,
             key_use: Arc::default(),
+            vouchers: Arc::default(),
             reloading,
             long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
         }
@@ -82,6 +86,11 @@ impl AppGateway {
     /// Waits for a place for a plan, a comparison of policies, a report or a sample.
     pub(super) async fn place_for_long(&self) -> Result<OwnedSemaphorePermit, GatewayError> {
         Arc::clone(&self.long).acquire_owned().await.map_err(internal)
+    }
+
+    /// The same, knowing how it stands with who vouches for the ledger's checkpoints.
+    pub(super) fn with_vouchers(self, vouchers: Arc<Standing>) -> Self {
+        Self { vouchers, ..self }
     }
 
     /// Reads the configuration again and puts its principals and tokens in force; everything else in it waits for the next start.

@@ -115,8 +115,9 @@ pub(super) fn whose_prefix(index: &Index, prefix: Option<(&BucketName, &String)>
 }
 
 fn entries(pseudonyms: &Pseudonyms, query: &EntriesQuery, event: Event, asked: &mut Asked) -> Event {
-    let EntriesQuery { from, limit, class, kind, since, until, key, subject, owners: _ } = query;
-    asked.from = Some(*from);
+    let EntriesQuery { from, before, limit, class, kind, since, until, key, subject, owners: _ } = query;
+    asked.from = Some(*from).filter(|from| *from > 0 || before.is_none());
+    asked.before = *before;
     asked.limit = u64::try_from(*limit).ok();
     asked.class = class.map(Class::as_str);
     // The word itself is text from outside.

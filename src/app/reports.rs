@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::gateway::{AppGateway, internal};
+use super::{
+    gateway::{AppGateway, internal},
+    ledger,
+};
 use crate::admin::{Gateway, GatewayError, ReportView};
 use crate::audit::{entry::sequence, period::Period};
 use crate::index::{EntriesQuery, Index};
@@ -28,6 +31,7 @@ pub(super) async fn make(gateway: &AppGateway, since: Timestamp, until: Timestam
         standing,
         period,
         ledger: head,
+        checkpoints: ledger::checkpoints_between(index, since, until).await?,
     })
 }
 

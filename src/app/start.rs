@@ -251,10 +251,10 @@ impl App {
         };
         let gateway =
             AppGateway::new(objects.clone(), Arc::clone(&access), revisions, sessions(), metrics, work.clone(), importing);
-        let gateway = Arc::new(gateway);
-
         let notary =
             Notary::new(objects.index.clone(), Arc::clone(&clock), config.ledger.notary.clone()).map_err(StartError::Notary)?;
+        let gateway = Arc::new(gateway.with_vouchers(notary.standing()));
+
         let (stop, stopped) = watch::channel(false);
         let hosts = HostRules::new(config.s3.base_domains.clone(), config.s3.external_hosts.clone());
         let authenticator = S3Authenticator::new(Arc::clone(&access.principals), config.s3.region.clone(), hosts)

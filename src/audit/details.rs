@@ -53,6 +53,9 @@ pub struct Asked {
     /// Whether entries of one kind alone were asked for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub kind: bool,
+    /// Below this ledger entry, the newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
 }
 
 /// An exception of an instrument that lets a copy be where the instrument would not.

@@ -73,9 +73,8 @@ impl Class {
         Some(match kind {
             "copy-begun" | "copy-stored" | "relocated" => Self::Relocations,
             "delete-object" | "expired" | "collected" | "source-deleted" | "delete-bucket" => Self::Removals,
-            "key-created" | "key-rewrapped" | "key-stored" | "key-rotating" | "key-rotated" | "key-destroyed" | "key-exported" => {
-                Self::Keys
-            }
+            "key-created" | "key-rewrapped" | "key-stored" | "key-rotating" | "key-rotated" | "key-destroyed"
+            | "key-exported" => Self::Keys,
             "key-used" => Self::KeyUses,
             kind if kind.starts_with("policy-") => Self::Policies,
             "subject-set" | "subject-removed" | "subject-due" | "subject-settled" => Self::Subjects,

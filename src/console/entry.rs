@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::filters::encoded;
+use crate::admin::RecordView;
+
 /// One entry, as far as it is shown. What is not known of it is left out: later versions add fields and kinds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -22,6 +25,10 @@ pub(super) struct Entry {
     finding: Option<String>,
     query: Option<Question>,
     left: Vec<String>,
+    record: Option<String>,
+    /// Where the residency proof of the record is that it wrote, as long as that can be had.
+    #[serde(skip)]
+    pub(super) proof: Option<String>,
 }
 
 /// An exception that a placement leans on.
@@ -48,6 +55,19 @@ impl Entry {
         Self::deserialize(value).ok()
     }
 
+    /// Whether it says where a record is placed.
+    pub(super) fn is_placement(&self) -> bool {
+        let places = ["put-object", "copy-object", "import-object", "complete-upload", "relocated"];
+        self.refused.is_none() && places.contains(&self.kind.as_str())
+    }
+
+    /// Finds the residency proof of the record that it places among those of the versions that a key still has: the ledger itself names no
+    /// key that could be asked for.
+    pub(super) fn prove_by(&mut self, versions: &[RecordView]) {
+        let Some(record) = self.record.as_ref().filter(|_| self.is_placement()) else { return };
+        self.proof = versions.iter().find(|version| version.record.to_string() == *record).map(proof_of);
+    }
+
     /// The kind in words.
     pub(super) fn what(&self) -> String {
         let words = self.kind.replace('-', " ");
@@ -60,6 +80,12 @@ impl Entry {
         let left = || (!self.left.is_empty()).then(|| format!("left {}", self.left.join(", ")));
         self.query.as_ref().map(|query| query.route.clone()).or_else(|| self.finding.clone()).or_else(left)
     }
+}
+
+/// Where the residency proof of a version is.
+pub(super) fn proof_of(version: &RecordView) -> String {
+    let (bucket, key) = (encoded(version.bucket.as_str()), encoded(version.key.as_str()));
+    format!("/console/record/proof.json?bucket={bucket}&key={key}&version={}", encoded(&version.version.to_string()))
 }
 
 fn actor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

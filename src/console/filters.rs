@@ -42,6 +42,12 @@ pub(super) fn query(text: impl Display, _: &dyn Values) -> Result<String> {
     Ok(encoded(&text.to_string()))
 }
 
+/// Text as an address that a link downloads: exactly what the page shows, which the gateway may not be able to give again.
+#[filter_fn]
+pub(super) fn attached(text: impl Display, _: &dyn Values) -> Result<String> {
+    Ok(format!("data:text/plain;charset=utf-8,{}", encoded(&text.to_string())))
+}
+
 pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

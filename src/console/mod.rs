@@ -8,9 +8,12 @@
 
 mod assets;
 mod backlog;
+mod checkpoints;
 mod chrome;
 mod door;
+mod download;
 mod entry;
+mod entry_search;
 mod erasures;
 mod filters;
 mod findings;
@@ -19,6 +22,7 @@ mod headers;
 mod instruments;
 mod keys;
 mod ledger;
+mod ledger_entry;
 mod overview;
 mod places;
 mod policies;

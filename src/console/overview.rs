@@ -7,6 +7,7 @@ use axum::{Extension, extract::State};
 
 use super::{
     backlog::Known,
+    checkpoints::{self, Vouchers},
     chrome::{Answer, Chrome, page as answer},
     filters,
     places::{self, Place},
@@ -17,6 +18,9 @@ use super::{
 use crate::admin::{CounterView, KeyView, PoliciesView, Query, SiteView, SummaryView};
 use crate::index::Finding;
 use crate::types::{Country, InstrumentId};
+
+/// Who vouches for the ledger is told with its checkpoints.
+const CHECKPOINTS: Query<'static> = Query::LedgerCheckpoints { before: None, limit: 1 };
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -103,6 +107,7 @@ struct Parts {
     keys: Option<Vec<KeyView>>,
     findings: Option<Vec<Finding>>,
     backlog: Option<Known>,
+    vouchers: Vouchers,
 }
 
 pub(super) async fn page(Extension(seat): Extension<Seat>, State(desk): State<Desk>) -> Answer {
@@ -127,11 +132,12 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, State(desk): State<De
         Some(gateway) => Some(gateway.ledger_head()?.size),
         None => None,
     };
+    let vouchers = if seat.may(CHECKPOINTS.route()) { checkpoints::page_of(&seat, None, 1).await?.1 } else { Vouchers::new() };
     let backlog = match seat.ask_if_allowed(Query::Plan).await? {
         Some(gateway) => Some(desk.backlog.known(gateway, policies.revision, seat.now).await),
         None => None,
     };
-    let parts = Parts { policies, summary, sites, keys, findings, backlog };
+    let parts = Parts { policies, summary, sites, keys, findings, backlog, vouchers };
     let countries = rows(&parts);
     let totals = parts.summary.as_ref().map(|summary| Totals {
         countries: summary.countries.values().filter(|counter| counter.objects > 0).count(),
@@ -204,6 +210,11 @@ fn alarms(parts: &Parts) -> Vec<Alarm> {
     for key in parts.keys.iter().flatten().filter(|key| !key.up) {
         let trouble = key.trouble.as_deref().unwrap_or("no reason given");
         add("bad", "Key out of use", format!("{} of {}: {trouble}.", key.id, world::name(key.country)), places::KEYS);
+    }
+    for (_, voucher) in &parts.vouchers {
+        let Some(failing) = &voucher.failing else { continue };
+        let (kind, title) = if failing.disputed { ("bad", "Ledger disputed") } else { ("warn", "Not vouched for") };
+        add(kind, title, format!("{}: {}.", voucher.name, failing.why), places::LEDGER);
     }
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in parts.findings.iter().flatten() {

@@ -1,20 +1,21 @@
 //! The whole story of one key: its versions as they are now, and what the ledger tells of those that were.
 
 use askama::Template;
-use axum::{Extension, extract::Query as Parameters};
+use axum::{Extension, Json, extract::Query as Parameters};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     chrome::{Answer, Chrome, page as answer},
-    entry::Entry,
+    download,
+    entry::{self, Entry},
     filters, places,
     records::{moment, parse},
     seat::Seat,
 };
 use crate::admin::{GatewayError, HistoryQuestion, HistoryView, Problem, Query, RecordView};
 use crate::audit::{CopyStanding, VersionStory};
-use crate::types::{BucketName, ObjectKey};
+use crate::types::{BucketName, ObjectKey, VersionId};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
@@ -40,6 +41,10 @@ struct RecordPage {
 }
 
 impl RecordPage {
+    fn proof(&self, version: &RecordView) -> String {
+        entry::proof_of(version)
+    }
+
     const fn copy_mood(&self, state: &CopyStanding) -> &'static str {
         match state {
             CopyStanding::Pending => "warn",
@@ -89,7 +94,8 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(named): Pa
     if versions.is_empty() && history.versions.is_empty() && history.entries.is_empty() {
         return Err(no_such_record());
     }
-    let entries = history.entries.iter().rev().filter_map(Entry::of).collect();
+    let mut entries: Vec<Entry> = history.entries.iter().rev().filter_map(Entry::of).collect();
+    entries.iter_mut().for_each(|entry| entry.prove_by(&versions));
     answer(&RecordPage {
         chrome: Chrome::new(&seat, key.as_str(), Some(places::RECORDS)),
         bucket,
@@ -100,6 +106,17 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(named): Pa
         entries,
         none: "The ledger has no entry about this key up to then.",
     })
+}
+
+/// The residency proof of a version, of the current one when none is named: the same file as the API's.
+pub(super) async fn proof(Extension(seat): Extension<Seat>, Parameters(named): Parameters<Named>) -> Answer {
+    let bucket = BucketName::new(named.bucket).map_err(|error| Problem::invalid(error.to_string()))?;
+    let key = ObjectKey::new(named.key).map_err(|error| Problem::invalid(error.to_string()))?;
+    let version: Option<VersionId> = parse("version", &named.version)?;
+    let question = Query::Proof { bucket: &bucket, key: &key, version, from: None };
+    let proof = seat.ask(question).await?.proof(&bucket, &key, version, None).await?;
+    let name = version.map_or_else(|| "domicile-proof.json".to_owned(), |version| format!("domicile-proof-{version}.json"));
+    download::file(&name, "application/json", Json(proof))
 }
 
 fn no_such_record() -> super::chrome::Trouble {

@@ -16,8 +16,10 @@ use tokio::time::timeout;
 use super::{
     assets,
     backlog::Backlog,
+    checkpoints,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door, erasures, filters, findings, forms, headers, keys, ledger, overview, policies, record, records, relocations, report,
+    door, erasures, filters, findings, forms, headers, keys, ledger, ledger_entry, overview, policies, record, records,
+    relocations, report,
     seat::Seat,
     sites, subjects, tail,
 };
@@ -57,12 +59,17 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/backlog", get(overview::backlog))
         .route("/console/records", get(records::page))
         .route("/console/record", get(record::page))
+        .route("/console/record/proof.json", get(record::proof))
         .route("/console/subject", get(subjects::page))
         .route("/console/policies", get(policies::page))
         .route("/console/policies/{revision}", get(policies::revision))
         .route("/console/refusals", get(tail::refusals))
         .route("/console/exceptions", get(tail::exceptions))
         .route("/console/ledger", get(ledger::page))
+        .route("/console/ledger/checkpoints", get(checkpoints::page))
+        .route("/console/ledger/checkpoints/{size}/{file}", get(checkpoints::file))
+        .route("/console/ledger/entries/{entry}", get(ledger_entry::page))
+        .route("/console/ledger/entries/{entry}/proof.json", get(ledger_entry::proof))
         .route("/console/report", get(report::page))
         .route("/console/report.json", get(report::json))
         .route("/console/sites", get(sites::page))
@@ -141,7 +148,9 @@ fn problem_of(response: &mut Response) -> Option<Arc<Problem>> {
     let said = response.extensions_mut().remove::<Arc<Problem>>();
     said.or_else(|| {
         let status = response.status();
-        let failed = status.is_client_error() || status.is_server_error();
+        // A page that says itself what is wrong with its form is one.
+        let is_page = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let failed = (status.is_client_error() || status.is_server_error()) && !is_page;
         failed.then(|| Arc::new(Problem::new(status, "invalid-request", "the address of this page is not as it should be")))
     })
 }

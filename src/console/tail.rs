@@ -1,7 +1,5 @@
 //! Entries from the ledger's end backwards, and the pages of refusals and exceptions, which are drawn from it.
 
-use std::{collections::VecDeque, sync::Arc};
-
 use askama::Template;
 use axum::{Extension, extract::Query as Parameters};
 
@@ -13,16 +11,14 @@ use super::{
     policies::Before,
     seat::Seat,
 };
-use crate::admin::{Gateway, Problem, Query};
+use crate::admin::{Problem, Query};
 use crate::audit::Class;
 use crate::index::EntriesQuery;
 
 /// Entries on a page.
 const PAGE: usize = 100;
-/// Entries that are read at once.
-const READ: usize = 1000;
-/// Numbers that are looked at first.
-const STEP: u64 = 1000;
+/// How often the index is looked into for a page that is not full: each time it goes through some ten thousand entries.
+const LOOKS: usize = 10;
 
 #[derive(Template)]
 #[template(path = "entries.html")]
@@ -40,52 +36,36 @@ pub(super) struct Found {
     pub(super) older: Option<u64>,
 }
 
-/// The last entries of `class`, or of all, before number `before` or the end. It is one question, however often the index is looked into:
-/// what it looks at grows until there are enough.
-pub(super) async fn back(seat: &Seat, class: Option<Class>, before: Option<u64>) -> Result<Found, Problem> {
+/// Before which entry a page begins: that number, or the end.
+pub(super) async fn end(seat: &Seat, before: Option<u64>) -> Result<u64, Problem> {
     let size = seat.ask(Query::LedgerHead).await?.ledger_head()?.size;
-    let end = before.unwrap_or(size).min(size);
-    let query = EntriesQuery { limit: PAGE, class, ..EntriesQuery::default() };
-    let gateway = seat.ask(Query::LedgerEntries(&query)).await?;
-    let (mut entries, mut from, mut width) = (VecDeque::new(), end, STEP);
-    while from > 0 && entries.len() < PAGE {
-        let (begin, stop) = (from.saturating_sub(width), from);
-        for entry in between(gateway, class, begin, stop).await?.into_iter().rev() {
-            entries.push_front(entry);
-        }
-        (from, width) = (begin, width.saturating_mul(8));
-    }
-    let surplus = entries.len().saturating_sub(PAGE);
-    entries.drain(..surplus);
-    let first = entries.front().map(|entry| entry.seq);
-    let older = if surplus > 0 || from > 0 { first.or(Some(from)) } else { None };
-    Ok(Found { entries: entries.into_iter().rev().collect(), older: older.filter(|number| *number > 0) })
+    Ok(before.unwrap_or(size).min(size))
 }
 
-/// The entries of `class` from number `begin` on and before `stop`, the last [`PAGE`] and one of them.
-async fn between(gateway: &Arc<dyn Gateway>, class: Option<Class>, begin: u64, stop: u64) -> Result<VecDeque<Entry>, Problem> {
-    let mut found = VecDeque::new();
-    let mut next = Some(begin);
-    while let Some(from) = next.filter(|from| *from < stop) {
-        let page = gateway.ledger_entries(EntriesQuery { from, limit: READ, class, ..EntriesQuery::default() }).await?;
-        let read = page.entries.iter().filter_map(|line| Entry::read(line)).take_while(|entry| entry.seq < stop);
-        for entry in read {
-            found.push_back(entry);
-            if found.len() > PAGE + 1 {
-                found.pop_front();
-            }
+/// The last entries that `filter` asks for, before number `end`. It is one question, however often the index is looked into.
+pub(super) async fn back(seat: &Seat, filter: EntriesQuery, end: u64) -> Result<Found, Problem> {
+    let mut query = EntriesQuery { before: Some(end), limit: PAGE, ..filter };
+    let gateway = seat.ask(Query::LedgerEntries(&query)).await?;
+    let mut found = Found { entries: Vec::new(), older: Some(end) };
+    for _ in 0..LOOKS {
+        if found.older.is_none() || query.limit == 0 {
+            break;
         }
-        next = page.next.filter(|next| *next > from);
+        let page = gateway.ledger_entries(query.clone()).await?;
+        query.limit = query.limit.saturating_sub(page.entries.len());
+        found.entries.extend(page.entries.iter().filter_map(|line| Entry::read(line)));
+        (query.before, found.older) = (page.next, page.next);
     }
     Ok(found)
 }
 
 async fn show(seat: &Seat, place: Place, class: Class, before: Option<u64>, lead: &'static str) -> Answer {
-    let Found { entries, older } = back(seat, Some(class), before).await?;
+    let filter = EntriesQuery { class: Some(class), ..EntriesQuery::default() };
+    let Found { entries, older } = back(seat, filter, end(seat, before).await?).await?;
     answer(&EntriesPage {
         chrome: Chrome::new(seat, place.label, Some(place)),
         lead,
-        none: "There is none.",
+        none: if older.is_some() { "None among the entries that were looked at so far." } else { "There is none." },
         entries,
         older: older.map(|before| format!("{}?before={before}", place.path)),
     })

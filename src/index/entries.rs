@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeSet,
-    ops::{Bound, ControlFlow},
+    ops::{Bound, ControlFlow, Range},
 };
 
 use serde::Deserialize;
@@ -25,6 +25,8 @@ use crate::{
 pub struct EntriesQuery {
     /// From this number on.
     pub from: u64,
+    /// Below this number, and the newest first.
+    pub before: Option<u64>,
     /// At most so many.
     pub limit: usize,
     /// Of this class.
@@ -46,9 +48,10 @@ pub struct EntriesQuery {
 /// One page of entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntriesPage {
-    /// The leaves as they are, ascending.
+    /// The leaves as they are, in the order that was asked for.
     pub leaves: Vec<Vec<u8>>,
-    /// The number to go on with; `None` when the ledger ends here. A page can be short, even empty, and still have a next one.
+    /// The number to go on with, as `from` or as `before`; `None` when there are no more. A page can be short, even empty, and still have a
+    /// next one.
     pub next: Option<u64>,
 }
 
@@ -79,7 +82,7 @@ impl Index {
     pub async fn collections_of(&self, record: RecordId) -> Result<Vec<Vec<u8>>, IndexError> {
         self.blocking(move |inner| {
             let size = inner.head.lock().size;
-            let seqs = inner.found_by(Facet::Collected(record), 0, size, LOOKED)?;
+            let seqs = inner.found_by(Facet::Collected(record), &(0..size), LOOKED, false)?;
             seqs.into_iter().filter_map(|seq| inner.leaf(seq).transpose()).collect()
         })
         .await
@@ -89,7 +92,7 @@ impl Index {
 impl EntriesQuery {
     /// Whether any entry from `from` on is wanted.
     pub const fn is_plain(&self) -> bool {
-        let Self { from: _, limit: _, class, kind, since, until, key, subject, owners: _ } = self;
+        let Self { from: _, before: _, limit: _, class, kind, since, until, key, subject, owners: _ } = self;
         class.is_none() && kind.is_none() && since.is_none() && until.is_none() && key.is_none() && subject.is_none()
     }
 }
@@ -108,19 +111,23 @@ impl Inner {
         let leading = keys.as_ref().or(subjects.as_ref()).cloned().or_else(|| query.class.map(|class| vec![Facet::Class(class)]));
         // What names a key or somebody is looked at whole, so that no clock, wherever it was put, hides an entry.
         let is_named = keys.is_some() || subjects.is_some();
-        let from = match query.since.filter(|_| !is_named) {
-            Some(since) => query.from.max(self.seq_near(since.plus_millis(-SLACK_MILLIS), size)?),
-            None => query.from,
-        };
-        let (candidates, mut more) = self.candidates(leading.as_deref(), from, size)?;
+        let back = query.before.is_some();
+        let mut span = query.from..query.before.map_or(size, |before| before.min(size));
+        if let Some(since) = query.since.filter(|_| !is_named) {
+            span.start = span.start.max(self.seq_near(since.plus_millis(-SLACK_MILLIS), size)?);
+        }
+        if let Some(until) = query.until.filter(|_| back && !is_named) {
+            span.end = span.end.min(self.seq_near(until.plus_millis(SLACK_MILLIS), size)?);
+        }
+        let (candidates, more) = self.candidates(leading.as_deref(), span, back)?;
         for seq in candidates {
             if page.leaves.len() >= query.limit {
-                page.next = Some(seq);
+                page.next = Some(if back { seq + 1 } else { seq });
                 return Ok(page);
             }
             let leaf = self.leaf(seq)?.ok_or(IndexError::Corrupt { kind: 'l' })?;
             let Some((time, kind)) = head_of(&leaf) else { continue };
-            if !is_named && query.until.is_some_and(|until| time >= until.plus_millis(SLACK_MILLIS)) {
+            if !back && !is_named && query.until.is_some_and(|until| time >= until.plus_millis(SLACK_MILLIS)) {
                 return Ok(page);
             }
             let facets = if leading.is_some() { Facets::of(&leaf) } else { Facets::default() };
@@ -134,39 +141,60 @@ impl Inner {
                 page.leaves.push(leaf);
             }
         }
-        page.next = more.take();
+        page.next = more;
         Ok(page)
     }
 
-    /// The next entries that may be wanted, ascending, and the number behind them when there may be more.
-    fn candidates(&self, facets: Option<&[Facet]>, from: u64, size: u64) -> Result<(Vec<u64>, Option<u64>), IndexError> {
+    /// The next entries of a span that may be wanted, ascending or, when it is gone through `back`, descending; and the number to go on
+    /// with when there may be more.
+    fn candidates(&self, facets: Option<&[Facet]>, span: Range<u64>, back: bool) -> Result<(Vec<u64>, Option<u64>), IndexError> {
         let Some(facets) = facets else {
-            let end = size.min(from.saturating_add(LOOKED as u64));
-            return Ok(((from..end).collect(), Some(end).filter(|end| *end < size)));
+            return Ok(if back {
+                let start = span.start.max(span.end.saturating_sub(LOOKED as u64));
+                ((start..span.end).rev().collect(), Some(start).filter(|start| *start > span.start))
+            } else {
+                let end = span.end.min(span.start.saturating_add(LOOKED as u64));
+                ((span.start..end).collect(), Some(end).filter(|end| *end < span.end))
+            });
         };
-        let (mut all, mut end) = (BTreeSet::new(), None);
+        let mut all = BTreeSet::new();
+        // Where the first facet was left of which there may be more: what is known of the others beyond it is not all.
+        let mut left: Option<u64> = None;
         for facet in facets {
-            let found = self.found_by(*facet, from, size, LOOKED)?;
-            if let Some(last) = found.last().filter(|_| found.len() == LOOKED) {
-                end = Some(end.map_or(*last, |end: u64| end.min(*last)));
+            let found = self.found_by(*facet, &span, LOOKED, back)?;
+            if let Some(last) = found.last().copied().filter(|_| found.len() == LOOKED) {
+                left = Some(left.map_or(last, |left| if back { left.max(last) } else { left.min(last) }));
             }
             all.extend(found);
         }
-        let up_to = end.unwrap_or(u64::MAX);
-        Ok((all.into_iter().take_while(|seq| *seq <= up_to).collect(), end.map(|end| end + 1)))
+        Ok(match left {
+            None if back => (all.into_iter().rev().collect(), None),
+            None => (all.into_iter().collect(), None),
+            Some(left) if back => (all.range(left..).rev().copied().collect(), Some(left).filter(|left| *left > span.start)),
+            Some(left) => (all.range(..=left).copied().collect(), Some(left + 1)),
+        })
     }
 
-    /// The numbers of entries that a facet leads to.
-    fn found_by(&self, facet: Facet, from: u64, size: u64, limit: usize) -> Result<Vec<u64>, IndexError> {
-        let (start, end) = (facet.row(from), facet.row(size));
+    /// The numbers of entries in a span that a facet leads to, from its start or its end on.
+    fn found_by(&self, facet: Facet, span: &Range<u64>, limit: usize, back: bool) -> Result<Vec<u64>, IndexError> {
         let mut found = Vec::new();
-        self.engine.scan(Bound::Included(&start), Bound::Excluded(&end), &mut |row, _| {
+        if span.is_empty() {
+            return Ok(found);
+        }
+        let (start, end) = (facet.row(span.start), facet.row(span.end));
+        let visit = &mut |row: &[u8], _: &[u8]| {
             if found.len() == limit {
                 return ControlFlow::Break(());
             }
             found.extend(row.last_chunk::<8>().map(|seq| u64::from_be_bytes(*seq)));
             ControlFlow::Continue(())
-        })?;
+        };
+        let (start, end) = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+        if back {
+            self.engine.scan_back(start, end, visit)?
+        } else {
+            self.engine.scan(start, end, visit)?
+        }
         Ok(found)
     }
 

@@ -6,6 +6,7 @@
 
 mod der;
 mod stamp;
+mod standing;
 mod witness;
 
 use std::{
@@ -23,7 +24,12 @@ use crate::{
     telemetry::metric,
 };
 
-pub use self::{stamp::Authority, witness::Witness};
+use self::witness::Unwitnessed;
+pub use self::{
+    stamp::Authority,
+    standing::{Failure, Standing, Voucher},
+    witness::Witness,
+};
 
 /// Pause between two tries of what failed, where checkpoints are not made more often.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -67,6 +73,7 @@ pub struct Notary {
     authority: Option<Authority>,
     /// The size of the last checkpoint that a site was seen to hold.
     confirmed: AtomicU64,
+    standing: Arc<Standing>,
 }
 
 impl Notary {
@@ -75,12 +82,18 @@ impl Notary {
     /// # Errors
     /// Where a connection would be over TLS and there is no authority to trust.
     pub fn new(index: Index, clock: Arc<dyn Clock>, settings: Settings) -> Result<Self, String> {
+        let standing = Arc::new(Standing::of(&settings.witnesses, settings.time_stamps.as_ref()));
         let witnesses = settings.witnesses.into_iter().map(Witness::new).collect::<Result<Vec<_>, _>>()?;
         let authority = settings.time_stamps.map(Authority::new).transpose()?;
         for of in ["witness", "time-stamp"] {
             metrics::counter!(metric::LEDGER_UNANSWERED, "of" => of).increment(0);
         }
-        Ok(Self { index, clock, every: settings.every, witnesses, authority, confirmed: AtomicU64::new(0) })
+        Ok(Self { index, clock, every: settings.every, witnesses, authority, confirmed: AtomicU64::new(0), standing })
+    }
+
+    /// How it stands with those who are asked, as it goes on.
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
     }
 
     /// Does its work, again and again. Does not end. It begins after a pause: a start has other things to do than to hurry the journal.
@@ -111,32 +124,41 @@ impl Notary {
         // What others vouch for must not be lost with the index.
         if is_new || (lacks && self.confirmed.load(Ordering::Relaxed) != size) {
             if !self.index.keep_checkpoint(&last).await? {
+                let why = "no site confirms the checkpoint yet, so nobody is asked to vouch for it";
+                self.standing.held_up(self.clock.now(), why);
                 tracing::warn!("no site confirms the checkpoint of the ledger: nobody is asked to vouch for it yet");
                 return Ok(());
             }
             self.confirmed.store(size, Ordering::Relaxed);
         }
         for witness in witnesses {
+            let voucher = Voucher::Witness(witness.key().clone());
             match witness.cosign(&self.index, &signed).await {
                 Ok(cosignature) => {
                     signed.note.add(cosignature);
                     last.note = signed.to_string();
                     self.index.keep_checkpoint(&last).await?;
+                    self.standing.succeeded(&voucher);
                 }
                 Err(error) => {
                     metrics::counter!(metric::LEDGER_UNANSWERED, "of" => "witness").increment(1);
+                    let disputed = matches!(error, Unwitnessed::Inconsistent(_));
+                    self.standing.failed(&voucher, self.clock.now(), &error.to_string(), disputed);
                     tracing::warn!(witness = witness.key().name(), %error, "the checkpoint is not cosigned");
                 }
             }
         }
         if let Some(authority) = authority {
+            let voucher = Voucher::Authority(authority.url().to_owned());
             match authority.stamp(signed.note.text()).await {
                 Ok(stamp) => {
                     last.stamps.push(stamp);
                     self.index.keep_checkpoint(&last).await?;
+                    self.standing.succeeded(&voucher);
                 }
                 Err(error) => {
                     metrics::counter!(metric::LEDGER_UNANSWERED, "of" => "time-stamp").increment(1);
+                    self.standing.failed(&voucher, self.clock.now(), &error, false);
                     tracing::warn!(error, "the checkpoint has no time stamp");
                 }
             }

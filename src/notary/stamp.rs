@@ -32,6 +32,10 @@ impl Authority {
         Ok(Self { http: client(url.starts_with("https:"), None)?, url })
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(super) fn has_stamped(&self, kept: &KeptCheckpoint) -> bool {
         kept.stamps.iter().any(|stamp| stamp.by == self.url)
     }

@@ -134,10 +134,12 @@ async fn checkpoints_are_kept_when_something_happened_and_cosigned_in_order() {
     let other = self::index(&clock);
     happen(&other, 400).await;
     other.commit(Change::Note, Event::new(Kind::Stopped, Actor::System)).await.unwrap();
-    settings(&other).round().await.unwrap();
+    let forked = settings(&other);
+    forked.round().await.unwrap();
     let refused = newest(&other).await.signed().unwrap();
     assert_eq!(refused.note.verify([&key]), Err(crate::audit::note::NoteError::Unsigned));
     assert_eq!(seen.lock().size, 306);
+    assert!(forked.standing().vouchers().all(|(_, failure)| failure.is_some_and(|failure| failure.disputed)));
 }
 
 #[tokio::test]
@@ -151,9 +153,25 @@ async fn a_witness_that_is_away_is_asked_again() {
         let witnesses = vec![WitnessSettings { url: url.to_owned(), key: key.clone() }];
         Notary::new(index.clone(), Arc::clone(&clock) as _, Settings { witnesses, ..Settings::default() }).unwrap()
     };
-    notary("http://127.0.0.1:1").round().await.unwrap();
+    let away = notary("http://127.0.0.1:1");
+    let failing = || away.standing().vouchers().map(|(voucher, failure)| (voucher.name().to_owned(), failure)).next().unwrap();
+    assert_eq!(failing(), ("witness.example/w1".to_owned(), None), "it was not asked yet");
+    let began = clock.now();
+    away.round().await.unwrap();
+    clock.advance(60_000);
+    away.round().await.unwrap();
+    let failure = failing().1.unwrap();
+    assert_eq!((failure.since, failure.at), (began, clock.now()));
+    assert!(failure.why.starts_with("no answer: ") && !failure.disputed, "{}", failure.why);
     assert_eq!(newest(&index).await.signed().unwrap().note.signatures().len(), 1);
     let url = serve(Arc::new(Mutex::new(Seen { signer, size: 0, root: [0; 32], asked: 0 }))).await;
-    notary(&url).round().await.unwrap();
-    assert_eq!(newest(&index).await.signed().unwrap().note.signatures().len(), 2);
+    let back = notary(&url);
+    back.standing().failed(&Voucher::Witness(key.clone()), began, "as before", false);
+    back.round().await.unwrap();
+    let kept = newest(&index).await;
+    let note = kept.signed().unwrap().note;
+    assert_eq!(note.signatures().len(), 2);
+    let standing = back.standing();
+    let (voucher, failure) = standing.vouchers().next().unwrap();
+    assert_eq!((failure, voucher.vouched(&note, &kept)), (None, Some(Timestamp::from_seconds(77))));
 }

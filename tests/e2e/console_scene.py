@@ -9,6 +9,7 @@ import time
 from botocore.exceptions import ClientError
 
 from gateway import FsSite, Gateway
+from vouchers import TimeStamps, Witness
 
 COUNTRIES = {"pk-khi": "PK", "sg-sin": "SG", "ae-dxb": "AE", "de-fra": "DE", "in-bom": "IN"}
 HOSTILE = "users/sana/<img src=x onerror=alert(1)>&\"'.jpg"
@@ -78,7 +79,12 @@ def stage(folder):
     policies = folder / "policies"
     write_policies(policies, PK, DE, IN)
     sites = [FsSite(name, country, folder / "sites" / name) for name, country in COUNTRIES.items()]
-    gateway = Gateway(folder / "gateway", sites, policies=policies).start()
+    # One witness answers and one is away; nobody waits for either.
+    witness, away, stamps = Witness("witness.example/w1"), Witness("witness.example/away"), TimeStamps(folder / "tsa")
+    away.stop()
+    vouchers = "".join(f'[[ledger.witness]]\nurl = "{one.url}"\nkey = "{one.vkey}"\n' for one in (witness, away))
+    ledger = f'[ledger]\ncheckpoint-every = "1s"\n{vouchers}[ledger.time-stamps]\nurl = "{stamps.url}"\n'
+    gateway = Gateway(folder / "gateway", sites, policies=policies, extra=ledger).start()
     try:
         play(gateway, policies)
     except BaseException:

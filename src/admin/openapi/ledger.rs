@@ -22,9 +22,26 @@ pub(super) fn schemas() -> Value {
         ("witnesses", &witnesses),
         ("time_stamps", &stamps),
     ]);
+    let moment = object(&[("size", &number), ("time", &string)]);
+    let failing = object(&[("since", &string), ("at", &string), ("why", &string), ("disputed", &json!({ "type": "boolean" }))]);
+    let or_null = |of: Value| json!({ "oneOf": [of, { "type": "null" }] });
+    let voucher =
+        list(object(&[("name", &string), ("last", &or_null(moment)), ("behind", &number), ("failing", &or_null(failing))]));
+    let one = json!({ "$ref": "#/components/schemas/Checkpoint" });
+    let tally = json!({ "type": "object", "additionalProperties": { "type": "integer" } });
     json!({
+        "Checkpoint": checkpoint,
+        "CheckpointsOfPeriod": object(&[
+            ("count", &number),
+            ("first", &or_null(one.clone())),
+            ("last", &or_null(one.clone())),
+            ("witnessed", &number),
+            ("stamped", &number),
+            ("witnesses", &tally),
+            ("authorities", &tally),
+        ]),
         "LedgerHead": object(&[("size", &number), ("root", &string), ("time", &string), ("note", &string), ("key", &string)]),
         "LedgerProof": { "oneOf": [inclusion, consistency] },
-        "Checkpoints": object(&[("checkpoints", &list(checkpoint))]),
+        "Checkpoints": object(&[("checkpoints", &list(one)), ("witnesses", &voucher), ("authorities", &voucher)]),
     })
 }

@@ -312,9 +312,9 @@ impl Gateway for Fake {
         self.evaluate();
         Ok(Some(ConsistencyProof { from, to, hashes: vec![] }))
     }
-    async fn ledger_checkpoints(&self, _: Option<u64>, _: usize) -> Answer<Vec<CheckpointView>> {
+    async fn ledger_checkpoints(&self, _: Option<u64>, _: usize) -> Answer<CheckpointsView> {
         self.evaluate();
-        Ok(Vec::new())
+        Ok(CheckpointsView::default())
     }
     async fn export_index(&self, _: &RequestId, _: &TokenIdentity) -> Result<ExportBytes, GatewayError> {
         if self.ledger_broken {

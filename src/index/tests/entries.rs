@@ -3,13 +3,27 @@
 use super::*;
 use crate::{audit::Class, clock::Clock};
 
+/// All entries of a question, page by page, in both directions: they are the same.
 async fn seqs(index: &Index, query: EntriesQuery) -> Vec<u64> {
+    let size = index.ledger_head().size;
+    let found = paged(index, query.clone()).await;
+    for before in [size, u64::MAX, size / 2] {
+        let mut back = paged(index, EntriesQuery { before: Some(before), ..query.clone() }).await;
+        back.reverse();
+        let below: Vec<u64> = found.iter().copied().filter(|seq| *seq < before).collect();
+        assert_eq!(back, below, "{query:?} before {before}");
+    }
+    found
+}
+
+async fn paged(index: &Index, query: EntriesQuery) -> Vec<u64> {
     let (mut found, mut query) = (Vec::new(), EntriesQuery { limit: 2, ..query });
     loop {
         let page = index.ledger_search(query.clone()).await.unwrap();
         assert!(page.leaves.len() <= 2);
         found.extend(page.leaves.iter().map(|leaf| audit::entry::sequence(leaf).unwrap()));
         match page.next {
+            Some(next) if query.before.is_some() => query.before = Some(next),
             Some(next) => query.from = next,
             None => return found,
         }
