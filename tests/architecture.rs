@@ -53,7 +53,7 @@ const MODULES: &[(&str, &str)] = &[
         "admin",
         "authn access bucket policy outbound kms audit residency seal backend index objects jobs relocation rotation import scrub recovery lifecycle erasure orders",
     ),
-    ("console", "authn audit index jobs relocation scrub admin"),
+    ("console", "authn policy audit index jobs relocation scrub admin"),
     (
         "config",
         "authn access bucket policy kms audit residency seal backend index objects lifecycle erasure scrub notary s3 admin server",

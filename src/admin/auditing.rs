@@ -80,7 +80,8 @@ pub enum PopulationFormat {
 }
 
 impl PopulationFormat {
-    const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Parquet];
+    /// All of them, the usual one first.
+    pub const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Parquet];
 
     /// Its name.
     pub const fn as_str(self) -> &'static str {
@@ -91,7 +92,8 @@ impl PopulationFormat {
         }
     }
 
-    const fn media_type(self) -> &'static str {
+    /// What an answer says that it is.
+    pub const fn media_type(self) -> &'static str {
         match self {
             Self::Ndjson => "application/x-ndjson",
             Self::Csv => "text/csv; charset=utf-8; header=present",
@@ -113,6 +115,22 @@ pub struct SampleView {
     pub ledger: Value,
     /// The records, in the order in which they were drawn.
     pub records: Vec<SampledView>,
+}
+
+impl SampleView {
+    /// Whether a sample of `n` records can be drawn by this seed.
+    ///
+    /// # Errors
+    /// The seed is empty or too long, or too few or too many are asked for.
+    pub fn check(seed: &str, n: usize) -> Result<(), Problem> {
+        if seed.is_empty() || seed.len() > 128 {
+            return Err(Problem::invalid("`seed` has 1 to 128 bytes"));
+        }
+        if !(1..=MOST_SAMPLED).contains(&n) {
+            return Err(Problem::invalid(format!("`n` must be 1 to {MOST_SAMPLED}")));
+        }
+        Ok(())
+    }
 }
 
 /// A record of a sample.
@@ -235,12 +253,7 @@ impl PopulationParameters {
 impl SampleParameters {
     fn question(self) -> Result<(RecordsQuery, String), Problem> {
         let Self { seed, n, bucket, prefix, subject, country, site, instrument, since, until } = self;
-        if seed.is_empty() || seed.len() > 128 {
-            return Err(Problem::invalid("`seed` has 1 to 128 bytes"));
-        }
-        if !(1..=MOST_SAMPLED).contains(&n) {
-            return Err(Problem::invalid(format!("`n` must be 1 to {MOST_SAMPLED}")));
-        }
+        SampleView::check(&seed, n)?;
         let limit = Some(n);
         let filter = RecordsParameters { bucket, prefix, subject, country, site, instrument, since, until, limit, cursor: None };
         Ok((filter.query()?, seed))

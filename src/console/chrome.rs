@@ -197,6 +197,7 @@ pub(super) fn problem_page(chrome: Chrome, problem: &Problem, request: &str) -> 
         StatusCode::NOT_FOUND => {
             ("There is nothing here", "Check how it is spelt. What was deleted or erased is not shown any more.")
         }
+        StatusCode::CONFLICT => ("Something stands in the way", "The message says what. Ask again when it is gone."),
         StatusCode::SERVICE_UNAVAILABLE => {
             ("Not just now", "Wait some seconds and load the page again. If it stays so, tell the operator.")
         }

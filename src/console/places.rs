@@ -33,6 +33,10 @@ pub(super) const REFUSALS: Place = place("Why", "/console/refusals", "Refusals",
 pub(super) const LEDGER: Place = place("Proof", "/console/ledger", "Ledger", "GET /v1/ledger/checkpoint");
 /// What happened in a period.
 pub(super) const REPORT: Place = place("Proof", "/console/report", "Report", "GET /v1/report");
+/// All records, to take along.
+pub(super) const POPULATION: Place = place("Proof", "/console/population", "Population", "GET /v1/population");
+/// Some of them, drawn by a seed.
+pub(super) const SAMPLE: Place = place("Proof", "/console/sample", "Sample", "GET /v1/sample");
 /// The sites.
 pub(super) const SITES: Place = place("Health", "/console/sites", "Sites", "GET /v1/sites");
 /// The country keys.
@@ -45,8 +49,23 @@ pub(super) const RELOCATIONS: Place = place("Health", "/console/relocations", "R
 pub(super) const ERASURES: Place = place("Health", "/console/erasures", "Erasures", "GET /v1/erasures");
 
 /// All of them, in the order of the navigation.
-pub(super) const PLACES: &[Place] =
-    &[OVERVIEW, RECORDS, SUBJECTS, POLICIES, EXCEPTIONS, REFUSALS, LEDGER, REPORT, SITES, KEYS, FINDINGS, RELOCATIONS, ERASURES];
+pub(super) const PLACES: &[Place] = &[
+    OVERVIEW,
+    RECORDS,
+    SUBJECTS,
+    POLICIES,
+    EXCEPTIONS,
+    REFUSALS,
+    LEDGER,
+    REPORT,
+    POPULATION,
+    SAMPLE,
+    SITES,
+    KEYS,
+    FINDINGS,
+    RELOCATIONS,
+    ERASURES,
+];
 
 #[cfg(test)]
 mod tests {

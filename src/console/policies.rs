@@ -11,6 +11,7 @@ use super::{
     chrome::{Answer, Chrome, page as answer},
     filters,
     instruments::{self, Instrument},
+    lines::legible,
     places,
     seat::Seat,
 };
@@ -46,22 +47,38 @@ struct RevisionPage {
 }
 
 impl PoliciesPage {
-    fn by(&self, by: &By) -> String {
-        match by {
-            By::System => "the gateway".to_owned(),
-            By::Signal => "a signal".to_owned(),
-            By::Token(id) => id.to_string(),
-        }
+    fn by(&self, who: &By) -> String {
+        by(who)
     }
 
-    const fn state(&self, state: &PolicyState) -> &'static str {
-        match state {
-            PolicyState::Proposed => "Proposed",
-            PolicyState::InForce => "In force",
-            PolicyState::Superseded => "Superseded",
-            PolicyState::Rejected => "Rejected",
-            PolicyState::RolledBack => "Rolled back",
-        }
+    fn state(&self, state_of: &PolicyState) -> &'static str {
+        state(*state_of)
+    }
+}
+
+impl RevisionPage {
+    fn legible(&self, text: &str) -> String {
+        legible(text)
+    }
+}
+
+/// Who did a step.
+pub(super) fn by(by: &By) -> String {
+    match by {
+        By::System => "the gateway".to_owned(),
+        By::Signal => "a signal".to_owned(),
+        By::Token(id) => id.to_string(),
+    }
+}
+
+/// The word for where a set stands.
+pub(super) const fn state(state: PolicyState) -> &'static str {
+    match state {
+        PolicyState::Proposed => "Proposed",
+        PolicyState::InForce => "In force",
+        PolicyState::Superseded => "Superseded",
+        PolicyState::Rejected => "Rejected",
+        PolicyState::RolledBack => "Rolled back",
     }
 }
 

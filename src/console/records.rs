@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::{
     chrome::{Answer, Chrome, page as answer},
-    filters::{self, encoded},
+    filters,
+    narrowing::Narrowing,
     places,
     seat::Seat,
 };
@@ -21,14 +22,8 @@ pub(super) const PAGE: usize = 50;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Search {
-    bucket: String,
-    prefix: String,
-    subject: String,
-    country: String,
-    site: String,
-    instrument: String,
-    since: String,
-    until: String,
+    #[serde(flatten)]
+    narrowing: Narrowing,
     all: String,
     cursor: String,
 }
@@ -37,55 +32,11 @@ pub(super) struct Search {
 #[template(path = "records.html")]
 struct RecordsPage {
     chrome: Chrome,
-    form: Search,
+    narrowing: Narrowing,
     found: Option<Vec<RecordView>>,
     next: Option<String>,
-}
-
-impl Search {
-    /// What narrows it, by the names of the form.
-    fn fields(&self) -> [(&'static str, &str); 9] {
-        [
-            ("bucket", &self.bucket),
-            ("prefix", &self.prefix),
-            ("subject", &self.subject),
-            ("country", &self.country),
-            ("site", &self.site),
-            ("instrument", &self.instrument),
-            ("since", &self.since),
-            ("until", &self.until),
-            ("all", &self.all),
-        ]
-    }
-
-    fn is_empty(&self) -> bool {
-        self.fields().iter().all(|(_, value)| value.trim().is_empty())
-    }
-
-    fn query(&self) -> Result<RecordsQuery, Problem> {
-        if !self.prefix.is_empty() && self.bucket.trim().is_empty() {
-            return Err(Problem::invalid("to say how keys begin, name their bucket as well"));
-        }
-        Ok(RecordsQuery {
-            bucket: parse("bucket", &self.bucket)?,
-            prefix: Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty()),
-            subject: parse("subject", &self.subject)?,
-            country: parse("country", &self.country)?,
-            site: parse("site", &self.site)?,
-            instrument: parse("instrument", &self.instrument)?,
-            since: moment("written from", &self.since)?,
-            until: moment("written before", &self.until)?,
-            limit: PAGE,
-            cursor: Some(self.cursor.clone()).filter(|cursor| !cursor.is_empty()),
-        })
-    }
-
-    fn with(&self, cursor: &str) -> String {
-        let given = self.fields().into_iter().filter(|(_, value)| !value.trim().is_empty());
-        let pairs: Vec<String> =
-            given.chain([("cursor", cursor)]).map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        format!("/console/records?{}", pairs.join("&"))
-    }
+    /// Asks for the same elsewhere.
+    address: String,
 }
 
 /// A field that names something, or nothing where it is left empty.
@@ -107,16 +58,22 @@ pub(super) fn moment(name: &str, text: &str) -> Result<Option<Timestamp>, Proble
     Timestamp::parse_moment(text).map(Some).ok_or_else(problem)
 }
 
-pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(form): Parameters<Search>) -> Answer {
+pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(search): Parameters<Search>) -> Answer {
     let chrome = Chrome::new(&seat, "Records", Some(places::RECORDS));
-    if form.is_empty() {
+    let Search { narrowing, all, cursor } = search;
+    if narrowing.is_empty() && all.is_empty() {
         if !seat.sees(places::RECORDS) {
             return Err(seat.not_shown(places::RECORDS).into());
         }
-        return answer(&RecordsPage { chrome, form, found: None, next: None });
+        return answer(&RecordsPage { chrome, narrowing, found: None, next: None, address: String::new() });
     }
-    let query = form.query()?;
+    let query = RecordsQuery { cursor: Some(cursor).filter(|cursor| !cursor.is_empty()), ..narrowing.query(PAGE)? };
     let page = seat.ask(Query::Records(&query)).await?.records(query).await?;
-    let next = page.cursor.map(|cursor| form.with(&cursor));
-    answer(&RecordsPage { chrome, form, found: Some(page.records), next })
+    let all: &[_] = if all.is_empty() { &[] } else { &[("all", all.as_str())] };
+    let next = page.cursor.map(|cursor| {
+        let first = [all, &[("cursor", cursor.as_str())]].concat();
+        format!("/console/records?{}", narrowing.address(&first))
+    });
+    let address = narrowing.address(&[]);
+    answer(&RecordsPage { chrome, narrowing, found: Some(page.records), next, address })
 }

@@ -18,8 +18,8 @@ use super::{
     backlog::Backlog,
     checkpoints,
     chrome::{Chrome, Theme, Trouble, problem_page},
-    door, erasures, filters, findings, forms, headers, keys, ledger, ledger_entry, overview, policies, record, records,
-    relocations, report,
+    difference, door, erasures, filters, findings, forms, headers, keys, ledger, ledger_entry, overview, policies, population,
+    record, records, relocations, report, sample,
     seat::Seat,
     sites, subjects, tail,
 };
@@ -62,6 +62,7 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/record/proof.json", get(record::proof))
         .route("/console/subject", get(subjects::page))
         .route("/console/policies", get(policies::page))
+        .route("/console/policies/diff", get(difference::page))
         .route("/console/policies/{revision}", get(policies::revision))
         .route("/console/refusals", get(tail::refusals))
         .route("/console/exceptions", get(tail::exceptions))
@@ -72,6 +73,10 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/ledger/entries/{entry}/proof.json", get(ledger_entry::proof))
         .route("/console/report", get(report::page))
         .route("/console/report.json", get(report::json))
+        .route("/console/population", get(population::page))
+        .route("/console/population/export", get(population::export))
+        .route("/console/sample", get(sample::page))
+        .route("/console/sample.json", get(sample::json))
         .route("/console/sites", get(sites::page))
         .route("/console/keys", get(keys::page))
         .route("/console/findings", get(findings::page))
@@ -109,7 +114,7 @@ async fn set_theme(headers: HeaderMap, Form(Wanted { theme, next }): Form<Wanted
     let Some(theme) = Theme::named(&theme).filter(|_| !elsewhere) else { return StatusCode::FORBIDDEN.into_response() };
     let cookie = format!("{}={}; Path=/console; SameSite=Strict; Max-Age=31536000", Theme::COOKIE, theme.as_str());
     match HeaderValue::from_str(&cookie) {
-        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(door::inside(&next))).into_response(),
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(login::inside(&next))).into_response(),
         Err(_) => StatusCode::BAD_REQUEST.into_response(),
     }
 }
@@ -122,7 +127,7 @@ async fn enter(State(desk): State<Desk>, request: Request, next: Next) -> Respon
     let user = match user {
         Ok(user) => user,
         Err(LoginRefused::NotSignedIn) => return to_the_door(&request),
-        Err(refused) => return door::refused(request.headers(), "", &refused),
+        Err(refused) => return door::refused(request.headers(), "", &refused, desk.login.has_oidc()),
     };
     let id = next_request_id();
     let theme = Theme::of(request.headers());

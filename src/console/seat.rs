@@ -44,6 +44,11 @@ impl Seat {
         &self.user.csrf
     }
 
+    /// The request, for what is recorded beside the question.
+    pub(super) const fn request(&self) -> &RequestId {
+        &self.request
+    }
+
     /// Whether the reader may ask what the API's `route` asks.
     pub(super) fn may(&self, route: &str) -> bool {
         let route = route.split_once(' ').and_then(|(method, path)| Route::find(method, path));

@@ -121,6 +121,10 @@ impl Counting {
         }
     }
 
+    fn looked(&self, bytes: u64) {
+        add(&mut self.0.lock().records, bytes);
+    }
+
     fn moved(&self, Move { from, to, bytes }: Move, instruments: Vec<InstrumentId>) {
         let way = (from.into_iter().collect(), to.into_iter().collect(), instruments);
         let mut counts = self.0.lock();
@@ -164,12 +168,10 @@ pub async fn run(objects: &Objects, order: &Order, counting: &Counting) -> Resul
     let (mut after, mut left) = (None, Vec::new());
     loop {
         let page = objects.index.stock(order.stock.clone(), after, PAGE).await?;
-        {
-            let mut counts = counting.0.lock();
-            page.records.iter().for_each(|found| add(&mut counts.records, found.record.summary.size));
-        }
         let room = MOST_LISTED.saturating_sub(left.len());
-        left.extend(some(objects, &gate, page.records, counting).await.into_iter().take(room));
+        // Each counts when it has had its turn, and not with its page: whoever watches sees how far it is.
+        let looked = |found: &FoundRecord| counting.looked(found.record.summary.size);
+        left.extend(some(objects, &gate, page.records, counting, looked).await.into_iter().take(room));
         after = page.next;
         if after.is_none() {
             break;
@@ -183,15 +185,25 @@ pub async fn run(objects: &Objects, order: &Order, counting: &Counting) -> Resul
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2);
         counting.again(&left);
-        left = some(objects, &gate, left, counting).await;
+        left = some(objects, &gate, left, counting, |_| ()).await;
     }
     Ok(())
 }
 
-/// Moves some records; answers with those that may be moved later.
-async fn some(objects: &Objects, gate: &Gate, records: Vec<FoundRecord>, counting: &Counting) -> Vec<FoundRecord> {
+/// Moves some records, and tells `done` of each; answers with those that may be moved later.
+async fn some(
+    objects: &Objects,
+    gate: &Gate,
+    records: Vec<FoundRecord>,
+    counting: &Counting,
+    done: impl Fn(&FoundRecord) + Copy,
+) -> Vec<FoundRecord> {
     stream::iter(records)
-        .map(|found| async move { one(objects, gate, &found, counting).await.then_some(found) })
+        .map(|found| async move {
+            let later = one(objects, gate, &found, counting).await;
+            done(&found);
+            later.then_some(found)
+        })
         .buffer_unordered(TOGETHER)
         .filter_map(std::future::ready)
         .collect()

@@ -9,6 +9,7 @@ use crate::bucket::{Setting, Versioning};
 use crate::clock::Clock;
 use crate::index::{Change, Counter, Saying, Stock, SubjectChange, Tally};
 use crate::jobs::{JobState, TooMany};
+use crate::objects::Pace;
 use crate::objects::tests::{PK_ONLY, World, bucket, policies, policies_with};
 use crate::policy::PolicySet;
 use crate::types::{Attributes, ObjectKey, SubjectId};
@@ -298,6 +299,29 @@ async fn who_has_no_place_to_go_stays_in_the_queue() {
     world.decide_by(policies(PK_ONLY)).await;
     assert_eq!(settle_round(&world.objects, &mut waiting).await.unwrap(), 0, "not again at once");
     assert_eq!(settle_round(&world.objects, &mut Waiting::default()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn records_count_as_looked_at_when_they_had_their_turn() {
+    let world = World::new(PK_ONLY).await;
+    for number in 0..20 {
+        world.put(&format!("ali/{number}"), b"x").await;
+    }
+    world.decide_by(sg_law()).await;
+    let counting = Counting::default();
+    let pace = Pace { bytes_per_second: None, requests_per_second: Some(1) };
+    let order = Order { pace, ..Order::default() };
+    let first = async {
+        while counting.progress().moved.objects == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        ended = run(&world.objects, &order, &counting) => panic!("it takes 19 seconds: {ended:?}"),
+        () = first => {}
+    }
+    let progress = counting.progress();
+    assert_eq!(progress.records.objects, progress.moved.objects, "the others wait for their turn");
 }
 
 #[tokio::test]

@@ -3,25 +3,22 @@
 `DOMICILE_CONSOLE_SHOTS` names a folder for screenshots at 360, 1440 and 3840 px, light and dark, for whoever wants to look.
 """
 
+import csv
+import hashlib
 import http.client
+import io
 import json
 import os
-import shutil
-import subprocess
 import urllib.parse
 
 import pytest
 
+import chromium
 import console_scene
-from clients import CLIENTS, program
-from gateway import ROOT, TARGET, TOKENS
-
-CONSOLE = ROOT / "tests/e2e/console"
-PACKAGES = os.environ.get("DOMICILE_TEST_CONSOLE", str(TARGET / "console"))
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from gateway import TOKENS
 
 # Which pages each role's navigation has: as docs/console.md says, and no more than the table of the API's routes gives it.
-READ = "records subject policies exceptions refusals ledger report sites keys findings relocations erasures".split()
+READ = "records subject policies exceptions refusals ledger report population sample sites keys findings relocations erasures".split()
 SEEN = {"auditor": READ, "operator": READ, "legal": READ, "policy-admin": ["subject", "policies"]}
 
 RECORD = "/console/record?bucket=media&key=" + urllib.parse.quote(console_scene.URDU, safe="")
@@ -32,6 +29,8 @@ PAGES = [
     RECORD + "&at=2020-01-01",
     "/console/record?bucket=media&key=" + urllib.parse.quote(console_scene.HOSTILE, safe=""),
     "/console/subject?id=sana",
+    "/console/policies/diff",
+    "/console/sample?seed=a%20die&n=5",
     "/console/ledger?class=refusals",
     "/console/ledger?since=yesterday&bucket=media",
     "/console/ledger?bucket=media&key=" + urllib.parse.quote(console_scene.URDU, safe=""),
@@ -95,6 +94,15 @@ def test_every_page_is_asked_for_in_the_words_of_the_api_and_recorded(scene):
         "/console/keys": ["GET /v1/keys"],
         "/console/refusals": ["GET /v1/ledger/checkpoint", "GET /v1/ledger/entries"],
         "/console/report?since=2020-01-01&until=2099-01-01": ["GET /v1/report"],
+        "/console/population": ["GET /v1/ledger/checkpoint", "GET /v1/ledger/entries"],
+        "/console/population/export": ["GET /v1/population"],
+        "/console/sample?seed=x&n=3": ["GET /v1/sample"],
+        "/console/policies/diff": [
+            "GET /v1/policies",
+            "GET /v1/policies/history",
+            *["GET /v1/policies/revisions/{id}"] * 2,
+            "POST /v1/policies/diff",
+        ],
     }
     for path, routes in asked.items():
         before = len(scene.ledger())
@@ -116,7 +124,9 @@ def test_a_role_sees_what_the_api_shows_it(scene):
     subject = policy_admin.ask("GET", "/console/subject?id=sana")
     assert subject.status == 200 and "passport seen" in subject.text and "photo-" not in subject.text
     before = len(scene.ledger())
-    for page in ["records?all=yes", "records", "ledger", "refusals", "report", "report.json?since=2020-01-01&until=2099-01-01", "keys"]:
+    pages = ["records?all=yes", "records", "ledger", "refusals", "report", "report.json?since=2020-01-01&until=2099-01-01", "keys"]
+    pages += ["population", "population/export", "sample", "sample?seed=x", "sample.json?seed=x"]
+    for page in pages:
         assert policy_admin.ask("GET", f"/console/{page}").status == 403, page
     assert not [entry for entry in scene.ledger()[before:] if entry["actor"].get("token", {}).get("id") == "policy-admin-1"]
 
@@ -161,7 +171,66 @@ def test_the_report_is_what_the_ledger_says(scene):
     assert scene.admin("GET", "/v1/report?since=2026-01-01&until=2027-01-01", role="policy-admin")[0] == 403
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed and ./test could not install it")
+def test_two_policy_sets_are_held_against_each_other(scene):
+    """The scene's second set adds an instrument for the Emirates, whose data was in Singapore before."""
+    admin = Browser(scene).sign_in("policy-admin")
+    history = scene.admin("GET", "/v1/policies/history", role="auditor")[1]["entries"]
+    new, old = (entry["revision"] for entry in history)
+    page = admin.ask("GET", "/console/policies/diff")
+    assert page.status == 200 and f"from={new}&amp;to={old}" in page.text, "what is in force, and what was before"
+    assert "ae-health/policy.toml" in page.text and "+copies = &#34;only&#34;" in page.text
+    assert "residence = AE" in page.text and "<strong>ae-health</strong>" in page.text and "SG primary" in page.text
+    diff = scene.admin("POST", "/v1/policies/diff", {"from": old, "to": new}, role="auditor")[1]
+    assert f"by example: {len(diff['changes'])}<" in page.text
+    more = page.text.count("Allows more") - (1 if diff["allows_more"] else 0)
+    assert more == sum(change["allows_more"] for change in diff["changes"])
+
+    assert scene.admin("GET", "/v1/policies")[1]["approval"] == "never"
+    back = admin.ask("GET", f"/console/policies/diff?from={new[:8]}&to={old[:8]}")
+    assert "Here no set waits" in back.text and "-copies = &#34;only&#34;" in back.text
+    assert "is not the one in force" in page.text
+    alone = admin.ask("GET", f"/console/policies/diff?from={new}&to={new}")
+    assert alone.status == 200 and "the same set" in alone.text
+    assert admin.ask("GET", "/console/policies/diff?from=00000000").status == 404
+    assert admin.ask("GET", "/console/policies/diff?to=%3Cb%3E").status == 400
+
+    before = len(scene.ledger())
+    legal = Browser(scene).sign_in("legal").ask("GET", "/console/policies/diff")
+    assert legal.status == 200 and "ae-health/policy.toml" in legal.text and "residence = AE" not in legal.text
+    asked = [entry for entry in scene.ledger()[before:] if entry["actor"].get("token", {}).get("id") == "legal-1"]
+    assert asked and "POST /v1/policies/diff" not in [entry.get("query", {}).get("route") for entry in asked]
+
+
+def test_the_population_is_exported_and_the_ledger_has_its_root(scene):
+    browser = Browser(scene).sign_in("legal")
+    answer = browser.ask("GET", "/console/population/export?format=csv&country=PK")
+    assert answer.status == 200 and answer.getheader("content-type").startswith("text/csv")
+    assert answer.getheader("content-disposition").startswith('attachment; filename="domicile-population-2')
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    totals = json.loads(rows.pop()["key"])
+    assert rows and totals["rows"] == len(rows) and all("PK" in json.loads(row["countries"]) for row in rows)
+    [entry] = [one for one in scene.ledger() if one["seq"] == totals["entry"]]
+    assert entry["actor"] == {"token": {"role": "legal", "id": "legal-1"}} and entry["population"]["root"] == totals["root"]
+    page = browser.ask("GET", "/console/population").text
+    assert page.index(totals["root"]) and "legal-1 (legal)" in page
+    assert totals["root"] not in browser.ask("GET", f"/console/population?before={totals['entry']}").text
+    assert browser.ask("GET", "/console/population/export?format=xlsx").status == 400
+
+
+def test_a_sample_is_what_anybody_draws_from_the_population(scene):
+    browser = Browser(scene).sign_in("auditor")
+    page = browser.ask("GET", "/console/sample?seed=a%20die&n=7").text
+    said = browser.ask("GET", "/console/sample.json?seed=a%20die&n=7")
+    assert said.getheader("content-disposition") == 'attachment; filename="domicile-sample.json"'
+    drawn = [one["record"]["record"] for one in json.loads(said.text)["records"]]
+    rows = [json.loads(line) for line in browser.ask("GET", "/console/population/export").text.splitlines()][:-1]
+    again = sorted((row["record"] for row in rows), key=lambda record: hashlib.sha256(f"a die:{record}".encode()).digest())
+    assert drawn == again[:7]
+    assert all(record in page for record in drawn) and page.count(">Proven</span>") == 7 and "7 of 7" in page
+    assert browser.ask("GET", "/console/sample?seed=x&n=1001").status == 400
+
+
+@chromium.needed
 def test_chromium_walks_every_page_as_every_role(scene):
     order = {
         "url": f"http://127.0.0.1:{scene.admin_port}",
@@ -169,11 +238,7 @@ def test_chromium_walks_every_page_as_every_role(scene):
         "pages": PAGES,
         "shots": os.environ.get("DOMICILE_CONSOLE_SHOTS"),
     }
-    node = program("node", CLIENTS / "venv/bin")
-    environment = {**os.environ, "DOMICILE_TEST_CONSOLE": PACKAGES, "DOMICILE_TEST_CHROMIUM": CHROMIUM}
-    done = subprocess.run([node, CONSOLE / "walk.mjs", json.dumps(order)], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads(done.stdout)
+    said = chromium.drive("walk.mjs", order)
     assert not said["wrong"], "\n".join(said["wrong"])
     for role, pages in SEEN.items():
         assert said["seen"][role] == ["/console"] + [f"/console/{page}" for page in pages], role

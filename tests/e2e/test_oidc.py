@@ -4,6 +4,7 @@ import base64
 import http.client
 import http.cookiejar
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import urllib.request
 
 import pytest
 
+import chromium
 from clients import CLIENTS, program
 from gateway import TARGET, TOKENS, free_port
 
@@ -198,3 +200,16 @@ def test_people_sign_in_with_a_browser(house):
     provider.account("both")
     assert sign_in(gateway, Browser())[0] == 200
     assert logins(gateway)[-1]["actor"]["token"]["role"] == "auditor", "the role that may less"
+
+
+@chromium.needed
+def test_chromium_signs_in_at_the_provider_and_out_again(house):
+    gateway, provider = house
+    provider.account("ann")
+    order = {"url": f"http://127.0.0.1:{gateway.admin_port}", "provider": provider.issuer}
+    said = chromium.drive("sign_in.mjs", {**order, "shots": os.environ.get("DOMICILE_CONSOLE_SHOTS")})
+    assert not said["wrong"], "\n".join(said["wrong"])
+    assert (said["who"], said["role"]) == ("oidc.ann", "auditor")
+    token = {"token": {"role": "auditor", "id": "oidc.ann"}}
+    assert [code(entry) for entry in logins(gateway)] == ["wrong-token", "ok"]
+    assert [entry["kind"] for entry in gateway.ledger() if entry["actor"] == token and entry["kind"].startswith("log")] == ["login", "logout"]

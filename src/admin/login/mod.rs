@@ -29,7 +29,7 @@ pub use self::{
     oidc::{Oidc, OidcRefused, OidcSettings},
     origin::Origin,
     refusal::LoginRefused,
-    routes::{HOME, LOGIN, LOGOUT, OIDC, OIDC_BACK, ShowRefused, provider, router},
+    routes::{HOME, LOGIN, LOGOUT, OIDC, OIDC_BACK, ShowRefused, inside, provider, router},
     user::{Posted, SessionUser},
 };
 use super::{GatewayError, Guard};

@@ -50,7 +50,24 @@ struct TokenForm {
 #[derive(Deserialize)]
 struct Nothing {}
 
-/// `POST` [`LOGIN`] with the field `token`, `POST` [`LOGOUT`] with `csrf`, `GET` [`OIDC`] and [`OIDC_BACK`]. Whoever is not let in sees what `show` makes of the reason.
+#[derive(Default, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    next: String,
+}
+
+/// A page's address is as long as this at the most, to be gone on to: it goes along in a cookie.
+const LONGEST: usize = 2048;
+
+/// The path of a page of the console, and of nothing elsewhere.
+pub fn inside(next: &str) -> &str {
+    let below = next.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let plain = next.len() <= LONGEST && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if below && plain { next } else { HOME }
+}
+
+/// `POST` [`LOGIN`] with the field `token`, `POST` [`LOGOUT`] with `csrf`, `GET` [`OIDC`] with the page `next` to go on to, and
+/// [`OIDC_BACK`]. Whoever is not let in sees what `show` makes of the reason.
 pub fn router(login: Login, show: ShowRefused) -> Router {
     Router::new()
         .route(LOGIN, post(sign_in))
@@ -92,7 +109,8 @@ async fn sign_out(State(context): State<Context>, posted: Result<Posted<Nothing>
 
 async fn go_to_provider(State(context): State<Context>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let begun = async { context.login.begin_oidc(&next_request_id(), caller(&parts)?).await };
+    let wanted: Wanted = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).unwrap_or_default();
+    let begun = async { context.login.begin_oidc(&next_request_id(), caller(&parts)?, inside(&wanted.next)).await };
     match begun.await {
         Ok((to, cookie)) => (StatusCode::SEE_OTHER, [(header::LOCATION, to), (header::SET_COOKIE, cookie)]).into_response(),
         Err(refused) => (context.show)(refused),
@@ -101,14 +119,12 @@ async fn go_to_provider(State(context): State<Context>, request: Request) -> Res
 
 /// A page, and no redirect: the browser has come from another site, and would leave a strict cookie out of where a redirect leads.
 async fn come_back(State(context): State<Context>, request: Request) -> Response {
-    const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed in</title>\
-        <meta http-equiv=\"refresh\" content=\"0; url=/console\"><p><a href=\"/console\">Go on to the console</a></p></html>";
     let (parts, _) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
     let come = async { context.login.finish_oidc(&next_request_id(), caller(&parts)?, &parts.headers, query).await };
     match come.await {
-        Ok(cookies) => {
-            let mut response = Html(PAGE).into_response();
+        Ok((cookies, next)) => {
+            let mut response = Html(signed_in(inside(&next))).into_response();
             for cookie in cookies {
                 response.headers_mut().append(header::SET_COOKIE, cookie);
             }
@@ -118,6 +134,14 @@ async fn come_back(State(context): State<Context>, request: Request) -> Response
         }
         Err(refused) => (context.show)(refused),
     }
+}
+
+fn signed_in(next: &str) -> String {
+    let next = next.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed in</title>\
+         <meta http-equiv=\"refresh\" content=\"0; url={next}\"><p><a href=\"{next}\">Go on to the console</a></p></html>"
+    )
 }
 
 fn go(to: &'static str, cookie: HeaderValue) -> Response {
@@ -133,4 +157,36 @@ async fn unkept(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("same-origin"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_elsewhere() {
+        for next in ["/console", "/console/records?bucket=a&prefix=%2F%2Fb", "/console?x"] {
+            assert_eq!(inside(next), next);
+        }
+        let long = format!("/console?{}", "x".repeat(LONGEST));
+        let elsewhere = [
+            "",
+            "//evil.example",
+            "/consolation",
+            "https://evil.example/console",
+            "/console\\..",
+            "/console/\r\nX: y",
+            "/v1",
+            &long,
+        ];
+        for next in elsewhere {
+            assert_eq!(inside(next), "/console", "{next:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_stays_one_in_the_page() {
+        let page = signed_in("/console/records?prefix=\"><script>&bucket=a");
+        assert!(page.contains("url=/console/records?prefix=&quot;>&lt;script>&amp;bucket=a\""), "{page}");
+    }
 }

@@ -18,13 +18,18 @@ impl Login {
         self.oidc().is_ok()
     }
 
-    /// Begins to sign somebody in: where to send the browser, and the `Set-Cookie` that ties the answer to it.
+    /// Begins to sign somebody in who wants to see the page `next`: where to send the browser, and the `Set-Cookie` that ties the answer to it.
     ///
     /// # Errors
     /// There is no provider, or it cannot be asked.
-    pub async fn begin_oidc(&self, request: &RequestId, caller: Caller) -> Result<(HeaderValue, HeaderValue), LoginRefused> {
+    pub async fn begin_oidc(
+        &self,
+        request: &RequestId,
+        caller: Caller,
+        next: &str,
+    ) -> Result<(HeaderValue, HeaderValue), LoginRefused> {
         let (oidc, back) = self.oidc()?;
-        let flow = Flow::begin();
+        let flow = Flow::begin(next);
         match oidc.there(&flow, &back).await {
             Ok(there) => {
                 let cookie = self.cookies(caller).set(FLOW, &flow.cookie(&self.0.flow_key, oidc.now()));
@@ -36,7 +41,7 @@ impl Login {
     }
 
     /// Makes a session of the provider's answer, the query of the address that it has sent the browser to: the values of the `Set-Cookie`s
-    /// for it. It is in the ledger before that.
+    /// for it, and the page to go on to. It is in the ledger before that.
     ///
     /// # Errors
     /// The answer is not to what this browser has begun, or the provider or the gateway does not let them in. Recorded, in bounded number.
@@ -46,7 +51,7 @@ impl Login {
         caller: Caller,
         headers: &HeaderMap,
         query: &str,
-    ) -> Result<[HeaderValue; 2], LoginRefused> {
+    ) -> Result<([HeaderValue; 2], String), LoginRefused> {
         let method = LoginMethod::Oidc;
         let cookies = self.cookies(caller);
         let came_in = async {
@@ -55,12 +60,12 @@ impl Login {
             let flow = cookies.find(headers, FLOW).and_then(|cookie| Flow::of_cookie(cookie, &self.0.flow_key, oidc.now()));
             let flow = flow.ok_or(OidcRefused::State)?;
             self.0.attempts.admit(caller.address, Instant::now())?;
-            Ok(oidc.back(&flow, &answer, &back).await?)
+            Ok((oidc.back(&flow, &answer, &back).await?, flow.next))
         };
         match came_in.await {
-            Ok(who) => {
+            Ok((who, next)) => {
                 let session = self.begin(request, caller, headers, &who, Holder::Oidc(Arc::new(who.clone())), method).await?;
-                Ok([session, cookies.remove(FLOW)])
+                Ok(([session, cookies.remove(FLOW)], next))
             }
             Err(refused) => Err(self.refuse(request, method, refused).await),
         }

@@ -48,25 +48,39 @@ function load(path) {
   });
 }
 
+// Makes what is shown the same as what has come, and leaves alone what is the same already: the reader's place, the focus, and the parts that
+// a screen reader listens to stay.
+function become(shown, fresh) {
+  if (shown.nodeType !== fresh.nodeType || shown.nodeName !== fresh.nodeName) return shown.replaceWith(document.importNode(fresh, true));
+  if (shown.nodeType !== Node.ELEMENT_NODE) return void (shown.data !== fresh.data && (shown.data = fresh.data));
+  for (const { name } of [...shown.attributes]) if (!fresh.hasAttribute(name)) shown.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+  while (shown.childNodes.length > fresh.childNodes.length) shown.lastChild.remove();
+  [...fresh.childNodes].forEach((child, place) => {
+    const before = shown.childNodes[place];
+    if (before) become(before, child);
+    else shown.append(document.importNode(child, true));
+  });
+}
+
 function follow(part, seconds) {
-  const again = (next, pause) => (next.dataset.live ? follow(next, pause) : undefined);
+  const again = (pause) => (part.dataset.live ? follow(part, pause) : undefined);
   setTimeout(async () => {
     if (!part.isConnected) return;
     if (document.hidden) {
-      document.addEventListener("visibilitychange", () => again(part, 0), { once: true });
+      document.addEventListener("visibilitychange", () => again(0), { once: true });
       return;
     }
     try {
       const fresh = (await load(part.dataset.live)).getElementById(part.id);
       if (!fresh) return location.reload();
-      const same = fresh.textContent === part.textContent;
-      const held = part.contains(document.activeElement);
-      if (same || held) return again(part, Math.min(SLOWEST, seconds * 1.5));
-      const next = document.importNode(fresh, true);
-      part.replaceWith(next);
-      again(next, Number(next.dataset.every) || 2);
-    } catch {
-      again(part, SLOWEST);
+      if (fresh.textContent === part.textContent) return again(Math.min(SLOWEST, seconds * 1.5));
+      become(part, fresh);
+      again(Number(part.dataset.every) || 2);
+    } catch (error) {
+      // It is gone, as after a new start of the gateway, or not for this reader any more: the page says so.
+      if (["403", "404"].includes(error.message)) return location.reload();
+      again(SLOWEST);
     }
   }, seconds * 1000);
 }

@@ -3,12 +3,11 @@
 // Its one argument is JSON: { url, tokens: { role: token }, pages: [paths beside those of the navigation], shots: folder or null }.
 import { mkdirSync } from "node:fs";
 
-import { axe, launch } from "./browser.mjs";
+import { axe, launch, look as lookAt } from "./browser.mjs";
 
 const { url, tokens, pages, shots } = JSON.parse(process.argv[2]);
 const WIDTHS = { 360: 740, 1440: 900, 3840: 2160 };
 const THEMES = ["light", "dark"];
-const RULES = { runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }, resultTypes: ["violations"] };
 
 const wrong = [];
 const seen = {};
@@ -116,15 +115,8 @@ async function look(page, role, report, name, everywhere = true) {
     for (const width of widths) {
       if (!everywhere && (width === "1440") !== (colorScheme === "dark")) continue;
       await page.setViewportSize({ width: Number(width), height: WIDTHS[width] });
-      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (overflow > 0) report(`${overflow} px too wide at ${width}`);
-      const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
       looked += 1;
-      for (const { id, nodes } of violations) {
-        for (const { target, failureSummary } of nodes.slice(0, 3)) {
-          report(`${id} at ${width} ${colorScheme}: ${target.join(" ")}: ${failureSummary.replace(/\s+/g, " ")}`);
-        }
-      }
+      for (const what of await lookAt(page, `at ${width} ${colorScheme}`)) report(what);
       if (shots) {
         mkdirSync(shots, { recursive: true });
         await page.screenshot({ path: `${shots}/${name}-${role}-${width}-${colorScheme}.png`, fullPage: width !== "3840" });

@@ -20,8 +20,13 @@ use crate::digest::{constant_time_eq, hmac_sha256, random, sha256};
 /// From the beginning to the answer.
 const TIME: Duration = Duration::from_secs(10 * 60);
 
-/// A sign-in that has begun: the secret behind its state, nonce and verifier.
-pub(in crate::admin::login) struct Flow([u8; 32]);
+/// A sign-in that has begun.
+pub(in crate::admin::login) struct Flow {
+    /// What is behind its state, nonce and verifier.
+    secret: [u8; 32],
+    /// The page that was asked for.
+    pub(in crate::admin::login) next: String,
+}
 
 /// What the provider sends the browser back with.
 #[derive(Debug, Default, Deserialize)]
@@ -38,28 +43,30 @@ struct Tokens {
 }
 
 impl Flow {
-    pub(in crate::admin::login) fn begin() -> Self {
-        Self(random())
+    pub(in crate::admin::login) fn begin(next: &str) -> Self {
+        Self { secret: random(), next: next.to_owned() }
     }
 
-    /// For the cookie: the secret, when it ends (in seconds since 1970), and a mark that both are ours.
+    /// For the cookie: the secret, when it ends (in seconds since 1970), the page, and a mark that all of it is ours.
     pub(in crate::admin::login) fn cookie(&self, key: &[u8; 32], now: i64) -> String {
         let end = now.saturating_add(i64::try_from(TIME.as_secs()).unwrap_or(0));
-        let mark = hmac_sha256(key, &[&self.0, &end.to_be_bytes()]);
-        format!("{}.{end}.{}", URL_SAFE_NO_PAD.encode(self.0), URL_SAFE_NO_PAD.encode(mark))
+        let mark = hmac_sha256(key, &[&self.secret, &end.to_be_bytes(), self.next.as_bytes()]);
+        let [secret, next, mark] = [&self.secret[..], self.next.as_bytes(), &mark].map(|part| URL_SAFE_NO_PAD.encode(part));
+        format!("{secret}.{end}.{next}.{mark}")
     }
 
     /// The sign-in of a cookie, when it is ours and still lasts.
     pub(in crate::admin::login) fn of_cookie(cookie: &str, key: &[u8; 32], now: i64) -> Option<Self> {
-        let [seed, end, mark]: [&str; 3] = cookie.split('.').collect::<Vec<_>>().try_into().ok()?;
-        let seed: [u8; 32] = URL_SAFE_NO_PAD.decode(seed).ok()?.try_into().ok()?;
+        let [secret, end, next, mark]: [&str; 4] = cookie.split('.').collect::<Vec<_>>().try_into().ok()?;
+        let secret: [u8; 32] = URL_SAFE_NO_PAD.decode(secret).ok()?.try_into().ok()?;
         let (end, mark) = (end.parse::<i64>().ok()?, URL_SAFE_NO_PAD.decode(mark).ok()?);
-        let ours = constant_time_eq(&mark, &hmac_sha256(key, &[&seed, &end.to_be_bytes()]));
-        (ours && now < end).then_some(Self(seed))
+        let next = String::from_utf8(URL_SAFE_NO_PAD.decode(next).ok()?).ok()?;
+        let ours = constant_time_eq(&mark, &hmac_sha256(key, &[&secret, &end.to_be_bytes(), next.as_bytes()]));
+        (ours && now < end).then_some(Self { secret, next })
     }
 
     fn derived(&self, what: &str) -> String {
-        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.0, &[what.as_bytes()]))
+        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.secret, &[what.as_bytes()]))
     }
 
     fn is_answered_by(&self, answer: &Answer) -> bool {
@@ -166,16 +173,21 @@ mod tests {
 
     #[test]
     fn a_sign_in_is_of_its_browser_and_ends() {
-        let flow = Flow::begin();
+        let flow = Flow::begin("/console/records?bucket=a");
         let cookie = flow.cookie(&KEY, 1000);
         let found = Flow::of_cookie(&cookie, &KEY, 1599).unwrap();
+        assert_eq!(found.next, "/console/records?bucket=a");
         let answer = |state: &str| Answer { state: Some(state.to_owned()), ..Answer::default() };
         assert!(found.is_answered_by(&answer(&flow.derived("state"))));
         assert!(!found.is_answered_by(&answer(&flow.derived("nonce"))) && !found.is_answered_by(&Answer::default()));
-        assert!(!found.is_answered_by(&answer(&Flow::begin().derived("state"))));
+        assert!(!found.is_answered_by(&answer(&Flow::begin("").derived("state"))));
         assert!(Flow::of_cookie(&cookie, &KEY, 1600).is_none(), "too late");
         assert!(Flow::of_cookie(&cookie, &[8; 32], 1000).is_none(), "of another gateway");
         assert!(Flow::of_cookie(&cookie.replace("1600", "9999"), &KEY, 1000).is_none(), "a later end");
+        let other = Flow::begin("/console/keys").cookie(&KEY, 1000);
+        let parts: Vec<&str> = cookie.split('.').collect();
+        let next = other.split('.').nth(2).unwrap();
+        assert!(Flow::of_cookie(&[parts[0], parts[1], next, parts[3]].join("."), &KEY, 1000).is_none(), "to another page");
     }
 
     proptest! {
