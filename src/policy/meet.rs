@@ -220,7 +220,8 @@ impl<'a> Limits<'a> {
             };
             return Denial { kind: DenialKind::NoDefault, message, instruments };
         }
-        let message = format!("{} together leave no country for the record", quoted(&instruments));
+        let leave = if instruments.len() == 1 { "leaves" } else { "together leave" };
+        let message = format!("{} {leave} no country for the record", quoted(&instruments));
         Denial { kind: DenialKind::Clash, message, instruments }
     }
 

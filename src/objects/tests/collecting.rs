@@ -30,7 +30,7 @@ async fn rows_that_have_to_stay_hold_up_none_behind_them_and_go_after_a_restart(
     let world = world.restart().await;
     assert_eq!(world.collected().await, MANY);
     assert_eq!(world.backend("pk-khi").blobs().len(), 3);
-    assert_eq!(world.count("collected"), 1 + 3, "a commit forgets at most 100 records");
+    assert_eq!(world.count("collected"), 1 + 4, "a commit forgets at most 66 records of one site");
     assert_eq!(world.collected().await, 0);
 }
 
