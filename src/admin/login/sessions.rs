@@ -150,10 +150,11 @@ mod tests {
         let (sessions, now) = (sessions(1000), Instant::now());
         let others = sessions.begin(&PrincipalId::new("ben").unwrap(), holder(), now);
         let first = sessions.begin(&ann(), holder(), now);
-        let again: Vec<_> = (0..2000).map(|_| sessions.begin(&ann(), holder(), now)).collect();
+        let later = |nth| now + Duration::from_millis(nth);
+        let again: Vec<_> = (1..=2000).map(|nth| sessions.begin(&ann(), holder(), later(nth))).collect();
         assert_eq!(sessions.open.lock().len(), OF_ONE + 1);
-        assert!(sessions.find(&others, now).is_some() && sessions.find(&first, now).is_none());
-        assert!(sessions.find(&again[1999], now).is_some());
+        assert!(sessions.find(&others, later(2000)).is_some() && sessions.find(&first, later(2000)).is_none());
+        assert!(sessions.find(&again[1999], later(2000)).is_some());
     }
 
     #[test]
