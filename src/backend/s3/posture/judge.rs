@@ -235,11 +235,12 @@ fn days_of_old_versions(lifecycle: &Answer<GetBucketLifecycleConfigurationOutput
 
 pub(super) fn old_versions(answer: Answer<ListObjectVersionsOutput>) -> Verdict {
     let Answer::Told(page) = answer else { return Verdict::warning(FROM_BEFORE) };
-    let old = page.versions().iter().filter(|version| version.is_latest() == Some(false)).count() + page.delete_markers().len();
+    // Delete markers hold nothing, and a bucket with versioning suspended gets one with every deletion.
+    let old = page.versions().iter().any(|version| version.is_latest() == Some(false));
     match (old, page.is_truncated().unwrap_or(false)) {
-        (0, false) => Verdict::Fine,
-        (0, true) => Verdict::warning(FROM_BEFORE),
-        _ => Verdict::warning("switched off, but versions from before are still there"),
+        (false, false) => Verdict::Fine,
+        (false, true) => Verdict::warning(FROM_BEFORE),
+        (true, _) => Verdict::warning("switched off, but versions from before are still there"),
     }
 }
 

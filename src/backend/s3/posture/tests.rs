@@ -239,6 +239,9 @@ async fn old_versions_are_found_also_where_versioning_was_switched_off() {
     assert_eq!(service.verdict(Check::Versioning).await, Verdict::Fine);
     service.says("versions", 200, page(false, &version(false)));
     assert!(text(&service.verdict(Check::Versioning).await).contains("are still there"));
+    let marker = "<DeleteMarker><Key>d1/b</Key><VersionId>null</VersionId><IsLatest>true</IsLatest></DeleteMarker>";
+    service.says("versions", 200, page(false, &(version(true) + marker)));
+    assert_eq!(service.verdict(Check::Versioning).await, Verdict::Fine, "a marker alone holds nothing");
     service.says("versions", 200, page(true, &version(true)));
     assert!(text(&service.verdict(Check::Versioning).await).contains("may still be there"));
     service.says("versions", 403, error("AccessDenied"));
