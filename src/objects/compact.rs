@@ -90,7 +90,9 @@ impl Objects {
         };
         fail::fail_point!("objects::journal-retold", |_| Err(ObjectError::Internal("failpoint".to_owned())));
         self.index.keep_base(base).await?;
-        self.remove_before(base.from).await
+        self.remove_before(base.from).await?;
+        tracing::info!(from = base.from, bytes = base.bytes, "the journal has been compacted");
+        Ok(())
     }
 
     /// What only the journal knows must not go with what it replaces.
@@ -131,7 +133,7 @@ impl Objects {
         while !self.index.journal_holds(last) {
             tokio::time::sleep(PAUSE / 100).await;
         }
-        tracing::info!(from, "the journal has been told everything again");
+        tracing::debug!(from, "the journal has been told everything again");
         Ok(Base { from, bytes: self.journal_sizes(from).await?.since })
     }
 
