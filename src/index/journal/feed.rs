@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Due, Fact, Group, Taken,
+    Chains, Due, Fact, Group, Taken,
     chain::{Entry, Held, Told},
 };
 use crate::{
@@ -94,12 +94,14 @@ impl Index {
             return Ok(());
         }
         // One item for all: the rows are read as they are now, which is after the last of the commits.
-        let facts = left.into_iter().map(|(row, (to, gone))| {
-            let to = chains.of(&to);
-            let left = gone.into_iter().filter(|country| chains.all.contains(country) && !to.contains(country)).collect();
-            Told { row, fact: None, to, left }
-        });
-        self.inner.journal.push_after(numbers, Entry { number: last, facts: facts.collect(), open: Arc::default() });
+        let mut facts = Vec::with_capacity(left.len());
+        for (row, (to, gone)) in left {
+            // There can be other chains than when the outbox was written: a site more, or one less.
+            let to_now = self.inner.belongs(&row, &chains)?.unwrap_or_else(|| chains.of(&to));
+            let gone = gone.union(&to).filter(|country| chains.all.contains(country) && !to_now.contains(country));
+            facts.push(Told { row, fact: None, left: gone.copied().collect(), to: to_now });
+        }
+        self.inner.journal.push_after(numbers, Entry { number: last, facts, open: Arc::default() });
         Ok(())
     }
 
@@ -196,6 +198,15 @@ impl Index {
 }
 
 impl Inner {
+    /// The chains to tell of a row as it is, where it is there and its own text says it.
+    pub(in crate::index) fn belongs(&self, row: &[u8], chains: &Chains) -> Result<Option<BTreeSet<Country>>, IndexError> {
+        // The ledger's leaves are in the clear, and are told everywhere.
+        if row.first() == Some(&kind::LEDGER) {
+            return Ok(Some(chains.all.clone()));
+        }
+        Ok(self.row_with(row, |body| chains.stated(row, body))?.flatten())
+    }
+
     /// What a chain is told. A row that was not kept is as it is now, which may be nothing that this country may know any more.
     fn fact(&self, held: &Held, country: Country) -> Result<Arc<Fact>, IndexError> {
         let row = match held {

@@ -123,3 +123,21 @@ async fn a_subject_of_a_country_without_a_chain_is_told_of_at_home() {
     assert!(rebuilt(&[&told(&index, home()).await]).lookup(&amelie).unwrap().is_some());
     assert!(!says("amelie", &told(&index, abroad()).await));
 }
+
+#[tokio::test]
+async fn what_waits_is_told_to_the_chain_of_a_site_that_is_new_at_the_next_start() {
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+    let amelie = SubjectId::new("amelie").unwrap();
+    let france: Country = "FR".parse().unwrap();
+    {
+        let (index, _) = prepared(Arc::clone(&engine)).await;
+        begin(&index);
+        let attributes = Attributes::from([("residence".parse().unwrap(), "FR".to_owned())]);
+        let change = SubjectChange::now(amelie.clone(), Some(attributes));
+        index.commit(Change::Subject(Box::new(change)), event()).await.unwrap();
+    }
+    let index = open(engine);
+    index.begin_journal(home(), &[home(), france].into()).unwrap();
+    assert!(rebuilt(&[&told(&index, france).await]).lookup(&amelie).unwrap().is_some());
+    assert!(!says("amelie", &told(&index, home()).await), "her country has a chain now");
+}
