@@ -120,8 +120,11 @@ pub(super) fn legible(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\t' | '\n' => seen.push(letter),
-            '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-                seen.extend(letter.escape_unicode());
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' => {
+                seen.extend(letter.escape_unicode())
+            }
+            '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}' => {
+                seen.extend(letter.escape_unicode())
             }
             letter if letter.is_control() => seen.extend(letter.escape_unicode()),
             letter => seen.push(letter),
@@ -159,6 +162,7 @@ mod tests {
     fn no_text_looks_like_another() {
         assert_eq!(legible("[\"PK\"] # عید \u{202e}]\"GS\"[\r\n\t1"), "[\"PK\"] # عید \\u{202e}]\"GS\"[\\u{d}\n\t1");
         assert_eq!(legible("a\u{200b}b\u{feff}"), "a\\u{200b}b\\u{feff}");
+        assert_eq!(legible("P\u{ad}K\u{61c}\u{2028}\u{fe0f}\u{e0041}"), "P\\u{ad}K\\u{61c}\\u{2028}\\u{fe0f}\\u{e0041}");
         // Letters of Urdu and Persian are joined and parted by these.
         assert_eq!(legible("می\u{200c}خواهم"), "می\u{200c}خواهم");
     }
