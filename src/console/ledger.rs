@@ -10,7 +10,7 @@ use super::{
     entry_search::{KINDS, Mistakes, Search},
     filters, places,
     seat::Seat,
-    tail::{self, Found},
+    tail::{self, Found, Reach},
 };
 use crate::admin::{CheckpointView, GatewayError, LedgerHeadView, Problem, Query};
 use crate::audit::Class;
@@ -81,9 +81,9 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(form): Par
 }
 
 /// The entries, and where those of a key wrote a version that is still there, the way to its proof.
-async fn search(seat: &Seat, filter: EntriesQuery, end: u64) -> Result<Found, Problem> {
+async fn search(seat: &Seat, filter: EntriesQuery, end: u64) -> Result<Found<Entry>, Problem> {
     let named = filter.key.clone();
-    let mut found = tail::back(seat, filter, end).await?;
+    let mut found = tail::back(seat, filter, end, Reach::USUAL, Entry::read).await?;
     if let Some((bucket, key)) = named.filter(|_| found.entries.iter().any(Entry::is_placement)) {
         let versions = match seat.ask(Query::Record(&bucket, &key, None)).await?.record(&bucket, &key, None).await {
             Ok(versions) => versions,

@@ -2,12 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{
-    filters::encoded,
-    records::{moment, parse},
-};
+use super::filters::encoded;
 use crate::admin::Problem;
 use crate::index::RecordsQuery;
+use crate::types::Timestamp;
 
 /// What narrows a question, as it was typed. All that is given must hold.
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +66,25 @@ impl Narrowing {
             cursor: None,
         })
     }
+}
+
+/// A field that names something, or nothing where it is left empty.
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<Option<T>, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| Problem::invalid(format!("{name}: {error}")))
+}
+
+/// A day or a moment.
+pub(super) fn moment(name: &str, text: &str) -> Result<Option<Timestamp>, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let problem = || Problem::invalid(format!("{name}: write a day as 2026-11-29, or an RFC 3339 time"));
+    Timestamp::parse_moment(text).map(Some).ok_or_else(problem)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! The population: all records, or those of a question, to take along; and what was taken so far.
 
-use std::collections::VecDeque;
-
 use askama::Template;
 use axum::{
     Extension,
@@ -20,20 +18,15 @@ use super::{
     narrowing::Narrowing,
     places,
     seat::Seat,
+    tail::{self, Found, Reach},
 };
 use crate::admin::{PopulationFormat, Problem, Query};
 use crate::audit::Class;
 use crate::index::EntriesQuery;
 use crate::types::Timestamp;
 
-/// Exports on a page.
-const PAGE: usize = 20;
-/// Entries that are read at once.
-const READ: usize = 1000;
-/// Numbers that are looked at first.
-const STEP: u64 = 10_000;
-/// And in all: exports are few, questions can be many, and a page does not go through a ledger of years for them.
-const LOOKED: u64 = 500_000;
+/// Exports are few and questions can be many: half a million of them are gone through for a page, and not a ledger of years.
+const REACH: Reach = Reach { page: 20, looks: 25 };
 
 /// Which records, and how they are written.
 #[derive(Debug, Default, Deserialize)]
@@ -93,7 +86,7 @@ pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(wanted): P
         return Err(seat.not_shown(places::POPULATION).into());
     }
     let chosen = format(&wanted.format)?;
-    let (exports, older) = exports(&seat, wanted.before).await?;
+    let Found { entries: exports, older } = exports(&seat, wanted.before).await?;
     answer(&PopulationPage {
         chrome: Chrome::new(&seat, "Population", Some(places::POPULATION)),
         formats: PopulationFormat::ALL.into_iter().map(|format| (format, format == chosen)).collect(),
@@ -128,31 +121,11 @@ fn format(name: &str) -> Result<PopulationFormat, Problem> {
     found.ok_or_else(|| Problem::invalid("an export is written as ndjson, csv or parquet"))
 }
 
-/// The last exports before entry `before` or the end, the newest first, and the number before which to go on. One question, however often the
-/// index is looked into.
-async fn exports(seat: &Seat, before: Option<u64>) -> Result<(Vec<Export>, Option<u64>), Problem> {
-    let size = seat.ask(Query::LedgerHead).await?.ledger_head()?.size;
+/// The last exports before entry `before` or the end.
+async fn exports(seat: &Seat, before: Option<u64>) -> Result<Found<Export>, Problem> {
     let kind = Some("population-exported".to_owned());
-    let query = EntriesQuery { limit: READ, class: Some(Class::Queries), kind, ..EntriesQuery::default() };
-    let gateway = seat.ask(Query::LedgerEntries(&query)).await?;
-    let mut stop = before.unwrap_or(size).min(size);
-    let (floor, mut width) = (stop.saturating_sub(LOOKED), STEP);
-    let mut found: VecDeque<Export> = VecDeque::new();
-    while stop > floor && found.len() < PAGE {
-        let begin = stop.saturating_sub(width).max(floor);
-        let (mut some, mut next) = (Vec::new(), Some(begin));
-        while let Some(from) = next.filter(|from| *from < stop) {
-            let page = gateway.ledger_entries(EntriesQuery { from, ..query.clone() }).await?;
-            some.extend(page.entries.iter().filter_map(|line| Export::read(line)).filter(|one| one.entry.seq < stop));
-            next = page.next.filter(|next| *next > from);
-        }
-        some.into_iter().rev().for_each(|export| found.push_front(export));
-        (stop, width) = (begin, width.saturating_mul(4));
-    }
-    let surplus = found.len().saturating_sub(PAGE);
-    found.drain(..surplus);
-    let older = if surplus > 0 { found.front().map(|export| export.entry.seq) } else { Some(stop) };
-    Ok((found.into_iter().rev().collect(), older.filter(|number| *number > 0)))
+    let filter = EntriesQuery { class: Some(Class::Queries), kind, ..EntriesQuery::default() };
+    tail::back(seat, filter, tail::end(seat, before).await?, REACH, Export::read).await
 }
 
 #[cfg(test)]

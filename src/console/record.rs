@@ -9,8 +9,9 @@ use super::{
     chrome::{Answer, Chrome, page as answer},
     download,
     entry::{self, Entry},
-    filters, places,
-    records::{moment, parse},
+    filters,
+    narrowing::{moment, parse},
+    places,
     seat::Seat,
 };
 use crate::admin::{GatewayError, HistoryQuestion, HistoryView, Problem, Query, RecordView};

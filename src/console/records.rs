@@ -11,9 +11,8 @@ use super::{
     places,
     seat::Seat,
 };
-use crate::admin::{Problem, Query, RecordView};
+use crate::admin::{Query, RecordView};
 use crate::index::RecordsQuery;
-use crate::types::Timestamp;
 
 /// Records on a page.
 pub(super) const PAGE: usize = 50;
@@ -37,25 +36,6 @@ struct RecordsPage {
     next: Option<String>,
     /// Asks for the same elsewhere.
     address: String,
-}
-
-/// A field that names something, or nothing where it is left empty.
-pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<Option<T>, Problem> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|error| Problem::invalid(format!("{name}: {error}")))
-}
-
-/// A day or a moment.
-pub(super) fn moment(name: &str, text: &str) -> Result<Option<Timestamp>, Problem> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let problem = || Problem::invalid(format!("{name}: write a day as 2026-11-29, or an RFC 3339 time"));
-    Timestamp::parse_moment(text).map(Some).ok_or_else(problem)
 }
 
 pub(super) async fn page(Extension(seat): Extension<Seat>, Parameters(search): Parameters<Search>) -> Answer {

@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use super::{
     chrome::{Answer, Chrome, page as answer},
-    filters, places,
-    records::moment,
+    filters,
+    narrowing::moment,
+    places,
     seat::Seat,
     world,
 };

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use super::{
     chrome::{Answer, Chrome, page as answer},
     filters::{self, encoded},
+    narrowing::moment,
     places,
-    records::{PAGE, moment},
+    records::PAGE,
     seat::Seat,
 };
 use crate::admin::{Problem, Query, RecordView, SubjectView};

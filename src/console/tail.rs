@@ -15,10 +15,19 @@ use crate::admin::{Problem, Query};
 use crate::audit::Class;
 use crate::index::EntriesQuery;
 
-/// Entries on a page.
-const PAGE: usize = 100;
-/// How often the index is looked into for a page that is not full: each time it goes through some ten thousand entries.
-const LOOKS: usize = 10;
+/// How much is gone through for a page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// Entries on a page.
+    pub(super) page: usize,
+    /// How often the index is looked into for one that is not full: each time it goes through some ten thousand entries.
+    pub(super) looks: usize,
+}
+
+impl Reach {
+    /// For a page of entries.
+    pub(super) const USUAL: Self = Self { page: 100, looks: 10 };
+}
 
 #[derive(Template)]
 #[template(path = "entries.html")]
@@ -30,9 +39,9 @@ struct EntriesPage {
     older: Option<String>,
 }
 
-/// Entries that were found, the newest first, and the number before which to go on.
-pub(super) struct Found {
-    pub(super) entries: Vec<Entry>,
+/// What was found, the newest first, and the number before which to go on.
+pub(super) struct Found<T> {
+    pub(super) entries: Vec<T>,
     pub(super) older: Option<u64>,
 }
 
@@ -42,18 +51,24 @@ pub(super) async fn end(seat: &Seat, before: Option<u64>) -> Result<u64, Problem
     Ok(before.unwrap_or(size).min(size))
 }
 
-/// The last entries that `filter` asks for, before number `end`. It is one question, however often the index is looked into.
-pub(super) async fn back(seat: &Seat, filter: EntriesQuery, end: u64) -> Result<Found, Problem> {
-    let mut query = EntriesQuery { before: Some(end), limit: PAGE, ..filter };
+/// The last entries that `filter` asks for, before number `end`, as `read` reads them. It is one question, however often the index is looked into.
+pub(super) async fn back<T>(
+    seat: &Seat,
+    filter: EntriesQuery,
+    end: u64,
+    reach: Reach,
+    read: fn(&str) -> Option<T>,
+) -> Result<Found<T>, Problem> {
+    let mut query = EntriesQuery { before: Some(end), limit: reach.page, ..filter };
     let gateway = seat.ask(Query::LedgerEntries(&query)).await?;
     let mut found = Found { entries: Vec::new(), older: Some(end) };
-    for _ in 0..LOOKS {
+    for _ in 0..reach.looks {
         if found.older.is_none() || query.limit == 0 {
             break;
         }
         let page = gateway.ledger_entries(query.clone()).await?;
         query.limit = query.limit.saturating_sub(page.entries.len());
-        found.entries.extend(page.entries.iter().filter_map(|line| Entry::read(line)));
+        found.entries.extend(page.entries.iter().filter_map(|line| read(line)));
         (query.before, found.older) = (page.next, page.next);
     }
     Ok(found)
@@ -61,7 +76,7 @@ pub(super) async fn back(seat: &Seat, filter: EntriesQuery, end: u64) -> Result<
 
 async fn show(seat: &Seat, place: Place, class: Class, before: Option<u64>, lead: &'static str) -> Answer {
     let filter = EntriesQuery { class: Some(class), ..EntriesQuery::default() };
-    let Found { entries, older } = back(seat, filter, end(seat, before).await?).await?;
+    let Found { entries, older } = back(seat, filter, end(seat, before).await?, Reach::USUAL, Entry::read).await?;
     answer(&EntriesPage {
         chrome: Chrome::new(seat, place.label, Some(place)),
         lead,
