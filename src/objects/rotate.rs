@@ -128,13 +128,7 @@ impl Objects {
         self.journalled_in(key, country).await?;
         let mut ordered = Vec::new();
         for KeyVersion { version, .. } in self.versions(key, country).await?.into_iter().filter(|one| is_old(one, primary)) {
-            let named = CountryKeyVersion { key: key.clone(), version: Some(version) };
-            let event = Event {
-                countries: vec![country],
-                country_key: Some(Box::new(named)),
-                ..Event::new(Kind::KeyDestroyed, Actor::System)
-            };
-            self.record(event).await?;
+            self.record(about(Kind::KeyDestroyed, key, country, Some(version))).await?;
             fail::fail_point!("objects::key-destroyed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
             let destroyed = self.provider_of(key, country)?.destroy_version(version).await;
             destroyed.map_err(|error| ObjectError::from_kms(country, &error))?;
@@ -180,16 +174,11 @@ impl Objects {
         if !rotate {
             return Ok((now, false));
         }
-        let tell = |kind, version| Event {
-            countries: vec![country],
-            country_key: Some(Box::new(CountryKeyVersion { key: key.clone(), version })),
-            ..Event::new(kind, Actor::System)
-        };
         // Before, too: a gateway that ends in between leaves a version that would be in no entry.
-        self.record(tell(Kind::KeyRotating, None)).await?;
+        self.record(about(Kind::KeyRotating, key, country, None)).await?;
         let made = self.provider_of(key, country)?.rotate().await.map_err(|error| ObjectError::from_kms(country, &error))?;
         fail::fail_point!("objects::key-version-made", |_| Err(ObjectError::Internal("failpoint".to_owned())));
-        self.record(tell(Kind::KeyRotated, Some(made.version))).await?;
+        self.record(about(Kind::KeyRotated, key, country, Some(made.version))).await?;
         tracing::info!(%key, version = made.version, "a country's key has a new version");
         Ok((made.version, true))
     }
@@ -295,6 +284,12 @@ impl Objects {
         let described = self.provider_of(key, country)?.describe().await;
         described.map_err(|error| ObjectError::from_kms(country, &error))
     }
+}
+
+/// An event about a country's key, and one version of it where that is known.
+fn about(kind: Kind, key: &KeyId, country: Country, version: Option<u32>) -> Event {
+    let country_key = Some(Box::new(CountryKeyVersion { key: key.clone(), version }));
+    Event { countries: vec![country], country_key, ..Event::new(kind, Actor::System) }
 }
 
 fn primary(versions: &[KeyVersion]) -> Option<u32> {
