@@ -112,19 +112,16 @@ mod tests {
 
     use super::*;
     use crate::app::policies::files;
-    use crate::audit::{Actor, Event, Kind, note::Signer};
+    use crate::audit::{Actor, Event, Kind};
     use crate::clock::SystemClock;
     use crate::config::PolicySource;
-    use crate::index::{Change, IndexKeys, MemoryEngine};
-    use crate::kms::{Pseudonyms, SecretKey};
+    use crate::index::{Change, MemoryEngine, tests::index_keys};
     use crate::types::{BucketName, RecordId};
 
     #[tokio::test]
     async fn no_number_of_reads_and_questions_keeps_a_story_from_being_told() {
-        let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-        let pseudonyms = Arc::new(Pseudonyms::new(key(3)));
-        let log = Signer::new("domicile/test", &[2; 32]).unwrap();
-        let keys = IndexKeys { index_key: key(1), ledger_key: key(2), log, pseudonyms: Arc::clone(&pseudonyms) };
+        let keys = index_keys();
+        let pseudonyms = Arc::clone(&keys.pseudonyms);
         let index = Index::open(Arc::new(MemoryEngine::default()), keys, Arc::new(SystemClock)).unwrap();
         let policies = PolicySet::parse(&files(&PolicySource::Bundled).unwrap()).unwrap();
         let (bucket, key) = (BucketName::new("media").unwrap(), ObjectKey::new("k").unwrap());

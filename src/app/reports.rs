@@ -64,23 +64,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::audit::{Actor, Event, Kind, note::Signer};
+    use crate::audit::{Actor, Event, Kind};
     use crate::clock::ManualClock;
-    use crate::index::{Change, IndexKeys, MemoryEngine};
-    use crate::kms::{Pseudonyms, SecretKey};
+    use crate::index::{Change, MemoryEngine, tests::index_keys};
 
     #[tokio::test]
     async fn a_clock_that_was_ahead_for_a_moment_ends_no_report() {
-        let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
-        let keys = IndexKeys {
-            index_key: key(1),
-            ledger_key: key(2),
-            log: Signer::new("domicile/test", &[2; 32]).unwrap(),
-            pseudonyms: Arc::new(Pseudonyms::new(key(3))),
-        };
         let start = Timestamp::from_seconds(1_000_000);
         let clock = Arc::new(ManualClock::new(start));
-        let index = Index::open(Arc::new(MemoryEngine::default()), keys, Arc::clone(&clock) as _).unwrap();
+        let index = Index::open(Arc::new(MemoryEngine::default()), index_keys(), Arc::clone(&clock) as _).unwrap();
         // The third entry is written half an hour later than it was, behind the period's end.
         for off in [0, 0, 1_800_000, 0, -1_800_000, 0] {
             clock.advance(off);

@@ -41,7 +41,7 @@ mod sealing;
 mod search;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 mod uploads;
 mod versions;

@@ -46,7 +46,7 @@ fn event() -> Event {
     Event::new(Kind::PutObject, Actor::System)
 }
 
-pub(super) fn index_keys() -> IndexKeys {
+pub(crate) fn index_keys() -> IndexKeys {
     let key = |byte| SecretKey::from_slice(&[byte; 32]).unwrap();
     IndexKeys {
         index_key: key(1),
