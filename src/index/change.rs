@@ -1,5 +1,7 @@
 //! What a commit can ask for, and what it brings.
 
+use std::collections::BTreeSet;
+
 use super::{
     Bucket, BucketId, CopyRow, EraseChange, EraseRecordChange, Erasure, ErasureStep, ExpireChange, Expires, Finding, GarbageKey,
     Part, PartEntry, PolicyChange, PolicyEntry, Record, SiteRow, SubjectChange, Summary, Upload, Version, WriteCondition,
@@ -356,6 +358,9 @@ pub struct Committed {
     pub unchanged: bool,
     /// The number under which the journal is told of it, when there is a journal.
     pub journal: Option<u64>,
+    /// Of each of these sets of countries one has to hold it, when somebody waits for the journal: nobody else is told what became of a
+    /// version.
+    pub held_by: BTreeSet<BTreeSet<Country>>,
 }
 
 impl Change {

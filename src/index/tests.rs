@@ -22,6 +22,7 @@ use crate::{
     types::*,
 };
 
+mod apart;
 mod commits;
 mod directory;
 mod entries;

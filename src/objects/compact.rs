@@ -61,8 +61,9 @@ impl Objects {
         // From a number on that is issued after the keys are in use.
         let base = self.retell().await?;
         fail::fail_point!("objects::journal-renewed", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        let from = base.from;
         self.index.keep_base(base).await?;
-        self.remove_before(base.from).await?;
+        self.remove_before(from).await?;
         for site in sites() {
             self.forget_site_keys(site).await?;
         }
@@ -72,8 +73,15 @@ impl Objects {
     pub(super) async fn compact_round(&self) -> Result<(), ObjectError> {
         let _alone = self.0.compacting.lock().await;
         let base = self.index.base()?;
+        // What the journal says of a country's rows may be all that says that they are gone, when its sites come back.
+        let away = base.as_ref().map(|base| self.index.countries_away_since(base)).unwrap_or_default();
+        if !away.is_empty() {
+            tracing::warn!(?away, "countries have no site any more; until they have, the journal is not compacted");
+            return self.may_compact(Reach::New).await.map(drop);
+        }
+        let base = base.filter(|base| self.index.is_told_since(base));
         // Looked at also when nothing is to be done: whoever has put an old index back should hear of it soon.
-        let reach = if self.is_compaction_due(base).await? { Reach::All } else { Reach::New };
+        let reach = if self.is_compaction_due(base.as_ref()).await? { Reach::All } else { Reach::New };
         if !self.may_compact(reach).await? || reach == Reach::New {
             return Ok(());
         }
@@ -89,9 +97,10 @@ impl Objects {
             None => self.retell().await?,
         };
         fail::fail_point!("objects::journal-retold", |_| Err(ObjectError::Internal("failpoint".to_owned())));
+        let (from, bytes) = (base.from, base.bytes);
         self.index.keep_base(base).await?;
-        self.remove_before(base.from).await?;
-        tracing::info!(from = base.from, bytes = base.bytes, "the journal has been compacted");
+        self.remove_before(from).await?;
+        tracing::info!(from, bytes, "the journal has been compacted");
         Ok(())
     }
 
@@ -113,7 +122,7 @@ impl Objects {
         Ok(false)
     }
 
-    async fn is_compaction_due(&self, base: Option<Base>) -> Result<bool, ObjectError> {
+    async fn is_compaction_due(&self, base: Option<&Base>) -> Result<bool, ObjectError> {
         let Some(base) = base else { return Ok(true) };
         let sizes = self.journal_sizes(base.from).await?;
         Ok(sizes.before > 0 || base.is_outgrown_by(sizes.since))
@@ -134,7 +143,7 @@ impl Objects {
             tokio::time::sleep(PAUSE / 100).await;
         }
         tracing::debug!(from, "the journal has been told everything again");
-        Ok(Base { from, bytes: self.journal_sizes(from).await?.since })
+        Ok(Base::new(from, self.journal_sizes(from).await?.since))
     }
 
     /// The sizes of the journal's pieces, those that reach `from` or further told apart.
@@ -186,7 +195,7 @@ struct Sizes {
 }
 
 impl Base {
-    const fn is_outgrown_by(self, bytes: u64) -> bool {
+    const fn is_outgrown_by(&self, bytes: u64) -> bool {
         let most = self.bytes.saturating_mul(GROWTH);
         bytes >= if most > SMALL { most } else { SMALL }
     }

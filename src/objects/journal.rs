@@ -137,8 +137,11 @@ fn segments(country: Country, taken: Taken) -> Vec<Segment> {
             room = room.saturating_sub(size);
             facts.push(fact);
         }
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(Group { number: group.number, facts });
+        // One with nothing to tell any more is written, too: the chain reaches its number.
+        let group = Group { number: group.number, facts };
+        match pieces.last_mut() {
+            Some(piece) => piece.push(group),
+            None => pieces.push(vec![group]),
         }
     }
     let ends: Vec<Option<u64>> = pieces.iter().map(|piece| piece.first().map(|group| group.number)).collect();
@@ -163,7 +166,7 @@ mod tests {
     use super::*;
 
     fn fact(row: u8, size: usize) -> Arc<Fact> {
-        Arc::new(Fact { row: vec![row], body: Some(serde_bytes::ByteBuf::from(vec![0; size])) })
+        Arc::new(Fact { row: vec![row], body: Some(serde_bytes::ByteBuf::from(vec![0; size])), went: None })
     }
 
     #[test]

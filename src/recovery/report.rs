@@ -60,8 +60,8 @@ impl Rebuild {
             || self.chains.iter().any(|chain| chain.is_behind())
     }
 
-    /// What is missing and may be found yet, in words; `without` are the sites that were left out. That the last second before a crash is
-    /// missing is no such thing: what it brought is taken in from its blobs.
+    /// What is missing and may be found yet, in words; `without` are the sites that were left out. A chain's end that no site
+    /// has taken is no such thing: nobody has it any more, and what it brought is taken in from its blobs.
     pub fn gap(&self, without: &[SiteId]) -> Option<String> {
         let mut missing = Vec::new();
         if !without.is_empty() {

@@ -15,6 +15,7 @@ use crate::{
     index::{
         BucketId, CommitError, CopyRow, DeleteChange, EraseChange, EraseRecordChange, ErasedKey, Erasure, ErasureStep,
         GarbageReason, IndexError, SubjectRow, Upload, UploadState, Version, Waste, WriteCondition,
+        journal::Base,
         keys::{self, kind, successor},
         names::SaltRow,
     },
@@ -33,6 +34,7 @@ impl Group<'_> {
         let pseudonym = self.inner.keys.pseudonyms.subject(&erase.subject);
         let mut draft = Draft::default();
         let mut countries: BTreeSet<Country> = self.inner.journal.chains().map(|chains| chains.home).into_iter().collect();
+        countries.extend(self.row::<Base>(keys::JOURNAL)?.iter().flat_map(Base::homes));
         let mut erased = Vec::new();
         let owner = KeyOwner::Subject(pseudonym);
         for key in self.country_keys()? {

@@ -127,8 +127,12 @@ impl<'a> Group<'a> {
 
     /// Plans a change with its ledger entry; a refused one leaves nothing but, when the event asks for it, an entry.
     pub(super) fn change(&mut self, change: Change, mut event: Event) -> Result<Committed, CommitError> {
+        let waits = change.waits_for_the_journal();
         match self.plan(change) {
-            Ok(draft) => {
+            Ok(mut draft) => {
+                if waits {
+                    draft.committed.held_by = self.holders(&draft)?;
+                }
                 // Only here is it certain which record a delete removes.
                 if matches!(event.kind, Kind::DeleteObject | Kind::Erased)
                     && let Some(removed) = &draft.committed.replaced
@@ -306,26 +310,23 @@ impl<'a> Group<'a> {
     /// A row as the batch will leave it.
     pub(super) fn row<T: DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, IndexError> {
         let letter = row.first().copied().map_or('?', char::from);
-        match self.overlay.get(row) {
-            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode(letter, body).map(Some),
-            Some(None) => Ok(None),
-            None => self.inner.row(row),
-        }
+        self.body(row, |body| decode(letter, body))
     }
 
     pub(super) fn record(&self, row: &[u8]) -> Result<Option<Record>, IndexError> {
-        match self.overlay.get(row) {
-            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode_record(body).map(Some),
-            Some(None) => Ok(None),
-            None => self.inner.row_with(row, decode_record),
-        }
+        self.body(row, decode_record)
     }
 
     pub(super) fn version(&self, row: &[u8]) -> Result<Option<Version>, IndexError> {
+        self.body(row, decode_version)
+    }
+
+    /// A row's text as the batch will leave it.
+    pub(super) fn body<T>(&self, row: &[u8], read: impl FnOnce(&[u8]) -> Result<T, IndexError>) -> Result<Option<T>, IndexError> {
         match self.overlay.get(row) {
-            Some(Some(Body::Sealed(body) | Body::Clear(body))) => decode_version(body).map(Some),
+            Some(Some(Body::Sealed(body) | Body::Clear(body))) => read(body).map(Some),
             Some(None) => Ok(None),
-            None => self.inner.row_with(row, decode_version),
+            None => self.inner.row_with(row, read),
         }
     }
 

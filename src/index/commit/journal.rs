@@ -5,12 +5,16 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::group::{Body, Group};
+use super::{
+    group::{Body, Group},
+    plan::Draft,
+};
 use crate::{
     index::{
         IndexError,
+        codec::decode_summary,
         journal::{Again, Audiences, Chains, Entry, Fact, Retold, Told},
-        keys,
+        keys::{self, kind},
     },
     types::{Country, RecordId},
 };
@@ -44,9 +48,12 @@ impl Group<'_> {
     pub(super) fn journal_entry(&self) -> Result<Option<Entry>, IndexError> {
         let Some(chains) = self.inner.journal.chains() else { return Ok(None) };
         let mut facts = Vec::new();
+        let moved = self.moved_versions()?;
         for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
             let (fact, to) = match body {
                 Some(Body::Sealed(body) | Body::Clear(body)) => (Fact::put(row, body), self.audiences.of(row, body, &chains)?),
+                // Who is not told where a version is now must not hear that it is no longer where it was: it would be lost between the two.
+                None if moved.contains(row) => (Fact::gone(row), self.knew(row, &chains)?),
                 None => (Fact::gone(row), chains.all.clone()),
             };
             let left = self.left(row, &to, &chains)?;
@@ -72,14 +79,57 @@ impl Group<'_> {
         if chains.all.len() == to.len() {
             return Ok(BTreeSet::new());
         }
+        Ok(self.knew(row, chains)?.difference(to).copied().collect())
+    }
+
+    /// The chains that know a row as it was before the batch.
+    fn knew(&self, row: &[u8], chains: &Chains) -> Result<BTreeSet<Country>, IndexError> {
         let knew = self.inner.row_with(row, |before| chains.stated(row, before))?;
         // Who knew one that does not say it cannot be told any more: anybody may have.
-        let knew = knew.map(|stated| stated.unwrap_or_else(|| chains.all.clone())).unwrap_or_default();
-        Ok(knew.difference(to).copied().collect())
+        Ok(knew.map(|stated| stated.unwrap_or_else(|| chains.all.clone())).unwrap_or_default())
+    }
+
+    /// The rows that the batch takes away of versions to which it gives another row.
+    fn moved_versions(&self) -> Result<HashSet<&Vec<u8>>, IndexError> {
+        let versions = || self.overlay.iter().filter(|(row, _)| is_version(row));
+        let gone: Vec<_> = versions().filter(|(_, body)| body.is_none()).map(|(row, _)| row).collect();
+        if gone.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut kept = HashSet::new();
+        for (_, body) in versions() {
+            if let Some(Body::Sealed(body) | Body::Clear(body)) = body {
+                kept.insert(decode_summary(body)?.id);
+            }
+        }
+        let mut moved = HashSet::new();
+        for row in gone {
+            if self.inner.row_with(row, decode_summary)?.is_some_and(|before| kept.contains(&before.id)) {
+                moved.insert(row);
+            }
+        }
+        Ok(moved)
+    }
+
+    /// As [`crate::index::Committed::held_by`], of a planned change.
+    pub(super) fn holders(&self, draft: &Draft) -> Result<BTreeSet<BTreeSet<Country>>, IndexError> {
+        let Some(chains) = self.inner.journal.chains() else { return Ok(BTreeSet::new()) };
+        let mut holders = BTreeSet::new();
+        for (row, body) in draft.writes.iter().filter(|(row, _)| is_version(row)) {
+            if let Some(Body::Sealed(body) | Body::Clear(body)) = body {
+                holders.extend(chains.stated(row, body)?.filter(|told| !told.is_empty()));
+            }
+        }
+        Ok(holders)
     }
 
     /// The rows of the batch that an export holds.
     pub(super) fn journalled_rows(&self) -> Vec<Vec<u8>> {
         self.overlay.keys().filter(|row| Audiences::is_journalled(row)).cloned().collect()
     }
+}
+
+/// Whether a row is a version of a key.
+fn is_version(row: &[u8]) -> bool {
+    matches!(row.first(), Some(&(kind::RECORD | kind::HISTORY)))
 }

@@ -1,6 +1,7 @@
 //! The committer: one thread that owns every write. It takes what waits in the queue up to a batch's worth, plans each change against
 //! what the batch already says, applies the batch durably, and only then answers.
 
+mod deletes;
 mod erase;
 mod expire;
 mod group;

@@ -1,4 +1,4 @@
-//! Records and their versions: what a put, a delete and a change of description do to the rows of one key.
+//! Records and their versions: what a put and a change of description do to the rows of one key.
 //!
 //! The newest version is the current row when it has bytes. Every other version and every delete marker is a history row. So a current
 //! row's ticket is greater than those of the history, and a key whose newest version is a marker has no current row.
@@ -14,28 +14,27 @@ use crate::{
     backend::Receipt,
     bucket::{BucketSettings, Versioning},
     index::{
-        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, DeleteChange, GarbageReason, IndexError, Kept, Layout,
-        PutChange, Record, RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
-        codec::{encode_marker, encode_record},
+        AddCopyChange, BucketId, CommitError, CopyRow, CopyState, GarbageReason, IndexError, Kept, Layout, PutChange, Record,
+        RecordUpdate, Stale, Summary, Term, UpdateChange, Version, Waste, WriteCondition,
+        codec::encode_record,
         counters::counters_of,
-        journal::of_copies,
         keys::{self, Secondary},
         names::of_copies as of_subject,
         replay::secondary_rows,
     },
     policy::Role,
     seal::BlobName,
-    types::{Country, ObjectKey, RecordId, Ticket, VersionId},
+    types::{ObjectKey, RecordId, Ticket, VersionId},
 };
 
 /// The rows of one key as a change finds them.
-struct Versions {
+pub(super) struct Versions {
     /// The current record.
-    current: Option<Record>,
+    pub(super) current: Option<Record>,
     /// The newest row of the history, where it may matter: not in a bucket that never had versioning.
     newest: Option<Version>,
     /// The `null` version, when it is in the history.
-    null: Option<Version>,
+    pub(super) null: Option<Version>,
 }
 
 impl Group<'_> {
@@ -132,135 +131,6 @@ impl Group<'_> {
         Ok(true)
     }
 
-    pub(super) fn delete_record(&self, delete: &DeleteChange) -> Planned {
-        self.check_bucket(delete.bucket)?;
-        for seen in &delete.seen {
-            if self.version_of(delete.bucket, &delete.key, seen.version)? != seen.found {
-                return Err(CommitError::Conflict);
-            }
-        }
-        let draft = match delete.version {
-            Some(version) => self.delete_version(delete, version, GarbageReason::Deleted)?,
-            None => self.delete_key(delete)?,
-        };
-        self.with_whose(draft, delete.bucket, &delete.key)
-    }
-
-    fn delete_key(&self, delete: &DeleteChange) -> Planned {
-        let (bucket, key) = (delete.bucket, &delete.key);
-        let versions = self.versions(bucket, key)?;
-        delete.condition.check(versions.current.as_ref().map(|current| &current.summary))?;
-        let mut draft = Draft::default();
-        if let Some(only) = delete.record
-            && versions.current.as_ref().is_none_or(|current| current.summary.id != only)
-        {
-            return Ok(draft);
-        }
-        let overtaken = versions.current.as_ref().is_some_and(|current| current.summary.ticket > delete.ticket);
-        if overtaken && delete.condition != WriteCondition::None {
-            return Err(CommitError::Conflict);
-        }
-        let versioning = self.versioning(bucket);
-        if versioning == Versioning::Off {
-            draft.committed.superseded = overtaken;
-            if let Some(current) = versions.current.filter(|_| !overtaken) {
-                draft.delete(keys::record(bucket, key.as_str()));
-                self.remove_version(&mut draft, bucket, key, Version::Record(Box::new(current)), GarbageReason::Deleted, false)?;
-            }
-            return Ok(draft);
-        }
-        let version = if versioning == Versioning::Suspended { VersionId::Null } else { delete.marker };
-        // The marker belongs where what it hides lives.
-        let countries = versions.current.as_ref().map(|record| of_copies(&record.detail.copies)).unwrap_or_default();
-        let mut current = versions.current;
-        if version == VersionId::Null {
-            let null_current = current.take_if(|current| current.summary.version == VersionId::Null);
-            if let Some(null) = null_current {
-                if null.summary.ticket > delete.ticket {
-                    draft.committed.superseded = true;
-                    return Ok(draft);
-                }
-                draft.delete(keys::record(bucket, key.as_str()));
-                self.remove_version(&mut draft, bucket, key, Version::Record(Box::new(null)), GarbageReason::Deleted, false)?;
-            } else if let Some(null) = versions.null {
-                if null.summary().ticket > delete.ticket {
-                    draft.committed.superseded = true;
-                    return Ok(draft);
-                }
-                draft.delete(keys::history(bucket, key.as_str(), null.summary().ticket));
-                self.remove_version(&mut draft, bucket, key, null, GarbageReason::Deleted, false)?;
-            }
-        }
-        if let Some(current) = current.filter(|current| current.summary.ticket < delete.ticket) {
-            draft.delete(keys::record(bucket, key.as_str()));
-            let body = Body::Sealed(encode_record(&current)?);
-            self.shelve(&mut draft, bucket, key, &current.summary, body)?;
-        }
-        let marker = Summary::marker(version, delete.ticket, self.now, delete.owner.clone());
-        self.mark(&mut draft, bucket, key, marker, countries)?;
-        Ok(draft)
-    }
-
-    /// Writes a delete marker, told of in the countries of what it hides.
-    pub(super) fn mark(
-        &self,
-        draft: &mut Draft,
-        bucket: BucketId,
-        key: &ObjectKey,
-        marker: Summary,
-        countries: BTreeSet<Country>,
-    ) -> Result<(), IndexError> {
-        let body = Body::Sealed(encode_marker(&marker)?);
-        draft.audiences.push((keys::history(bucket, key.as_str(), marker.ticket), countries));
-        self.shelve(draft, bucket, key, &marker, body)?;
-        draft.committed.marker = Some(marker);
-        Ok(())
-    }
-
-    pub(super) fn delete_version(&self, delete: &DeleteChange, version: VersionId, why: GarbageReason) -> Planned {
-        let (bucket, key) = (delete.bucket, &delete.key);
-        let mut draft = Draft::default();
-        let current_row = keys::record(bucket, key.as_str());
-        let current = self.record(&current_row)?;
-        let is_current = current.as_ref().is_some_and(|current| current.summary.version == version);
-        let (row, found) = match current.filter(|_| is_current) {
-            Some(record) => (current_row.clone(), Some(Version::Record(Box::new(record)))),
-            None => match self.history_ticket(bucket, key, version)? {
-                Some(ticket) => {
-                    let row = keys::history(bucket, key.as_str(), ticket);
-                    let found = self.version(&row)?.filter(|found| found.summary().version == version);
-                    (row, found)
-                }
-                None => (Vec::new(), None),
-            },
-        };
-        let found = found.filter(|found| delete.record.is_none_or(|only| found.summary().id == only));
-        delete.condition.check(found.as_ref().map(Version::summary))?;
-        let Some(found) = found else { return Ok(draft) };
-        let ticket = found.summary().ticket;
-        draft.delete(row.clone());
-        if found.summary().version == VersionId::Null && !is_current {
-            draft.delete(keys::null_version(bucket, key.as_str()));
-        }
-        self.remove_version(&mut draft, bucket, key, found, why, delete.bypass_governance)?;
-        // What comes next in age becomes current, unless it is a marker or something newer is current.
-        if is_current || self.record(&current_row)?.is_none() {
-            let prefix = keys::versions(bucket, key.as_str());
-            let newest = self.first_version(&prefix, &prefix)?;
-            let was_newest = is_current || newest.as_ref().is_some_and(|(first, _)| *first == row);
-            let after = keys::history(bucket, key.as_str(), Ticket(ticket.0.saturating_sub(1)));
-            let next = if is_current { newest } else { self.first_version(&prefix, &after)? };
-            if was_newest && let Some((next_row, Version::Record(next))) = next {
-                draft.delete(next_row);
-                if next.summary.version == VersionId::Null {
-                    draft.delete(keys::null_version(bucket, key.as_str()));
-                }
-                draft.put(current_row, Body::Sealed(encode_record(&next)?));
-            }
-        }
-        Ok(draft)
-    }
-
     pub(super) fn update(&self, change: UpdateChange) -> Planned {
         let UpdateChange { bucket, key, record: id, ticket, update, basis } = change;
         self.check_bucket(bucket)?;
@@ -333,7 +203,7 @@ impl Group<'_> {
         self.state.buckets.get(name).map(|bucket| &bucket.settings)
     }
 
-    fn versioning(&self, bucket: BucketId) -> Versioning {
+    pub(super) fn versioning(&self, bucket: BucketId) -> Versioning {
         self.settings(bucket).map_or(Versioning::Off, |settings| settings.versioning)
     }
 
@@ -343,7 +213,7 @@ impl Group<'_> {
     }
 
     /// The rows of a key that a put or a delete of the key has to look at.
-    fn versions(&self, bucket: BucketId, key: &ObjectKey) -> Result<Versions, IndexError> {
+    pub(super) fn versions(&self, bucket: BucketId, key: &ObjectKey) -> Result<Versions, IndexError> {
         let current = self.record(&keys::record(bucket, key.as_str()))?;
         if self.versioning(bucket) == Versioning::Off {
             return Ok(Versions { current, newest: None, null: None });
@@ -386,7 +256,12 @@ impl Group<'_> {
         Ok(found.filter(|found| found.summary().version == version))
     }
 
-    fn history_ticket(&self, bucket: BucketId, key: &ObjectKey, version: VersionId) -> Result<Option<Ticket>, IndexError> {
+    pub(super) fn history_ticket(
+        &self,
+        bucket: BucketId,
+        key: &ObjectKey,
+        version: VersionId,
+    ) -> Result<Option<Ticket>, IndexError> {
         match version.ticket() {
             Some(ticket) => Ok(Some(ticket)),
             None => self.row(&keys::null_version(bucket, key.as_str())),
@@ -411,7 +286,7 @@ impl Group<'_> {
     }
 
     /// Puts a version among the noncurrent ones.
-    fn shelve(
+    pub(super) fn shelve(
         &self,
         draft: &mut Draft,
         bucket: BucketId,

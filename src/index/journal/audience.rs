@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::{
     index::{
         CopyRow, Garbage, IndexError, SubjectRow, Upload, Version, Waste,
-        codec::{decode, decode_version},
+        codec::{decode, decode_version, marker_countries},
         directory::UnsettledRow,
         keys::kind,
         names::SaltRow,
@@ -24,9 +24,15 @@ pub(in crate::index) struct Chains {
 }
 
 impl Chains {
-    /// The chains to tell of what belongs to `countries`. One that nobody writes would hold up the outbox for ever and tell a rebuild nothing.
+    /// The chains to tell of what belongs to `countries`: of those that have no site, nobody is told in their stead. What names no country
+    /// is told at home.
     pub(in crate::index) fn of(&self, countries: &BTreeSet<Country>) -> BTreeSet<Country> {
-        let told: BTreeSet<Country> = countries.intersection(&self.all).copied().collect();
+        if countries.is_empty() { [self.home].into() } else { countries.intersection(&self.all).copied().collect() }
+    }
+
+    /// The chains to tell where somebody lives: at home, too, when that country never had a site.
+    fn of_residents(&self, countries: &BTreeSet<Country>) -> BTreeSet<Country> {
+        let told = self.of(countries);
         if told.is_empty() { [self.home].into() } else { told }
     }
 
@@ -35,6 +41,7 @@ impl Chains {
         Ok(match stated(row, body)? {
             Stated::Everyone => Some(self.all.clone()),
             Stated::These(countries) => Some(self.of(&countries)),
+            Stated::Residents(countries) => Some(self.of_residents(&countries)),
             Stated::Elsewhere => None,
         })
     }
@@ -44,9 +51,11 @@ impl Chains {
 enum Stated {
     /// Everywhere: the row is nobody's data.
     Everyone,
-    /// To these countries; none is the gateway's own.
+    /// To these countries, in which it is stored; none is the gateway's own.
     These(BTreeSet<Country>),
-    /// The text does not say it: a delete marker, a part, a part table.
+    /// To these countries, in which somebody lives.
+    Residents(BTreeSet<Country>),
+    /// The text does not say it: a part, a part table, a delete marker of long ago.
     Elsewhere,
 }
 
@@ -73,17 +82,18 @@ impl Audiences {
 }
 
 fn stated(row: &[u8], body: &[u8]) -> Result<Stated, IndexError> {
+    let residents = |countries| Ok(Stated::Residents(countries));
     Ok(Stated::These(match row.first().copied().unwrap_or_default() {
         kind::RECORD | kind::HISTORY => match decode_version(body)? {
             Version::Record(record) => of_copies(&record.detail.copies),
-            Version::Marker(_) => return Ok(Stated::Elsewhere),
+            Version::Marker(_) => return Ok(marker_countries(body)?.map_or(Stated::Elsewhere, Stated::These)),
         },
         kind::UPLOAD | kind::CLOSED_UPLOAD => of_copies(&decode::<Upload>('u', body)?.copies),
         kind::PART | kind::PART_TABLE => return Ok(Stated::Elsewhere),
         kind::GARBAGE => return Ok(of_garbage(&decode::<Garbage>('g', body)?.what)),
         kind::SUBJECT_KEY => decode::<WrappedSubjectKey>('k', body)?.countries(),
-        kind::SUBJECT => decode::<SubjectRow>('d', body)?.residence().into_iter().collect(),
-        kind::SALT => decode::<SaltRow>('S', body)?.country.into_iter().collect(),
+        kind::SUBJECT => return residents(decode::<SubjectRow>('d', body)?.residence().into_iter().collect()),
+        kind::SALT => return residents(decode::<SaltRow>('S', body)?.country.into_iter().collect()),
         kind::UNSETTLED => {
             let _: UnsettledRow = decode('e', body)?;
             BTreeSet::new()

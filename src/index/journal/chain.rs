@@ -39,8 +39,8 @@ struct State {
     pending: BTreeMap<u64, Pending>,
     /// The numbers whose facts are, and whose rows in the outbox can go.
     finished: Vec<u64>,
-    /// A number and those before it that go with it.
-    left: Option<(u64, Vec<u64>)>,
+    /// A number, and those of earlier processes that go with it.
+    leftover: Option<(u64, Vec<u64>)>,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +56,15 @@ struct Chain {
 #[derive(Debug)]
 struct Pending {
     missing: BTreeSet<Country>,
-    /// Whether some chain has it.
-    somewhere: bool,
+    /// The chains that have it.
+    durable: BTreeSet<Country>,
+}
+
+impl Pending {
+    /// Whether some chain has it, and one of each of these.
+    fn is_held(&self, by: &BTreeSet<BTreeSet<Country>>) -> bool {
+        !self.durable.is_empty() && by.iter().all(|countries| !countries.is_disjoint(&self.durable))
+    }
 }
 
 /// What one commit tells one chain.
@@ -93,7 +100,7 @@ pub(in crate::index) struct Told {
     pub(in crate::index) fact: Option<Arc<Fact>>,
     /// The chains that are told it.
     pub(in crate::index) to: BTreeSet<Country>,
-    /// The chains that knew the row before and are not to know what became of it. For them it is gone.
+    /// The chains that knew the row before and are not to know what became of it. They are told where it went.
     pub(in crate::index) left: BTreeSet<Country>,
 }
 
@@ -148,9 +155,9 @@ impl Journal {
         for told in entry.facts {
             for country in &told.left {
                 let (share, bytes) = shares.entry(*country).or_default();
-                let gone = Fact::gone(&told.row);
-                *bytes += gone.size();
-                share.push(Held::Fact(Arc::new(gone)));
+                let went = Fact::went(&told.row, &told.to);
+                *bytes += went.size();
+                share.push(Held::Fact(Arc::new(went)));
             }
             for country in &told.to {
                 let (share, bytes) = shares.entry(*country).or_default();
@@ -168,7 +175,7 @@ impl Journal {
             state.finished.push(entry.number);
             return;
         }
-        let pending = Pending { missing: shares.keys().copied().collect(), somewhere: false };
+        let pending = Pending { missing: shares.keys().copied().collect(), durable: BTreeSet::new() };
         state.pending.insert(entry.number, pending);
         for (country, (facts, bytes)) in shares {
             let chain = state.chains.entry(country).or_default();
@@ -181,20 +188,20 @@ impl Journal {
         self.queued.notify_waiters();
     }
 
-    /// Queues what earlier processes left, which goes with the last of its numbers; `before` are the others.
+    /// Queues what earlier processes left to be told, under `before`, as one entry.
     pub(in crate::index) fn push_after(&self, before: Vec<u64>, entry: Entry) {
         let number = entry.number;
         self.push(entry);
         let mut state = self.state.lock();
         if state.pending.contains_key(&number) {
-            state.left = Some((number, before));
+            state.leftover = Some((number, before));
         } else {
             state.finished.extend(before);
         }
     }
 
-    /// Waits until a chain that was told of `number` holds it durably; `false` when that takes longer than `most`.
-    pub(in crate::index) async fn wait(&self, number: u64, most: Duration) -> bool {
+    /// Waits until a chain that was told of `number` holds it durably, and one of each of `by`; `false` when that takes longer than `most`.
+    pub(in crate::index) async fn wait(&self, number: u64, by: &BTreeSet<BTreeSet<Country>>, most: Duration) -> bool {
         {
             let mut state = self.state.lock();
             let Some(pending) = state.pending.get(&number) else { return true };
@@ -211,7 +218,7 @@ impl Journal {
                 let changed = self.durable.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if self.state.lock().pending.get(&number).is_none_or(|pending| pending.somewhere) {
+                if self.state.lock().pending.get(&number).is_none_or(|pending| pending.is_held(by)) {
                     return;
                 }
                 changed.await;
@@ -274,12 +281,13 @@ impl Journal {
         }
         for number in numbers {
             let Some(pending) = state.pending.get_mut(number) else { continue };
-            pending.missing.remove(&country);
-            pending.somewhere = true;
+            if pending.missing.remove(&country) {
+                pending.durable.insert(country);
+            }
             if pending.missing.is_empty() {
                 state.pending.remove(number);
                 state.finished.push(*number);
-                if let Some((_, before)) = state.left.take_if(|(left, _)| left == number) {
+                if let Some((_, before)) = state.leftover.take_if(|(leftover, _)| leftover == number) {
                     state.finished.extend(before);
                 }
             }
@@ -298,6 +306,13 @@ impl Journal {
     /// Whether nothing waits that was committed before `number`.
     pub(super) fn holds(&self, number: u64) -> bool {
         self.state.lock().pending.first_key_value().is_none_or(|(first, _)| *first > number)
+    }
+
+    /// Whether nothing waits that was committed as long ago as this.
+    pub(super) fn holds_what_is_older(&self, than: Duration) -> bool {
+        let state = self.state.lock();
+        let waits = |chain: &Chain| chain.queue.front().is_some_and(|item| item.since.elapsed() >= than);
+        state.leftover.is_none() && !state.chains.values().any(waits)
     }
 
     /// The same of one chain.

@@ -74,34 +74,45 @@ impl Index {
     pub fn begin_journal(&self, home: Country, countries: &BTreeSet<Country>) -> Result<(), IndexError> {
         self.inner.journal.begin(home, countries);
         let Some(chains) = self.inner.journal.chains() else { return Ok(()) };
-        let mut last = 0;
-        let mut left: BTreeMap<Vec<u8>, (BTreeSet<Country>, BTreeSet<Country>)> = BTreeMap::new();
+        let mut waiting: BTreeMap<Vec<u8>, (BTreeSet<Country>, BTreeSet<Country>)> = BTreeMap::new();
         let mut numbers = Vec::new();
         // In the order of their numbers: who is told of a row last is who may know it.
         self.inner.each(&[kind::OUTBOX], |row, body| {
             let number = row.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
-            last = number.ok_or(IndexError::Corrupt { kind: 'j' })?;
-            numbers.push(last);
+            numbers.push(number.ok_or(IndexError::Corrupt { kind: 'j' })?);
             for outgoing in decode::<Vec<Outgoing<'_>>>('j', body)? {
-                let (to, gone) = left.entry(outgoing.row.to_vec()).or_default();
-                gone.append(to);
-                gone.extend(outgoing.left.iter());
+                let (to, left) = waiting.entry(outgoing.row.to_vec()).or_default();
+                left.append(to);
+                left.extend(outgoing.left.iter());
                 *to = outgoing.to.into_owned();
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        if numbers.pop().is_none() {
+        if numbers.is_empty() {
             return Ok(());
         }
-        // One item for all: the rows are read as they are now, which is after the last of the commits.
-        let mut facts = Vec::with_capacity(left.len());
-        for (row, (to, gone)) in left {
+        // The rows are read as they are now, after the last of those commits: so they are told under a number of their own, which is higher
+        // than those that a chain may hold already.
+        let mut facts = Vec::with_capacity(waiting.len());
+        for (row, (to, left)) in waiting {
             // There can be other chains than when the outbox was written: a site more, or one less.
-            let to_now = self.inner.belongs(&row, &chains)?.unwrap_or_else(|| chains.of(&to));
-            let gone = gone.union(&to).filter(|country| chains.all.contains(country) && !to_now.contains(country));
-            facts.push(Told { row, fact: None, left: gone.copied().collect(), to: to_now });
+            facts.push(match self.inner.belongs(&row, &chains)? {
+                Belongs::Nowhere => {
+                    let fact = Some(Arc::new(Fact::gone(&row)));
+                    Told { row, fact, to: chains.all.clone(), left: BTreeSet::new() }
+                }
+                belongs => {
+                    let now = match belongs {
+                        Belongs::In(countries) => countries,
+                        _ => chains.of(&to),
+                    };
+                    let left = left.union(&to).filter(|country| chains.all.contains(country) && !now.contains(country));
+                    Told { row, fact: None, left: left.copied().collect(), to: now }
+                }
+            });
         }
-        self.inner.journal.push_after(numbers, Entry { number: last, facts, open: Arc::default() });
+        let number = self.ticket()?.0;
+        self.inner.journal.push_after(numbers, Entry { number, facts, open: Arc::default() });
         Ok(())
     }
 
@@ -124,8 +135,8 @@ impl Index {
             let (items, latest) = inner.journal.first(country);
             let open = items.last().map(|item| Arc::clone(&item.open)).unwrap_or_default();
             let groups = items.iter().map(|item| {
-                let facts = item.facts.iter().map(|held| inner.fact(held, country)).collect::<Result<_, IndexError>>()?;
-                Ok(Group { number: item.number, facts })
+                let facts = item.facts.iter().filter_map(|held| inner.fact(held, country).transpose());
+                Ok(Group { number: item.number, facts: facts.collect::<Result<_, IndexError>>()? })
             });
             Ok(Taken { groups: groups.collect::<Result<_, IndexError>>()?, open, latest })
         })
@@ -140,14 +151,14 @@ impl Index {
     /// Waits until the journal holds a change that must not be undone by a rebuild.
     pub(in crate::index) async fn journalled(&self, committed: Committed) -> Result<Committed, CommitError> {
         match committed.journal {
-            Some(number) if !self.inner.journal.wait(number, WAIT).await => Err(CommitError::NotJournalled),
+            Some(number) if !self.inner.journal.wait(number, &committed.held_by, WAIT).await => Err(CommitError::NotJournalled),
             _ => Ok(committed),
         }
     }
 
-    /// Waits until the journal holds a commit; `false` when it does not in time.
+    /// Waits until the journal holds a commit that everybody is told of; `false` when it does not in time.
     pub(in crate::index) async fn is_journalled(&self, number: u64) -> bool {
-        self.inner.journal.wait(number, WAIT).await
+        self.inner.journal.wait(number, &BTreeSet::new(), WAIT).await
     }
 
     /// Waits until a site confirms a change that a rebuild must not undo, and that did not wait by itself.
@@ -191,38 +202,57 @@ impl Index {
         self.inner.row(keys::CHECKED).map(Option::unwrap_or_default)
     }
 
+    /// Whether every chain holds all that was committed as long ago as this.
+    pub fn journal_holds_what_is_older(&self, than: Duration) -> bool {
+        self.inner.journal.holds_what_is_older(than)
+    }
+
     /// How far a chain is behind.
     pub fn journal_lag(&self, country: Country) -> Due {
         self.inner.journal.lag(country)
     }
 }
 
+/// Which chains are to know a row as it is.
+enum Belongs {
+    /// It is not there any more.
+    Nowhere,
+    /// These.
+    In(BTreeSet<Country>),
+    /// Its text does not say it.
+    Unsaid,
+}
+
 impl Inner {
-    /// The chains to tell of a row as it is, where it is there and its own text says it.
-    pub(in crate::index) fn belongs(&self, row: &[u8], chains: &Chains) -> Result<Option<BTreeSet<Country>>, IndexError> {
-        // The ledger's leaves are in the clear, and are told everywhere.
-        if row.first() == Some(&kind::LEDGER) {
-            return Ok(Some(chains.all.clone()));
-        }
-        Ok(self.row_with(row, |body| chains.stated(row, body))?.flatten())
+    fn belongs(&self, row: &[u8], chains: &Chains) -> Result<Belongs, IndexError> {
+        let Some(value) = self.engine.get(row)? else { return Ok(Belongs::Nowhere) };
+        let countries = match row.first() {
+            // The ledger's leaves are in the clear, and are told everywhere.
+            Some(&kind::LEDGER) => Some(chains.all.clone()),
+            _ => self.sealing.open(row, &value, |body| chains.stated(row, body))?,
+        };
+        Ok(countries.map_or(Belongs::Unsaid, Belongs::In))
     }
 
-    /// What a chain is told. A row that was not kept is as it is now, which may be nothing that this country may know any more.
-    fn fact(&self, held: &Held, country: Country) -> Result<Arc<Fact>, IndexError> {
+    /// What a chain is told. A row that was not kept is as it is now, which may be nothing that this country may know any more; one that is
+    /// not there any more is told of by a later commit.
+    fn fact(&self, held: &Held, country: Country) -> Result<Option<Arc<Fact>>, IndexError> {
         let row = match held {
-            Held::Fact(fact) => return Ok(Arc::clone(fact)),
+            Held::Fact(fact) => return Ok(Some(Arc::clone(fact))),
             Held::Row(row) => row,
         };
-        let Some(value) = self.engine.get(row)? else { return Ok(Arc::new(Fact::gone(row))) };
+        let Some(value) = self.engine.get(row)? else { return Ok(None) };
         // The ledger's leaves are in the clear.
         if row.first() == Some(&kind::LEDGER) {
-            return Ok(Arc::new(Fact::put(row, &value)));
+            return Ok(Some(Arc::new(Fact::put(row, &value))));
         }
         let chains = self.journal.chains();
         self.sealing.open(row, &value, |body| {
             let stated = chains.as_ref().map(|chains| chains.stated(row, body)).transpose()?.flatten();
-            let may_know = stated.is_none_or(|countries| countries.contains(&country));
-            Ok(Arc::new(if may_know { Fact::put(row, body) } else { Fact::gone(row) }))
+            Ok(Some(Arc::new(match stated {
+                Some(countries) if !countries.contains(&country) => Fact::went(row, &countries),
+                _ => Fact::put(row, body),
+            })))
         })
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Each group commit has a number, and of each row that it wrote one fact: the row as it is now, or that it is gone. The facts of a row
 //! go to the countries that may know it ([`audience`]), each of which has a chain of its own; that a row is gone goes everywhere, by a
-//! hash that tells no key. A country that a row leaves is told, under the same number, that it is gone: so a rebuild without the country that
-//! it came to does not bring back what it was. Of two facts about a row the one with the higher number counts, and of two under one number
-//! the one that has it, whichever chain they are in; so chains can be read in any order, and twice.
+//! hash that tells no key, but where a version only has another row now: who is not told of that one hears of neither. Of two facts about
+//! a row the one with the higher number counts, and of two under one number the one that has it, whichever chain they are in; so chains can
+//! be read in any order, and twice.
+//!
+//! A country that a row leaves is told, under the same number, where it went: a rebuild without the country that it came to does not bring
+//! back what it was. One that reads that country's chain and finds that it ends before goes by what it was: nobody holds what it became.
 //!
 //! A number stays in the outbox, a row of the same batch, until every chain of its facts is durable at a site. Writing the chains is the
 //! business of `objects`, which has the keys; `recovery` reads them.
@@ -14,7 +17,10 @@ mod chain;
 mod feed;
 mod retell;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,17 +50,25 @@ pub struct Fact {
     pub row: Vec<u8>,
     /// The row's plaintext; `None` when it is gone.
     pub body: Option<serde_bytes::ByteBuf>,
+    /// When the row is gone from this chain's country alone: the countries whose chains are told, under the same number, what it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went: Option<BTreeSet<Country>>,
 }
 
 impl Fact {
     /// That a row is there.
     pub(super) fn put(row: &[u8], body: &[u8]) -> Self {
-        Self { row: row.to_vec(), body: Some(serde_bytes::ByteBuf::from(body)) }
+        Self { row: row.to_vec(), body: Some(serde_bytes::ByteBuf::from(body)), went: None }
     }
 
     /// That a row is gone.
     pub(super) fn gone(row: &[u8]) -> Self {
-        Self { row: row_hash(row).to_vec(), body: None }
+        Self { row: row_hash(row).to_vec(), body: None, went: None }
+    }
+
+    /// That a row is not to be known here any more.
+    pub(super) fn went(row: &[u8], to: &BTreeSet<Country>) -> Self {
+        Self { went: Some(to.clone()), ..Self::gone(row) }
     }
 
     /// What tells the row apart from all others, there or gone.

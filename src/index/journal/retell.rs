@@ -13,7 +13,7 @@ use crate::{
     index::{
         Garbage, Index, IndexError, Layout, Upload, Version, Waste,
         catalogue::Inner,
-        codec::{decode, decode_version},
+        codec::{decode, decode_version, marker_countries},
         commit::Work,
         keys::{self, kind},
         replay::page,
@@ -22,12 +22,33 @@ use crate::{
 };
 
 /// How far the journal has been compacted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// Everything that is still so has been told again under numbers from this one on.
     pub from: u64,
     /// The bytes of the journal's pieces when that was done.
     pub bytes: u64,
+    /// The country that was told then what belongs to no other.
+    #[serde(default)]
+    home: Option<Country>,
+    /// All countries that were told that at some time.
+    #[serde(default)]
+    homes: BTreeSet<Country>,
+    /// The countries that had a chain.
+    #[serde(default)]
+    countries: BTreeSet<Country>,
+}
+
+impl Base {
+    /// That everything has been told from this number on, in so many bytes.
+    pub fn new(from: u64, bytes: u64) -> Self {
+        Self { from, bytes, home: None, homes: BTreeSet::new(), countries: BTreeSet::new() }
+    }
+
+    /// All countries that were told what belongs to no other.
+    pub(in crate::index) const fn homes(&self) -> &BTreeSet<Country> {
+        &self.homes
+    }
 }
 
 /// How far a retelling has come: `None` at its end.
@@ -52,12 +73,25 @@ impl Index {
         answered.await.map_err(|_| IndexError::Stopped)?
     }
 
-    /// Keeps, durably, that the journal has been compacted.
+    /// Keeps, durably, that the journal has been compacted, with the chains that there are.
     ///
     /// # Errors
     /// Those of the index.
     pub async fn keep_base(&self, base: Base) -> Result<(), IndexError> {
-        self.keep(keys::JOURNAL, &base).await.map(drop)
+        let mut homes = self.base()?.map(|before| before.homes).unwrap_or_default();
+        let (home, countries) = self.inner.journal.chains().map(|chains| (chains.home, chains.all)).unzip();
+        homes.extend(home);
+        self.keep(keys::JOURNAL, &Base { home, homes, countries: countries.unwrap_or_default(), ..base }).await.map(drop)
+    }
+
+    /// Whether the chains that there are were told everything: none has come since, and what belongs to no country is told in the same one.
+    pub fn is_told_since(&self, base: &Base) -> bool {
+        self.inner.journal.chains().is_none_or(|chains| base.home == Some(chains.home) && chains.all.is_subset(&base.countries))
+    }
+
+    /// Countries that had a chain and have none now.
+    pub fn countries_away_since(&self, base: &Base) -> BTreeSet<Country> {
+        base.countries.difference(&self.journal_countries()).copied().collect()
     }
 
     /// How far the journal has been compacted; `None` when it was never begun with what there was.
@@ -105,6 +139,7 @@ impl Inner {
                 Version::Record(record) => {
                     self.part_table_again(record.detail.layout, of_copies(&record.detail.copies), rows)?;
                 }
+                Version::Marker(_) if marker_countries(body)?.is_some() => {}
                 Version::Marker(_) => {
                     let countries = self.beside(row)?;
                     rows.push(Again { row: row.to_vec(), body: body.to_vec(), countries: Some(countries) });
@@ -137,7 +172,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The countries of the version that a marker in the history was put upon.
+    /// The countries of the version that a marker of long ago was put upon.
     fn beside(&self, marker: &[u8]) -> Result<BTreeSet<Country>, IndexError> {
         let key = marker.get(..marker.len().saturating_sub(8)).unwrap_or_default();
         let mut countries = BTreeSet::new();

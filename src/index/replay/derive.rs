@@ -1,6 +1,9 @@
 //! What a replay derives at its end from the rows that the journal told of.
 
-use std::ops::{Bound, ControlFlow};
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, ControlFlow},
+};
 
 use super::{BATCH, JUMP, Replay, Replayed, resume::Stage};
 use crate::{
@@ -15,17 +18,18 @@ use crate::{
         names::SaltRow,
     },
     kms::WrappedSubjectKey,
-    types::{Generation, Pseudonym, Ticket, Timestamp},
+    types::{Country, Generation, Pseudonym, Ticket, Timestamp},
 };
 
 impl Replay {
-    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow.
+    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow. `reached` says
+    /// of the chains that were read how far they go.
     ///
     /// # Errors
     /// Those of the engine, or a row that does not decode; [`IndexError::OtherLedger`].
-    pub fn finish(mut self, now: Timestamp) -> Result<Replayed, IndexError> {
+    pub fn finish(mut self, now: Timestamp, reached: &BTreeMap<Country, u64>) -> Result<Replayed, IndexError> {
         self.flush()?;
-        self.sweep()?;
+        self.sweep(reached)?;
         let mut replayed = Replayed::default();
         self.ledger(now, &mut replayed)?;
         self.derive(&mut replayed)?;
@@ -40,11 +44,21 @@ impl Replay {
         Ok(replayed)
     }
 
-    /// Removes rows of which a later commit said that they are gone.
-    fn sweep(&mut self) -> Result<(), IndexError> {
+    /// Removes rows of which a later commit said that they are gone, and those that went to countries whose chains were not read. Where one
+    /// was read and ends before, nobody holds what became of the row.
+    fn sweep(&mut self, reached: &BTreeMap<Country, u64>) -> Result<(), IndexError> {
+        let is_gone = |row: &[u8]| {
+            let hash = row_hash(row);
+            let (number, there) = self.words.get(&hash).copied().unwrap_or((0, true));
+            let went = self.went.get(&hash).is_some_and(|(went, to)| {
+                let ends_before = |country| reached.get(country).is_some_and(|reached| reached < went);
+                *went > number && !to.iter().any(ends_before)
+            });
+            !there || went
+        };
         let mut gone = Vec::new();
         self.engine.scan(Bound::Unbounded, Bound::Unbounded, &mut |row, _| {
-            if Audiences::is_journalled(row) && self.words.get(&row_hash(row)).is_some_and(|(_, there)| !there) {
+            if Audiences::is_journalled(row) && is_gone(row) {
                 gone.push(row.to_vec());
             }
             ControlFlow::Continue(())

@@ -3,7 +3,11 @@
 mod derive;
 mod resume;
 
-use std::{collections::HashMap, io::Read, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io::Read,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,22 +22,29 @@ use super::{
     sealing::Sealing,
     session::start_session,
 };
+use crate::types::Country;
 
 /// Rows written at a time.
 const BATCH: usize = 300;
 /// How far the numbers jump: further than a lost end of the journal can have used them.
 const JUMP: u64 = 1 << 40;
 
+/// The commit by which a row went from a country, and the countries that it went to.
+type Went = (u64, BTreeSet<Country>);
+
 /// An index that is being built in an empty engine.
 pub struct Replay {
     engine: Arc<dyn Engine>,
     sealing: Sealing,
     keys: IndexKeys,
-    /// Which commit said the last word about a row, and whether the row is there by it. The greater word counts: of one commit, that it is
-    /// there, since the countries that it left were told that it is gone.
+    /// Which commit said the last word about a row, and whether the row is there by it. The greater word counts.
     words: HashMap<[u8; 16], (u64, bool)>,
+    /// Which commit took a row from a country last, and the countries that it went to.
+    went: HashMap<[u8; 16], Went>,
     /// The words since the last piece ended.
     said: Vec<([u8; 16], u64, bool)>,
+    /// The same of [`Replay::went`].
+    said_went: Vec<([u8; 16], Went)>,
     batch: Batch,
     highest: u64,
     /// The export that the facts are told on top of.
@@ -70,7 +81,9 @@ impl Replay {
             sealing,
             keys,
             words: HashMap::new(),
+            went: HashMap::new(),
             said: Vec::new(),
+            said_went: Vec::new(),
             batch: Batch::default(),
             highest: 0,
             base: None,
@@ -127,6 +140,12 @@ impl Replay {
             if fact.body.is_some() && !Audiences::is_journalled(&fact.row) {
                 return Err(IndexError::Corrupt { kind: letter });
             }
+            if let Some(to) = &fact.went {
+                let went = (group.number, to.clone());
+                self.take_went(hash, went.clone());
+                self.said_went.push((hash, went));
+                continue;
+            }
             let word = (group.number, fact.body.is_some());
             if self.words.get(&hash).is_some_and(|known| *known >= word) {
                 continue;
@@ -139,6 +158,13 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    fn take_went(&mut self, row: [u8; 16], went: Went) {
+        let known = self.went.entry(row).or_default();
+        if went.0 > known.0 {
+            *known = went;
+        }
     }
 
     fn put(&mut self, row: Vec<u8>, body: &[u8]) -> Result<(), IndexError> {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Replay, Replayed, derive::page};
+use super::{Replay, Replayed, Went, derive::page};
 use crate::index::{
     Engine, Exported, IndexError, IndexKeys,
     codec::{decode, encode},
@@ -48,6 +48,8 @@ struct Piece {
     highest: u64,
     #[serde(with = "serde_bytes")]
     words: Vec<u8>,
+    #[serde(default)]
+    went: Vec<([u8; 16], Went)>,
 }
 
 /// What follows the last piece.
@@ -81,6 +83,7 @@ impl Replay {
             for (row, value) in &rows {
                 let piece: Piece = replay.sealing.open(row, value, |body| decode('R', body))?;
                 replay.recall(&piece);
+                piece.went.into_iter().for_each(|(row, went)| replay.take_went(row, went));
                 earlier.pieces.insert(piece.name, piece.note);
             }
         }
@@ -119,7 +122,8 @@ impl Replay {
             words.extend_from_slice(&number.to_be_bytes());
             words.push(u8::from(there));
         }
-        let piece = Piece { name: name.to_owned(), note, highest: self.highest, words };
+        let went = std::mem::take(&mut self.said_went);
+        let piece = Piece { name: name.to_owned(), note, highest: self.highest, words, went };
         let row = keys::rebuild_piece(name);
         let value = self.sealing.seal(&row, &encode(&piece)?)?;
         self.batch.writes.push((row, Some(value)));

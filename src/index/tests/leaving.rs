@@ -8,39 +8,44 @@ use super::{
 };
 use crate::index::journal::Group as Told;
 
-fn abroad() -> Country {
+pub(super) fn abroad() -> Country {
     "SG".parse().unwrap()
 }
 
-fn begin(index: &Index) {
+pub(super) fn begin(index: &Index) {
     index.begin_journal(home(), &[home(), abroad()].into()).unwrap();
 }
 
 /// What waits for a country, as its site then holds it.
-async fn told(index: &Index, country: Country) -> Vec<Told> {
+pub(super) async fn told(index: &Index, country: Country) -> Vec<Told> {
     tokio::time::timeout(Duration::from_secs(9), index.journal_due(country, Duration::ZERO)).await.expect("something is told");
     let taken = index.journal_next(country).await.unwrap();
     index.journal_written(country, &taken.groups.iter().map(|group| group.number).collect::<Vec<_>>());
     taken.groups
 }
 
-fn rebuilt(chains: &[&[Told]]) -> Index {
+pub(super) fn rebuilt(chains: &[&[Told]]) -> Index {
+    rebuilt_from(chains, &BTreeMap::new())
+}
+
+/// The same where the chains are known to reach so far.
+pub(super) fn rebuilt_from(chains: &[&[Told]], reached: &BTreeMap<Country, u64>) -> Index {
     let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
     let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
     chains.iter().copied().flatten().for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), reached).unwrap();
     Replay::forget(engine.as_ref()).unwrap();
     open(engine)
 }
 
-fn of_country(mut record: Record, country: Country) -> Record {
+pub(super) fn of_country(mut record: Record, country: Country) -> Record {
     for copy in &mut record.detail.copies {
         copy.country = country;
     }
     record
 }
 
-fn says(text: &str, groups: &[Told]) -> bool {
+pub(super) fn says(text: &str, groups: &[Told]) -> bool {
     let bodies = groups
         .iter()
         .flat_map(|group| &group.facts)
@@ -49,7 +54,7 @@ fn says(text: &str, groups: &[Told]) -> bool {
 }
 
 /// A record abroad, and the change that takes it home: overwritten, or moved.
-async fn leaves(index: &Index, bucket: &Bucket, moved: bool) {
+pub(super) async fn leaves(index: &Index, bucket: &Bucket, moved: bool) {
     let old = of_country(record(index, 1, SITES[0], "ayesha"), abroad());
     index.commit(put(bucket, "a", old.clone()), event()).await.unwrap();
     if moved {
