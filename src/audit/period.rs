@@ -170,7 +170,7 @@ pub struct KeyEvent {
     pub entry: u64,
     /// When.
     pub time: String,
-    /// `key-rotated`, `key-destroyed` or `key-exported`.
+    /// `key-rotating`, `key-rotated`, `key-destroyed` or `key-exported`.
     pub kind: String,
     /// The key; empty of `key-exported`.
     pub key: String,
@@ -258,7 +258,7 @@ impl Period {
         let (entry, time, kind) = (leaf.seq, leaf.time, leaf.kind);
         match kind.as_str() {
             // Of those that left it says when and how many, and names none.
-            "key-rotated" | "key-destroyed" | "key-exported" => self.keys.add(|| {
+            "key-rotating" | "key-rotated" | "key-destroyed" | "key-exported" => self.keys.add(|| {
                 let named = leaf.country_key.unwrap_or_default();
                 let key = named["key"].as_str().unwrap_or_default().to_owned();
                 KeyEvent { entry, time, kind, key, version: named["version"].as_u64(), refused }
