@@ -1,5 +1,7 @@
 //! What the API asks of the gateway behind it.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -346,6 +348,8 @@ pub trait Gateway: Send + Sync + 'static {
         at: Option<Timestamp>,
         known: Option<Timestamp>,
     ) -> Result<Option<SubjectView>, GatewayError>;
+    /// Those of these names of attributes for which no policy of the set in force asks.
+    fn unasked(&self, attributes: &BTreeSet<String>) -> Vec<String>;
     /// Takes what is said of a subject. Forgetting a subject of whom nothing is known is recorded, and [`GatewayError::NotFound`].
     async fn set_subject(
         &self,

@@ -324,7 +324,7 @@ fn schemas() -> Value {
         "ImportLine": saying(&[("id", &string), ("attributes", &words)]),
         "Imported": object(&[
             ("imported", &number), ("unchanged", &number), ("failed", &number),
-            ("errors", &json!({ "type": "array", "items": bad_line })), ("dry_run", &json!({ "type": "boolean" })),
+            ("errors", &json!({ "type": "array", "items": bad_line })), ("dry_run", &json!({ "type": "boolean" })), ("unasked", &strings),
         ]),
         "Subject": object(&[
             ("id", &string), ("attributes", &words), ("generation", &number), ("updated", &string), ("known", &json!({ "type": "boolean" })),

@@ -234,6 +234,9 @@ pub struct SubjectView {
     pub generation: u64,
     /// When it was last changed.
     pub updated: String,
+    /// Attributes for which no policy of the set in force asks: perhaps a slip.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<String>,
     /// Whether anything was known at that time.
     pub known: bool,
     /// Since when that holds.

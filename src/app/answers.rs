@@ -1,6 +1,6 @@
 //! The gateway as the admin API sees it: the index, residency, keys, sites and the work that was ordered behind one trait.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
@@ -300,7 +300,16 @@ impl Gateway for AppGateway {
         known: Option<Timestamp>,
     ) -> Result<Option<SubjectView>, GatewayError> {
         let row = self.objects.index.subject(subject)?;
-        Ok(row.and_then(|row| subjects::view(subject, &row, self.objects.clock.now(), at, known)))
+        let view = row.and_then(|row| subjects::view(subject, &row, self.objects.clock.now(), at, known));
+        Ok(view.map(|view| {
+            let unasked = self.unasked(&view.attributes.keys().cloned().collect());
+            SubjectView { unasked, ..view }
+        }))
+    }
+
+    fn unasked(&self, attributes: &BTreeSet<String>) -> Vec<String> {
+        let set = self.objects.policies.load();
+        attributes.iter().filter(|attribute| !set.asks_for(attribute)).cloned().collect()
     }
 
     async fn set_subject(

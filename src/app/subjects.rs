@@ -41,6 +41,7 @@ pub(super) fn view(
         generation: statement.generation.0,
     });
     Some(SubjectView {
+        unasked: Vec::new(),
         id: subject.clone(),
         known: attributes.is_some(),
         attributes: attributes.unwrap_or_default(),

@@ -1,8 +1,8 @@
 //! A policy set and its decisions.
 
 use super::{
-    AttributeRule, Decision, DecisionSource, Denial, DenialKind, Enforcement, Facts, Gateway, Instrument, OnUnknown, Otherwise,
-    Processing, Retention,
+    AttributeRule, Decision, DecisionSource, Denial, DenialKind, Enforcement, Facts, Field, Gateway, Instrument, OnUnknown,
+    Otherwise, Processing, Retention,
     bound::Bound,
     cases::{self, Case, CaseReport},
     meet::{Base, meet},
@@ -48,6 +48,13 @@ impl PolicySet {
     /// an instrument is not lost to a slip in a file name.
     pub fn parse(files: &[PolicyFile]) -> Result<Self, Vec<Diagnostic>> {
         read::set(files)
+    }
+
+    /// Whether anything in the set, in force or not, asks for an attribute of this name.
+    pub fn asks_for(&self, attribute: &str) -> bool {
+        let asked = |field: &Field| matches!(field, Field::Attribute(name) if name == attribute);
+        let conditions = self.instruments.iter().flat_map(|instrument| &instrument.when);
+        self.gateway.attributes.contains_key(attribute) || conditions.map(|condition| &condition.field).any(asked)
     }
 
     /// SHA-256 of the normalised set: the gateway's rules and every instrument with its texts, in the order of names. Comments, white space

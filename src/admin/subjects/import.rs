@@ -4,7 +4,10 @@
 //! Good lines are set in order, bad ones reported by number and passed over. What fails on the gateway's side stops the import: the problem
 //! says at which line and what was done before it. To send lines again is safe: what is known already changes nothing.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use axum::{
     Extension, Json,
@@ -85,9 +88,11 @@ pub(in crate::admin) async fn import(
         work.take(lines.number, line).await?;
     }
     work.flush().await?;
-    let Imported { imported, unchanged, failed, errors } = work.done;
-    let answer = json!({ "imported": imported, "unchanged": unchanged, "failed": failed, "errors": errors, "dry_run": dry_run });
-    Ok(Json(answer))
+    let unasked = work.api.gateway.unasked(&work.done.attributes);
+    let Imported { imported, unchanged, failed, errors, .. } = work.done;
+    Ok(Json(json!({
+        "imported": imported, "unchanged": unchanged, "failed": failed, "errors": errors, "dry_run": dry_run, "unasked": unasked,
+    })))
 }
 
 /// Lines as they come; the content of one that is too long is let go.
@@ -165,6 +170,7 @@ impl Work {
         };
         match read {
             Ok((subject, saying)) => {
+                self.done.name(saying.attributes.iter().flat_map(BTreeMap::keys));
                 if self.batch.lines.len() == BATCH || self.batch.subjects.contains(&subject) {
                     self.flush().await?;
                 }
@@ -235,9 +241,19 @@ struct Imported {
     unchanged: u64,
     failed: u64,
     errors: Vec<Value>,
+    /// The first names of attributes in it.
+    attributes: BTreeSet<String>,
 }
 
 impl Imported {
+    fn name<'a>(&mut self, attributes: impl Iterator<Item = &'a String>) {
+        for name in attributes {
+            if self.attributes.len() < MAX_REPORTED && !self.attributes.contains(name) {
+                self.attributes.insert(name.clone());
+            }
+        }
+    }
+
     fn refuse(&mut self, line: u64, message: &str) {
         self.failed += 1;
         if self.errors.len() < MAX_REPORTED {

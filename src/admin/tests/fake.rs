@@ -1,5 +1,7 @@
 //! A gateway that the API's tests ask.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A gateway without records that remembers subjects and what was recorded.
@@ -191,6 +193,9 @@ impl Gateway for Fake {
         let text = String::new;
         Ok(SessionView { access_key_id: text(), secret_access_key: text(), session_token: text(), expires: text() })
     }
+    fn unasked(&self, _: &BTreeSet<String>) -> Vec<String> {
+        Vec::new()
+    }
     async fn subject(
         &self,
         subject: &SubjectId,
@@ -200,6 +205,7 @@ impl Gateway for Fake {
         self.evaluate();
         let found = self.subjects.lock().get(subject).cloned();
         Ok(found.map(|attributes| SubjectView {
+            unasked: Vec::new(),
             id: subject.clone(),
             attributes,
             generation: 1,

@@ -4,7 +4,7 @@
 //! there. Bad lines are reported, written to a file of their own to be corrected, and passed over.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     path::Path,
@@ -16,12 +16,14 @@ use serde_json::{Value, json};
 use super::{
     lines::{Format, Line, Lines},
     state::{Kept, State},
+    warn,
 };
 use crate::{
     cli::{
         Failure, Output,
         args::SubjectImportArgs,
         client::{Client, encode},
+        output::text,
         progress::Bar,
     },
     recovery::Progress,
@@ -45,7 +47,17 @@ pub(in crate::cli) fn import(args: &SubjectImportArgs, out: &mut Output<'_>) -> 
     let mut lines = Lines::begin(source, format)?;
     let bad = args.bad.as_deref().map(|path| bad_lines(path, args.resume, &lines.head())).transpose()?;
     let client = Client::new(&args.remote)?;
-    let work = Work { client, path: path(args), state, kept, bad, told: Vec::new(), bar: Bar::new(), began: Instant::now() };
+    let work = Work {
+        client,
+        path: path(args),
+        state,
+        kept,
+        bad,
+        told: Vec::new(),
+        unasked: BTreeSet::new(),
+        bar: Bar::new(),
+        began: Instant::now(),
+    };
     work.run(&mut lines, total, args.dry_run, out)
 }
 
@@ -84,6 +96,8 @@ struct Work {
     bad: Option<File>,
     /// Bad lines, for machines.
     told: Vec<Value>,
+    /// Attributes for which no policy in force asks.
+    unasked: BTreeSet<String>,
     bar: Bar,
     began: Instant,
 }
@@ -159,6 +173,7 @@ impl Work {
             self.refuse(line, why, out)?;
         }
         self.state.failed += bad.len() as u64;
+        self.unasked.extend(answer["unasked"].as_array().into_iter().flatten().map(text));
         self.state.imported += answer["imported"].as_u64().unwrap_or(0);
         self.state.unchanged += answer["unchanged"].as_u64().unwrap_or(0);
         if let Some(last) = batch.iter().rfind(|line| line.number < before) {
@@ -183,13 +198,15 @@ impl Work {
     }
 
     fn end(self, stopped: Option<(u64, Failure)>, dry_run: bool, out: &mut Output<'_>) -> Result<(), Failure> {
-        let Self { state: State { imported, unchanged, failed, .. }, kept, told, .. } = self;
+        let Self { state: State { imported, unchanged, failed, .. }, kept, told, unasked, .. } = self;
         let line = stopped.as_ref().map(|(line, _)| line);
         out.value(&json!({
             "imported": imported, "unchanged": unchanged, "failed": failed, "errors": told, "stopped": line, "dry_run": dry_run,
+            "unasked": unasked,
         }))?;
         let word = if dry_run { "would be set" } else { "set" };
         out.line(format!("{imported} subjects {word}, {unchanged} unchanged, {failed} lines refused"))?;
+        warn(unasked.into_iter(), out)?;
         match stopped {
             Some((line, failure)) => {
                 let how = if kept.is_some() { "--resume goes on there" } else { "import it again from there" };

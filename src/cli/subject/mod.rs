@@ -30,7 +30,20 @@ pub(super) fn set(args: &SubjectSetArgs, out: &mut Output<'_>) -> Result<(), Fai
         }
     }
     let answer = Client::new(remote)?.json(Method::PUT, &format!("/v1/subjects/{}", encode(id)), Some(&body))?;
-    show(&answer, false, out)
+    show(&answer, false, out)?;
+    warn(answer["unasked"].as_array().into_iter().flatten().map(text), out)
+}
+
+/// That nothing asks for attributes which somebody has just set.
+fn warn(unasked: impl Iterator<Item = String>, out: &mut Output<'_>) -> Result<(), Failure> {
+    let names: Vec<String> = unasked.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    out.line(format!(
+        "warning: no policy in force asks for {}; is it a slip? Setting attributes replaces all that were known",
+        names.join(", ")
+    ))
 }
 
 /// Shows what is known of a subject, or was at a time, and what has been said of it.
