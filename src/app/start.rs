@@ -86,7 +86,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// Two gateways, one data folder.
-    #[error("another gateway uses `{}`", data_dir.display())]
+    #[error("another gateway uses `{}`: stop it, or name another folder (`data-dir`, --data-dir)", data_dir.display())]
     Locked {
         /// The folder.
         data_dir: PathBuf,
@@ -120,7 +120,9 @@ pub enum StartError {
         mistakes: Vec<Diagnostic>,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error(
+        "cannot listen on {address}: {source}; choose another address (`listen` of `[s3]` and `[admin]`, or --s3 and --admin)"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -354,7 +356,12 @@ impl Running {
         match self.gateway.reload(Actor::Signal, None).await {
             Ok(Brought::InForce(revision)) => tracing::info!(%revision, "policies reloaded"),
             Ok(Brought::Proposed(revision)) => tracing::warn!(%revision, "the policies wait for approval; those in force stay"),
-            Err(error) => tracing::error!(%error, "policies not reloaded"),
+            Err(error) => {
+                if let admin::GatewayError::Policies(mistakes) = &error {
+                    mistakes.iter().for_each(|mistake| tracing::error!(%mistake, "policy"));
+                }
+                tracing::error!(%error, "policies not reloaded");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::app::{available, policies};
 use crate::clock::{Clock, SystemClock};
-use crate::config::PolicySource;
+use crate::config::{Config, PolicySource};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::policy::{CoveredRule, PolicySet};
 
@@ -33,7 +33,7 @@ pub(super) fn check(args: &PolicyCheckArgs, out: &mut Output<'_>) -> Result<(), 
         "ok": mistakes == 0, "revision": set.revision(), "instruments": set.instruments().len(), "diagnostics": diagnostics,
     }))?;
     if mistakes > 0 {
-        return Err(Failure::Check(format!("{mistakes} mistakes")));
+        return Err(Failure::Check(counted(mistakes)));
     }
     let warnings = match diagnostics.len() {
         0 => String::new(),
@@ -87,16 +87,37 @@ pub(super) fn reload(remote: &RemoteArgs, out: &mut Output<'_>) -> Result<(), Fa
     super::revisions::standing(&answer, out)
 }
 
+/// Reports what a start with this configuration would find wrong in its policies.
+pub(super) fn hold_against(config: &Config, out: &mut Output<'_>) -> Result<(), Failure> {
+    let set = parse(&config.policies, out)?;
+    let mut mistakes = set.check(&available(config));
+    mistakes.retain(|diagnostic| diagnostic.severity == Severity::Error);
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    report(&mistakes, out)?;
+    out.value(&mistakes)?;
+    Err(Failure::Usage(format!("the policies have {} for this configuration", counted(mistakes.len()))))
+}
+
+fn counted(mistakes: usize) -> String {
+    if mistakes == 1 { "a mistake".to_owned() } else { format!("{mistakes} mistakes") }
+}
+
 fn read(folder: &PolicyFolder, out: &mut Output<'_>) -> Result<PolicySet, Failure> {
     let source = match &folder.folder {
         Some(folder) => PolicySource::Folder(folder.clone()),
         None => policies::default_source(),
     };
-    let files = policies::files(&source).map_err(|error| Failure::Usage(error.to_string()))?;
+    parse(&source, out)
+}
+
+fn parse(source: &PolicySource, out: &mut Output<'_>) -> Result<PolicySet, Failure> {
+    let files = policies::files(source).map_err(|error| Failure::Usage(error.to_string()))?;
     PolicySet::parse(&files).map_err(|mistakes| {
         let count = mistakes.len();
         let printed = report(&mistakes, out).and_then(|()| out.value(&json!({ "ok": false, "diagnostics": mistakes })));
-        printed.err().unwrap_or_else(|| Failure::Check(format!("{count} mistakes")))
+        printed.err().unwrap_or_else(|| Failure::Check(counted(count)))
     })
 }
 

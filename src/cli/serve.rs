@@ -16,6 +16,11 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
     let file = args.config.as_deref().or_else(|| present.exists().then_some(present));
     let (mut config, installation) = match file {
         Some(file) => (read(file, out)?, None),
+        None if args.check => {
+            let message =
+                "there is no `domicile.toml` here: name a configuration with --config; without one `serve` makes an installation";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         None => {
             let installation = Installation::open(&args.data_dir, args.s3, args.admin, &SystemEnvironment)
                 .map_err(|error| Failure::Usage(error.to_string()))?;
@@ -24,6 +29,7 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
         }
     };
     if args.check {
+        super::policy::hold_against(&config, out)?;
         return out.line("the configuration is good");
     }
     config.accept_imported = args.accept_imported;
@@ -93,6 +99,7 @@ fn welcome(
     let (s3, admin, data) = (running.s3_addr(), running.admin_addr(), args.data_dir.display());
     out.line(format!("S3      http://{s3}   (path style, region us-east-1)"))?;
     out.line(format!("admin   http://{admin}   (tokens in {data}/credentials/)"))?;
+    out.line(format!("console http://{admin}/console   (sign in with {data}/credentials/auditor.token)"))?;
     out.line(format!("sites   pk-khi in PK, sg-sin in SG, under {data}/sites/"))?;
     out.line(format!("access key id      {id}"))?;
     if !first_start {
