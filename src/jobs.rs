@@ -47,6 +47,9 @@ pub struct Job<V> {
     pub ordered: String,
     /// When it ended.
     pub ended: Option<String>,
+    /// Why it broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// What was ordered, and how far it is.
     #[serde(flatten)]
     pub view: V,
@@ -90,6 +93,7 @@ struct Entry<T: Task> {
     task: T,
     at: Timestamp,
     ended: Option<Timestamp>,
+    failure: Option<String>,
     state: JobState,
     counting: Arc<T::Counting>,
     cancel: watch::Sender<bool>,
@@ -114,7 +118,7 @@ impl<T: Task> Jobs<T> {
         let id = entries.last_key_value().map_or(1, |(id, _)| id.saturating_add(1));
         let at = self.objects.clock.now();
         let cancel = watch::Sender::new(false);
-        let entry = Entry { task, at, ended: None, state: JobState::Waiting, counting: Arc::default(), cancel };
+        let entry = Entry { task, at, ended: None, failure: None, state: JobState::Waiting, counting: Arc::default(), cancel };
         let job = entry.job(id);
         entries.insert(id, entry);
         drop(entries);
@@ -166,16 +170,17 @@ impl<T: Task> Jobs<T> {
             outcome = turn.task.work(&self.objects, &turn.counting) => Some(outcome),
             _ = turn.cancelled.wait_for(|cancelled| *cancelled) => None,
         };
-        let state = match outcome {
-            None => JobState::Cancelled,
-            Some(Ok(())) => JobState::Done,
+        let (state, failure) = match outcome {
+            None => (JobState::Cancelled, None),
+            Some(Ok(())) => (JobState::Done, None),
             Some(Err(error)) => {
                 tracing::error!(job = T::NAME, %error, "a job broke off");
-                JobState::Failed
+                (JobState::Failed, Some(error.to_string()))
             }
         };
         let now = self.objects.clock.now();
         if let Some(entry) = self.entries.lock().get_mut(&turn.id) {
+            entry.failure = failure;
             entry.end(state, now);
         }
     }
@@ -202,6 +207,7 @@ impl<T: Task> Entry<T> {
             state: self.state,
             ordered: self.at.to_rfc3339(),
             ended: self.ended.map(|at| at.to_rfc3339()),
+            failure: self.failure.clone(),
             view: self.task.view(&self.counting),
         }
     }

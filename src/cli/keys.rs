@@ -60,7 +60,10 @@ pub(super) fn rotate(args: &RotateArgs, out: &mut Output<'_>) -> Result<(), Fail
     match job["state"].as_str() {
         Some("done") if failed == 0 => Ok(()),
         Some("done") => Err(Failure::Check(format!("{failed} subject keys could not be wrapped again: rotate again to go on"))),
-        _ => Err(Failure::Check(format!("the renewal is {}: rotate again to go on", text(&job["state"])))),
+        _ => match job["failure"].as_str() {
+            Some(why) => Err(Failure::Check(format!("the renewal broke off: {why}; rotate again to go on once that is mended"))),
+            None => Err(Failure::Check(format!("the renewal is {}: rotate again to go on", text(&job["state"])))),
+        },
     }
 }
 
