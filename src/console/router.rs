@@ -86,6 +86,8 @@ pub fn router(gateway: Arc<dyn Gateway>, login: Login, clock: Arc<dyn Clock>) ->
         .route("/console/{*rest}", get(nowhere))
         .layer(middleware::from_fn_with_state(desk.clone(), enter));
     let open = Router::new()
+        // Who has typed the address alone.
+        .route("/", get(async || Redirect::temporary("/console")))
         .route(LOGIN, get(door::form).post(door::sign_in))
         .route(LOGOUT, post(door::sign_out))
         .route("/console/theme", post(set_theme))
