@@ -77,8 +77,12 @@ fn check(file: &Path) -> Result<Value, Failure> {
     let (mut root, mut bytes) = (Frontier::default(), 0_u64);
     while let Some(line) = lines.next() {
         let line = line.map_err(unreadable)?;
-        let row: Value = serde_json::from_slice(&line)
-            .map_err(|_| Failure::Check(format!("line {} is not JSON: the export is damaged or cut off", root.size() + 1)))?;
+        let row: Value = serde_json::from_slice(&line).map_err(|_| {
+            Failure::Check(format!(
+                "line {} is not JSON: the export is of another format than NDJSON, damaged or cut off",
+                root.size() + 1
+            ))
+        })?;
         if let Some(totals) = row.get("population").filter(|_| lines.peek().is_none()) {
             let found = [json!(root.size()), json!(bytes), json!(hex::encode(root.root()))];
             if found.iter().zip(["rows", "bytes", "root"]).any(|(found, name)| *found != totals[name]) {

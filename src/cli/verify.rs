@@ -84,6 +84,9 @@ fn show(job: &Value, out: &mut Output<'_>) -> Result<(), Failure> {
     if count("unchecked") > 0 {
         return Err(Failure::Check(format!("{} could not be looked at", count("unchecked"))));
     }
+    if count("blobs") == 0 && records == "0" {
+        return out.line("nothing was there to look at");
+    }
     out.line("nothing is wrong")
 }
 

@@ -72,7 +72,13 @@ pub(super) fn verify(args: &LedgerVerifyArgs, file: &Path, out: &mut Output<'_>)
         Err(Refused::Other(failure)) => Err(failure),
         Err(Refused::Proof(fault)) => {
             out.value(&json!({ "ok": false, "fault": fault.name(), "detail": fault.to_string() }))?;
-            Err(Failure::Check(format!("the proof does not hold: {fault}")))
+            Err(Failure::Check(match fault {
+                ProofFault::NotShown { from, to } => format!(
+                    "the proof is not held against your checkpoint: nothing shows that the ledger of {from} entries goes on to the one of {to}; make \
+                     the proof with `ledger prove --from SIZE`, the size in your checkpoint, or give --consistency or an export of the ledger made since"
+                ),
+                fault => format!("the proof does not hold: {fault}"),
+            }))
         }
         Err(Refused::Ledger(fault)) => {
             out.value(&json!({ "ok": false, "fault": fault, "detail": fault.kind.explain() }))?;
