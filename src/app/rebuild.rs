@@ -133,8 +133,7 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         Some(replayed) => replayed,
         None => {
             progress.begin("deriving the rest", None);
-            let reached = journals.chains.values().map(|chain| (chain.country, chain.reaches)).collect();
-            replay.finish(clock.now(), &reached).map_err(StartError::from)?
+            replay.finish(clock.now()).map_err(StartError::from)?
         }
     };
     fail::fail_point!("rebuild::replayed");
@@ -146,7 +145,7 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         index.begin_journal(home, &countries).map_err(StartError::from)?;
     }
     let mut adopted = adopted_before(&index, replayed.entries).await.map_err(StartError::from)?;
-    let now = adopt(&index, &sites, &hierarchy, &journals, progress).await?;
+    let now = adopt(&index, &sites, &hierarchy, (&journals, &replayed.departed), progress).await?;
     adopted = Adopted { records: adopted.records + now.records, subject_keys: adopted.subject_keys + now.subject_keys, ..now };
     let buckets = index.buckets().map_err(StartError::from)?.len() as u64;
     let report = Rebuild {

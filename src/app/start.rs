@@ -186,6 +186,7 @@ impl App {
         let countries: BTreeSet<Country> = config.sites.iter().map(|site| site.country).collect();
         if let Some(home) = open::home(&config) {
             index.begin_journal(home, &countries)?;
+            index.keep_who_is_away().await?;
         }
         let known = IndexedSites {
             index: index.clone(),

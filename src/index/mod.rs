@@ -78,7 +78,7 @@ pub use policies::{
 };
 pub use population::{Population, PopulationPage, Taken};
 pub use refusal::{CommitError, Stale};
-pub use replay::{Earlier, Replay, Replayed};
+pub use replay::{Departed, Earlier, Replay, Replayed};
 pub use rows::{
     Bucket, BucketId, CompletedUpload, CopyRow, CopyState, Detail, Imported, Intent, Layout, Part, PartEntry, Record, SiteRow,
     Summary, Tally, Upload, UploadState, Version,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{self, StreamExt};
 
 use crate::audit::{Actor, CollectedCopies, Event, Kind};
-use crate::index::{Blob, Change, Garbage, GarbageKey, GarbageReason, Waste};
+use crate::index::{Blob, Change, Garbage, GarbageKey, Waste};
 use crate::objects::{ObjectError, Objects};
 use crate::types::{SiteId, Timestamp};
 
@@ -148,12 +148,6 @@ impl Objects {
     /// Removes the blobs of one row, but for those at the sites that `before` says are done.
     async fn collect(&self, garbage: &Garbage, before: BTreeSet<SiteId>) -> Collected {
         let stays = |sites| Collected { sites, whole: false };
-        // What moved is read where it was by a rebuild that does not find where it went.
-        let age = self.clock.now().millis().saturating_sub(garbage.since.millis());
-        let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
-        if garbage.why == GarbageReason::Relocated && !self.index.journal_holds_what_is_older(age) {
-            return stays(before);
-        }
         let blobs = match self.index.garbage_blobs(garbage).await {
             Ok(Some(blobs)) => blobs,
             Ok(None) => return stays(before),

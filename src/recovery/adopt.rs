@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Journals, Progress, RecoveryError, sites};
 use crate::audit::{Actor, Event, Kind};
 use crate::backend::{BackendError, BlobInfo, Site, Sites};
-use crate::index::{AdoptChange, Change, CommitError, CopyRow, CopyState, Index, Record};
+use crate::index::{AdoptChange, Change, CommitError, CopyRow, CopyState, Departed, Index, Record};
 use crate::kms::{Hierarchy, KmsError, WrappedSubjectKey};
 use crate::objects::Manifest;
 use crate::policy::Role;
@@ -48,7 +48,8 @@ enum Unnamed {
     Other,
 }
 
-/// Takes in what the journals do not tell of: records with a ticket behind their country's end, or that were being written at it.
+/// Takes in what the journals do not tell of: records with a ticket behind their country's end, that were being written at it, or that came
+/// to the country behind it.
 ///
 /// # Errors
 /// When a site cannot be read, or the index fails.
@@ -56,7 +57,7 @@ pub async fn adopt(
     index: &Index,
     sites: &Sites,
     hierarchy: &Hierarchy,
-    journals: &Journals,
+    (journals, departed): (&Journals, &Departed),
     progress: &dyn Progress,
 ) -> Result<Adopted, RecoveryError> {
     let mut adopted = Adopted::default();
@@ -100,7 +101,7 @@ pub async fn adopt(
                     more.push((*key, at));
                 }
             }
-            Ok(Unnamed::Manifest(manifest)) if is_newer(&manifest, journals) => {
+            Ok(Unnamed::Manifest(manifest)) if is_newer(&manifest, journals, departed) => {
                 found.entry(manifest.head.id().record).or_default().push(*manifest);
             }
             Ok(Unnamed::Manifest(_) | Unnamed::Other) => {}
@@ -210,11 +211,12 @@ async fn understand(
 }
 
 /// Whether the journal could not know of a record.
-fn is_newer(found: &Found, journals: &Journals) -> bool {
-    let country = found.head.country();
+fn is_newer(found: &Found, journals: &Journals, departed: &Departed) -> bool {
+    let (country, record) = (found.head.country(), found.head.id().record);
     let reaches = journals.chains.get(&country).map_or(0, |chain| chain.reaches);
-    let open = journals.open.get(&country).is_some_and(|open| open.contains(&found.head.id().record));
-    found.manifest.summary.ticket.0 > reaches || open
+    let open = journals.open.get(&country).is_some_and(|open| open.contains(&record));
+    let came = departed.get(&record).is_some_and(|(number, to)| *number > reaches && to.contains(&country));
+    found.manifest.summary.ticket.0 > reaches || open || came
 }
 
 /// Takes in a subject key: of an owner that has none, or wrapped again after the journal's end, when nothing opens the wrapping that the

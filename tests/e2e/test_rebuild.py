@@ -306,6 +306,45 @@ def test_what_the_journal_never_heard_of_is_taken_in(make_gateway):
     assert client.get_object(Bucket="late", Key="over")["Body"].read() == b"two"
 
 
+def test_what_had_just_moved_is_found_where_it_went(make_gateway):
+    """The country that a record came to had not been told when everything was lost; the one that it left had."""
+    gateway = make_gateway()
+    client = gateway.client()
+    client.create_bucket(Bucket="moved")
+    gateway.admin("PUT", "/v1/subjects/amna", {"attributes": {"residence": "SG"}})
+    body = b"hers" * 3_000_000
+    client.put_object(Bucket="moved", Key="users/amna/a", Body=body, Metadata={"domicile-subject": "amna"})
+    time.sleep(1.5)
+    settle(gateway)
+    home, abroad = gateway.sites["pk-khi"], gateway.sites["sg-sin"]
+    told = set(home.everything())
+    gateway.admin("PUT", "/v1/subjects/amna", {"attributes": {"residence": "PK"}})
+    deadline = time.monotonic() + 60
+    while [copy["country"] for copy in where(gateway, "moved", "users/amna/a")] != ["PK"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(1.5)
+    settle(gateway)
+    gateway.kill()
+    burn(gateway)
+    for blob in set(home.everything()) - told:
+        if blob.startswith("j1/"):
+            home.remove(blob)
+    found = rebuild(gateway, check=False)["report"]
+    assert found["adopted"]["records"] == 1, found
+    assert [chain["country"] for chain in found["chains"] if chain["reaches"] < chain["known"]] == ["PK"], "which is said"
+    gateway.start()
+    assert client.get_object(Bucket="moved", Key="users/amna/a")["Body"].read() == body
+    assert [copy["country"] for copy in where(gateway, "moved", "users/amna/a")] == ["PK"]
+    assert abroad.blobs()
+
+
+def where(gateway, bucket, key):
+    status, body = gateway.admin("GET", f"/v1/record?bucket={bucket}&key={key}", role="auditor")
+    assert status == 200, body
+    return body["versions"][0]["copies"]
+
+
 def test_what_was_deleted_does_not_come_back_whenever_it_is_killed(make_gateway, full):
     """Deletes that were answered stay deleted; writes that were answered are there."""
     gateway = make_gateway(gc_grace="1h")

@@ -1,7 +1,7 @@
 //! What the journal is told of a group.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -48,21 +48,24 @@ impl Group<'_> {
     pub(super) fn journal_entry(&self) -> Result<Option<Entry>, IndexError> {
         let Some(chains) = self.inner.journal.chains() else { return Ok(None) };
         let mut facts = Vec::new();
-        let moved = self.moved_versions()?;
+        let moved = self.moved_versions(&chains)?;
         for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
-            let (fact, to) = match body {
-                Some(Body::Sealed(body) | Body::Clear(body)) => (Fact::put(row, body), self.audiences.of(row, body, &chains)?),
+            let (fact, to, now) = match (body, moved.get(row)) {
+                (Some(Body::Sealed(body) | Body::Clear(body)), _) => {
+                    let to = self.audiences.of(row, body, &chains)?;
+                    (Fact::put(row, body), to.clone(), to)
+                }
                 // Who is not told where a version is now must not hear that it is no longer where it was: it would be lost between the two.
-                None if moved.contains(row) => (Fact::gone(row), self.knew(row, &chains)?),
-                None => (Fact::gone(row), chains.all.clone()),
+                (None, Some(now)) => (Fact::gone(row), &self.knew(row, &chains)? & now, now.clone()),
+                (None, None) => (Fact::gone(row), chains.all.clone(), BTreeSet::new()),
             };
             let left = self.left(row, &to, &chains)?;
-            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, left });
+            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, now, left });
         }
         // What the batch also writes is told as it writes it.
         for (row, body) in self.again.iter().filter(|(row, _)| !self.overlay.contains_key(row)) {
             let (fact, to) = (Fact::put(row, body), self.audiences.of(row, body, &chains)?);
-            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, left: BTreeSet::new() });
+            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), now: to.clone(), to, left: BTreeSet::new() });
         }
         if facts.is_empty() {
             return Ok(None);
@@ -89,23 +92,24 @@ impl Group<'_> {
         Ok(knew.map(|stated| stated.unwrap_or_else(|| chains.all.clone())).unwrap_or_default())
     }
 
-    /// The rows that the batch takes away of versions to which it gives another row.
-    fn moved_versions(&self) -> Result<HashSet<&Vec<u8>>, IndexError> {
+    /// The rows that the batch takes away of versions to which it gives another row, and whom it tells of that one.
+    fn moved_versions(&self, chains: &Chains) -> Result<HashMap<&Vec<u8>, BTreeSet<Country>>, IndexError> {
         let versions = || self.overlay.iter().filter(|(row, _)| is_version(row));
         let gone: Vec<_> = versions().filter(|(_, body)| body.is_none()).map(|(row, _)| row).collect();
         if gone.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(HashMap::new());
         }
-        let mut kept = HashSet::new();
-        for (_, body) in versions() {
+        let mut kept = HashMap::new();
+        for (row, body) in versions() {
             if let Some(Body::Sealed(body) | Body::Clear(body)) = body {
-                kept.insert(decode_summary(body)?.id);
+                kept.insert(decode_summary(body)?.id, self.audiences.of(row, body, chains)?);
             }
         }
-        let mut moved = HashSet::new();
+        let mut moved = HashMap::new();
         for row in gone {
-            if self.inner.row_with(row, decode_summary)?.is_some_and(|before| kept.contains(&before.id)) {
-                moved.insert(row);
+            let before = self.inner.row_with(row, decode_summary)?;
+            if let Some(now) = before.and_then(|before| kept.get(&before.id)) {
+                moved.insert(row, now.clone());
             }
         }
         Ok(moved)

@@ -100,8 +100,18 @@ pub(in crate::index) struct Told {
     pub(in crate::index) fact: Option<Arc<Fact>>,
     /// The chains that are told it.
     pub(in crate::index) to: BTreeSet<Country>,
+    /// Where the row is now, or the version that had it.
+    pub(in crate::index) now: BTreeSet<Country>,
     /// The chains that knew the row before and are not to know what became of it. They are told where it went.
     pub(in crate::index) left: BTreeSet<Country>,
+}
+
+impl Told {
+    /// That a row is gone.
+    pub(super) fn gone(row: Vec<u8>, to: BTreeSet<Country>) -> Self {
+        let fact = Some(Arc::new(Fact::gone(&row)));
+        Self { row, fact, to, now: BTreeSet::new(), left: BTreeSet::new() }
+    }
 }
 
 /// Facts that are to be written to a chain; they stay queued until [`crate::index::Index::journal_written`].
@@ -155,7 +165,7 @@ impl Journal {
         for told in entry.facts {
             for country in &told.left {
                 let (share, bytes) = shares.entry(*country).or_default();
-                let went = Fact::went(&told.row, &told.to);
+                let went = Fact::went(&told.row, &told.now);
                 *bytes += went.size();
                 share.push(Held::Fact(Arc::new(went)));
             }
@@ -306,13 +316,6 @@ impl Journal {
     /// Whether nothing waits that was committed before `number`.
     pub(super) fn holds(&self, number: u64) -> bool {
         self.state.lock().pending.first_key_value().is_none_or(|(first, _)| *first > number)
-    }
-
-    /// Whether nothing waits that was committed as long ago as this.
-    pub(super) fn holds_what_is_older(&self, than: Duration) -> bool {
-        let state = self.state.lock();
-        let waits = |chain: &Chain| chain.queue.front().is_some_and(|item| item.since.elapsed() >= than);
-        state.leftover.is_none() && !state.chains.values().any(waits)
     }
 
     /// The same of one chain.

@@ -97,17 +97,18 @@ impl Index {
         for (row, (to, left)) in waiting {
             // There can be other chains than when the outbox was written: a site more, or one less.
             facts.push(match self.inner.belongs(&row, &chains)? {
+                // Whom it was to be told: everybody, or who knows where a version is now.
                 Belongs::Nowhere => {
-                    let fact = Some(Arc::new(Fact::gone(&row)));
-                    Told { row, fact, to: chains.all.clone(), left: BTreeSet::new() }
+                    let to: BTreeSet<Country> = left.union(&to).copied().collect();
+                    Told::gone(row, &to & &chains.all)
                 }
                 belongs => {
                     let now = match belongs {
                         Belongs::In(countries) => countries,
-                        _ => chains.of(&to),
+                        _ => &to & &chains.all,
                     };
-                    let left = left.union(&to).filter(|country| chains.all.contains(country) && !now.contains(country));
-                    Told { row, fact: None, left: left.copied().collect(), to: now }
+                    let left = &(&left | &to) & &chains.all;
+                    Told { row, fact: None, left: &left - &now, now: now.clone(), to: now }
                 }
             });
         }
@@ -200,11 +201,6 @@ impl Index {
     /// Those of reading rows.
     pub fn checked(&self) -> Result<Checked, IndexError> {
         self.inner.row(keys::CHECKED).map(Option::unwrap_or_default)
-    }
-
-    /// Whether every chain holds all that was committed as long ago as this.
-    pub fn journal_holds_what_is_older(&self, than: Duration) -> bool {
-        self.inner.journal.holds_what_is_older(than)
     }
 
     /// How far a chain is behind.

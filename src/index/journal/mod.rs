@@ -7,7 +7,7 @@
 //! be read in any order, and twice.
 //!
 //! A country that a row leaves is told, under the same number, where it went: a rebuild without the country that it came to does not bring
-//! back what it was. One that reads that country's chain and finds that it ends before goes by what it was: nobody holds what it became.
+//! back what it was, and one that finds that that country's chain ends before takes it in from its blobs.
 //!
 //! A number stays in the outbox, a row of the same batch, until every chain of its facts is durable at a site. Writing the chains is the
 //! business of `objects`, which has the keys; `recovery` reads them.

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use super::{Audiences, of_copies};
+use super::{Audiences, Chains, of_copies};
 use crate::{
     index::{
         Garbage, Index, IndexError, Layout, Upload, Version, Waste,
@@ -37,12 +37,15 @@ pub struct Base {
     /// The countries that had a chain.
     #[serde(default)]
     countries: BTreeSet<Country>,
+    /// Those of them that had none at some time since: they were not told what became of their rows.
+    #[serde(default)]
+    missed: BTreeSet<Country>,
 }
 
 impl Base {
     /// That everything has been told from this number on, in so many bytes.
     pub fn new(from: u64, bytes: u64) -> Self {
-        Self { from, bytes, home: None, homes: BTreeSet::new(), countries: BTreeSet::new() }
+        Self { from, bytes, home: None, homes: BTreeSet::new(), countries: BTreeSet::new(), missed: BTreeSet::new() }
     }
 
     /// All countries that were told what belongs to no other.
@@ -84,9 +87,26 @@ impl Index {
         self.keep(keys::JOURNAL, &Base { home, homes, countries: countries.unwrap_or_default(), ..base }).await.map(drop)
     }
 
-    /// Whether the chains that there are were told everything: none has come since, and what belongs to no country is told in the same one.
+    /// Whether the chains that there are were told everything: none has come, or come back, since, and what belongs to no country is told
+    /// in the same one.
     pub fn is_told_since(&self, base: &Base) -> bool {
-        self.inner.journal.chains().is_none_or(|chains| base.home == Some(chains.home) && chains.all.is_subset(&base.countries))
+        let is_told = |chains: Chains| {
+            base.home == Some(chains.home) && chains.all.is_subset(&base.countries) && chains.all.is_disjoint(&base.missed)
+        };
+        self.inner.journal.chains().is_none_or(is_told)
+    }
+
+    /// Keeps which countries have no chain any more. What becomes of their rows is told to nobody until they have.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn keep_who_is_away(&self) -> Result<(), IndexError> {
+        let Some(base) = self.base()? else { return Ok(()) };
+        let missed = &base.missed | &self.countries_away_since(&base);
+        if missed == base.missed {
+            return Ok(());
+        }
+        self.keep(keys::JOURNAL, &Base { missed, ..base }).await.map(drop)
     }
 
     /// Countries that had a chain and have none now.

@@ -1,9 +1,6 @@
 //! What a replay derives at its end from the rows that the journal told of.
 
-use std::{
-    collections::BTreeMap,
-    ops::{Bound, ControlFlow},
-};
+use std::ops::{Bound, ControlFlow};
 
 use super::{BATCH, JUMP, Replay, Replayed, resume::Stage};
 use crate::{
@@ -18,19 +15,18 @@ use crate::{
         names::SaltRow,
     },
     kms::WrappedSubjectKey,
-    types::{Country, Generation, Pseudonym, Ticket, Timestamp},
+    types::{Generation, Pseudonym, Ticket, Timestamp},
 };
 
 impl Replay {
-    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow. `reached` says
-    /// of the chains that were read how far they go.
+    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow.
     ///
     /// # Errors
     /// Those of the engine, or a row that does not decode; [`IndexError::OtherLedger`].
-    pub fn finish(mut self, now: Timestamp, reached: &BTreeMap<Country, u64>) -> Result<Replayed, IndexError> {
+    pub fn finish(mut self, now: Timestamp) -> Result<Replayed, IndexError> {
         self.flush()?;
-        self.sweep(reached)?;
-        let mut replayed = Replayed::default();
+        self.sweep()?;
+        let mut replayed = Replayed { departed: self.departed.clone(), ..Replayed::default() };
         self.ledger(now, &mut replayed)?;
         self.derive(&mut replayed)?;
         if let Some(imported) = self.imported.take() {
@@ -44,27 +40,38 @@ impl Replay {
         Ok(replayed)
     }
 
-    /// Removes rows of which a later commit said that they are gone, and those that went to countries whose chains were not read. Where one
-    /// was read and ends before, nobody holds what became of the row.
-    fn sweep(&mut self, reached: &BTreeMap<Country, u64>) -> Result<(), IndexError> {
-        let is_gone = |row: &[u8]| {
+    /// Removes rows of which a later commit said that they are gone, or went to other countries; which records these were is kept first.
+    fn sweep(&mut self) -> Result<(), IndexError> {
+        let mut gone = Vec::new();
+        let mut departed = Vec::new();
+        self.engine.scan(Bound::Unbounded, Bound::Unbounded, &mut |row, value| {
+            if !Audiences::is_journalled(row) {
+                return ControlFlow::Continue(());
+            }
             let hash = row_hash(row);
             let (number, there) = self.words.get(&hash).copied().unwrap_or((0, true));
-            let went = self.went.get(&hash).is_some_and(|(went, to)| {
-                let ends_before = |country| reached.get(country).is_some_and(|reached| reached < went);
-                *went > number && !to.iter().any(ends_before)
-            });
-            !there || went
-        };
-        let mut gone = Vec::new();
-        self.engine.scan(Bound::Unbounded, Bound::Unbounded, &mut |row, _| {
-            if Audiences::is_journalled(row) && is_gone(row) {
+            let went = self.went.get(&hash).filter(|(went, _)| *went > number);
+            if let Some(went) = went.filter(|_| there && matches!(row.first(), Some(&(kind::RECORD | kind::HISTORY)))) {
+                departed.push((row.to_vec(), value.to_vec(), went.clone()));
+            }
+            if !there || went.is_some() {
                 gone.push(row.to_vec());
             }
             ControlFlow::Continue(())
         })?;
+        for (row, value, went) in departed {
+            if let Version::Record(record) = self.sealing.open(&row, &value, decode_version)? {
+                self.departed.insert(record.summary.id, went);
+            }
+        }
+        self.keep_stage(&self.deriving(self.entries_lost))?;
+        self.flush()?;
         gone.into_iter().try_for_each(|row| self.write(row, None))?;
         self.flush()
+    }
+
+    fn deriving(&self, entries_lost: u64) -> Stage {
+        Stage::Deriving { entries_lost, departed: self.departed.clone() }
     }
 
     /// Restores the ledger's head. An entry behind a missing one cannot be held against anything: the ledger ends at the first gap.
@@ -87,7 +94,7 @@ impl Replay {
         }
         replayed.entries = frontier.size();
         replayed.entries_lost = last.map_or(0, |last| (last + 1).saturating_sub(frontier.size())).max(self.entries_lost);
-        self.keep_stage(&Stage::Deriving { entries_lost: replayed.entries_lost })?;
+        self.keep_stage(&self.deriving(replayed.entries_lost))?;
         self.flush()?;
         behind.into_iter().try_for_each(|row| self.write(row, None))?;
         let head = LedgerHead { size: frontier.size(), root: frontier.root(), time: now };

@@ -4,7 +4,7 @@ mod derive;
 mod resume;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::Read,
     sync::Arc,
 };
@@ -22,7 +22,7 @@ use super::{
     sealing::Sealing,
     session::start_session,
 };
-use crate::types::Country;
+use crate::types::{Country, RecordId};
 
 /// Rows written at a time.
 const BATCH: usize = 300;
@@ -31,6 +31,9 @@ const JUMP: u64 = 1 << 40;
 
 /// The commit by which a row went from a country, and the countries that it went to.
 type Went = (u64, BTreeSet<Country>);
+
+/// Records that went from a country.
+pub type Departed = BTreeMap<RecordId, (u64, BTreeSet<Country>)>;
 
 /// An index that is being built in an empty engine.
 pub struct Replay {
@@ -41,6 +44,8 @@ pub struct Replay {
     words: HashMap<[u8; 16], (u64, bool)>,
     /// Which commit took a row from a country last, and the countries that it went to.
     went: HashMap<[u8; 16], Went>,
+    /// What was found to have gone, when the rows were swept.
+    departed: Departed,
     /// The words since the last piece ended.
     said: Vec<([u8; 16], u64, bool)>,
     /// The same of [`Replay::went`].
@@ -67,6 +72,9 @@ pub struct Replayed {
     pub entries_lost: u64,
     /// Records whose part table is missing: they cannot be read.
     pub without_parts: u64,
+    /// Records that are not there because they went from a country to others, by the commit of this number.
+    #[serde(default)]
+    pub departed: Departed,
 }
 
 impl Replay {
@@ -82,6 +90,7 @@ impl Replay {
             keys,
             words: HashMap::new(),
             went: HashMap::new(),
+            departed: Departed::new(),
             said: Vec::new(),
             said_went: Vec::new(),
             batch: Batch::default(),

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Replay, Replayed, Went, derive::page};
+use super::{Departed, Replay, Replayed, Went, derive::page};
 use crate::index::{
     Engine, Exported, IndexError, IndexKeys,
     codec::{decode, encode},
@@ -59,6 +59,8 @@ pub(super) enum Stage {
     Deriving {
         /// [`Replayed::entries_lost`].
         entries_lost: u64,
+        /// [`Replayed::departed`].
+        departed: Departed,
     },
     /// All is there.
     Derived(Replayed),
@@ -88,9 +90,10 @@ impl Replay {
             }
         }
         match replay.kept(keys::REBUILD_STAGE)? {
-            Some(Stage::Deriving { entries_lost }) => {
+            Some(Stage::Deriving { entries_lost, departed }) => {
                 earlier.closed = true;
                 replay.entries_lost = entries_lost;
+                replay.departed = departed;
             }
             Some(Stage::Derived(replayed)) => {
                 earlier.closed = true;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     journal::{home, retell},
-    leaving::{abroad, begin, leaves, of_country, rebuilt, rebuilt_from, says, told},
+    leaving::{abroad, begin, leaves, of_country, rebuilt, says, told},
     *,
 };
 use crate::{
@@ -93,23 +93,56 @@ async fn who_waits_for_the_journal_waits_for_the_country_that_is_told_of_it() {
 }
 
 #[tokio::test]
-async fn what_moved_is_where_it_was_until_the_country_that_it_came_to_holds_it() {
+async fn what_moved_is_looked_for_where_it_came_to_when_that_country_does_not_know_it_yet() {
     let (index, bucket) = prepared(Arc::new(MemoryEngine::new())).await;
     begin(&index);
     retell(&index).await;
-    let at_home = told(&index, home()).await;
-    let reached = at_home.last().unwrap().number;
+    told(&index, home()).await;
     leaves(&index, &bucket, true).await;
+    let moved = index.inner.record(bucket.id, "a").unwrap().unwrap().summary.id;
     let left = told(&index, abroad()).await;
-    let chains = [&at_home[..], &left];
-    let both = |home_reaches| BTreeMap::from([(home(), home_reaches), (abroad(), left.last().unwrap().number)]);
-    let where_it_is = |index: &Index| index.inner.record(bucket.id, "a").unwrap().map(|record| record.detail.copies[0].country);
-    assert_eq!(where_it_is(&rebuilt_from(&chains, &both(reached))), Some(abroad()), "nobody holds what it became");
-    let alone = BTreeMap::from([(abroad(), left.last().unwrap().number)]);
-    assert_eq!(where_it_is(&rebuilt_from(&[&left], &alone)), None, "home may hold it");
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+    let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
+    left.iter().for_each(|group| replay.take(group).unwrap());
+    replay.end_piece("piece", Vec::new()).unwrap();
+    drop(replay);
+    // Also by one that goes on later.
+    let (replay, _) = Replay::resume(Arc::clone(&engine), index_keys()).unwrap_or(None).unwrap_or_else(|| {
+        let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
+        left.iter().for_each(|group| replay.take(group).unwrap());
+        (replay, Default::default())
+    });
+    let replayed = replay.finish(Timestamp::from_seconds(9)).unwrap();
+    let number = left.last().unwrap().number;
+    assert_eq!(replayed.departed, BTreeMap::from([(moved, (number, [home()].into()))]));
+    Replay::forget(engine.as_ref()).unwrap();
+    assert!(open(engine).inner.record(bucket.id, "a").unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_moved_version_that_waits_for_its_country_is_not_told_to_be_gone_elsewhere_after_a_start() {
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
+    let (at_home, there) = {
+        let (index, bucket) = prepared(Arc::clone(&engine)).await;
+        begin(&index);
+        let setting = Box::new(Setting::Versioning(Versioning::Enabled));
+        let change = Change::SetBucket { name: bucket.name.clone(), id: bucket.id, setting };
+        committed(&index, change, &[home(), abroad()]).await.0.unwrap();
+        let mut old = of_country(record(&index, 1, SITES[0], "ayesha"), abroad());
+        old.summary.version = VersionId::new(old.summary.ticket, [1; 8]);
+        index.commit(put(&bucket, KEY, old), event()).await.unwrap();
+        retell(&index).await;
+        let chains = (told(&index, home()).await, told(&index, abroad()).await);
+        let change = delete(&bucket, KEY, index.ticket().unwrap());
+        let waits = tokio::time::timeout(Duration::from_millis(100), index.commit(change, event())).await;
+        assert!(waits.is_err());
+        chains
+    };
+    let index = open(engine);
+    begin(&index);
     let more = told(&index, home()).await;
-    let whole = rebuilt_from(&[&at_home, &left, &more], &both(more.last().unwrap().number));
-    assert_eq!(where_it_is(&whole), Some(home()));
+    let bucket = index.bucket(&BucketName::new("bucket").unwrap()).unwrap().unwrap();
+    assert!(rebuilt(&[&at_home, &there, &more]).inner.record(bucket.id, KEY).unwrap().is_some());
 }
 
 #[tokio::test]
@@ -151,4 +184,15 @@ async fn a_journal_is_begun_anew_when_the_countries_are_others_and_kept_while_on
         assert_eq!(index.is_told_since(&kept), told);
         assert_eq!(index.countries_away_since(&kept), away.into_iter().collect());
     }
+    // Once it is back, it is told what it missed.
+    let index = open(Arc::clone(&engine));
+    index.begin_journal(home(), &[home()].into()).unwrap();
+    index.keep_who_is_away().await.unwrap();
+    drop(index);
+    let index = open(engine);
+    begin(&index);
+    let kept = index.base().unwrap().unwrap();
+    assert!(!index.is_told_since(&kept) && index.countries_away_since(&kept).is_empty());
+    index.keep_base(base).await.unwrap();
+    assert!(index.is_told_since(&index.base().unwrap().unwrap()));
 }

@@ -25,15 +25,10 @@ pub(super) async fn told(index: &Index, country: Country) -> Vec<Told> {
 }
 
 pub(super) fn rebuilt(chains: &[&[Told]]) -> Index {
-    rebuilt_from(chains, &BTreeMap::new())
-}
-
-/// The same where the chains are known to reach so far.
-pub(super) fn rebuilt_from(chains: &[&[Told]], reached: &BTreeMap<Country, u64>) -> Index {
     let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
     let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
     chains.iter().copied().flatten().for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9), reached).unwrap();
+    replay.finish(Timestamp::from_seconds(9)).unwrap();
     Replay::forget(engine.as_ref()).unwrap();
     open(engine)
 }
