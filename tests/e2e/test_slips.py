@@ -34,7 +34,7 @@ def test_a_check_reads_the_policies_too_and_makes_nothing(gateway, tmp_path):
     assert run(tmp_path, "serve", "--check", "--config", gateway.config_file).returncode == 0
     elsewhere = tmp_path / "elsewhere"
     policy_folder.write(elsewhere, fr=('residence = ["FR"]', 'copies = "only"\ncountries = ["FR"]'))
-    for policies, word in (("nowhere", "nowhere"), ("elsewhere", "FR")):
+    for policies, word in (("nowhere", "nowhere"), ("elsewhere", "fr/policy.toml")):
         lines = [line for line in text.splitlines() if not line.startswith("policies = ")]
         other = gateway.folder / "other.toml"
         other.write_text("\n".join([lines[0], f'policies = "{tmp_path / policies}"', *lines[1:]]))
