@@ -133,7 +133,8 @@ pub async fn rebuild(config: &Config, order: &RebuildOrder, progress: &dyn Progr
         Some(replayed) => replayed,
         None => {
             progress.begin("deriving the rest", None);
-            replay.finish(clock.now()).map_err(StartError::from)?
+            let here = sites.iter().map(|site| site.spec().country).collect();
+            replay.finish(clock.now(), &here).map_err(StartError::from)?
         }
     };
     fail::fail_point!("rebuild::replayed");

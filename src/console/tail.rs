@@ -20,7 +20,7 @@ use crate::index::EntriesQuery;
 pub(super) struct Reach {
     /// Entries on a page.
     pub(super) page: usize,
-    /// How often the index is looked into for one that is not full: each time it goes through some ten thousand entries.
+    /// How often the index is looked into for one that is not full: each time it goes through twenty thousand entries.
     pub(super) looks: usize,
 }
 

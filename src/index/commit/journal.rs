@@ -50,22 +50,23 @@ impl Group<'_> {
         let mut facts = Vec::new();
         let moved = self.moved_versions(&chains)?;
         for (row, body) in self.overlay.iter().filter(|(row, _)| Audiences::is_journalled(row)) {
-            let (fact, to, now) = match (body, moved.get(row)) {
+            facts.push(match (body, moved.get(row)) {
                 (Some(Body::Sealed(body) | Body::Clear(body)), _) => {
                     let to = self.audiences.of(row, body, &chains)?;
-                    (Fact::put(row, body), to.clone(), to)
+                    let (fact, left) = (Some(Arc::new(Fact::put(row, body))), self.left(row, &to, &chains)?);
+                    Told { row: row.clone(), fact, to, left, elsewhere: None }
                 }
                 // Who is not told where a version is now must not hear that it is no longer where it was: it would be lost between the two.
-                (None, Some(now)) => (Fact::gone(row), &self.knew(row, &chains)? & now, now.clone()),
-                (None, None) => (Fact::gone(row), chains.all.clone(), BTreeSet::new()),
-            };
-            let left = self.left(row, &to, &chains)?;
-            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, now, left });
+                (None, Some(Moved { knew, now })) => {
+                    Told { left: knew - now, elsewhere: Some(now.clone()), ..Told::gone(row.clone(), knew & now) }
+                }
+                (None, None) => Told::gone(row.clone(), chains.all.clone()),
+            });
         }
         // What the batch also writes is told as it writes it.
         for (row, body) in self.again.iter().filter(|(row, _)| !self.overlay.contains_key(row)) {
             let (fact, to) = (Fact::put(row, body), self.audiences.of(row, body, &chains)?);
-            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), now: to.clone(), to, left: BTreeSet::new() });
+            facts.push(Told { row: row.clone(), fact: Some(Arc::new(fact)), to, left: BTreeSet::new(), elsewhere: None });
         }
         if facts.is_empty() {
             return Ok(None);
@@ -82,18 +83,12 @@ impl Group<'_> {
         if chains.all.len() == to.len() {
             return Ok(BTreeSet::new());
         }
-        Ok(self.knew(row, chains)?.difference(to).copied().collect())
+        let knew = self.inner.row_with(row, |before| knew(chains, row, before))?.unwrap_or_default();
+        Ok(&knew - to)
     }
 
-    /// The chains that know a row as it was before the batch.
-    fn knew(&self, row: &[u8], chains: &Chains) -> Result<BTreeSet<Country>, IndexError> {
-        let knew = self.inner.row_with(row, |before| chains.stated(row, before))?;
-        // Who knew one that does not say it cannot be told any more: anybody may have.
-        Ok(knew.map(|stated| stated.unwrap_or_else(|| chains.all.clone())).unwrap_or_default())
-    }
-
-    /// The rows that the batch takes away of versions to which it gives another row, and whom it tells of that one.
-    fn moved_versions(&self, chains: &Chains) -> Result<HashMap<&Vec<u8>, BTreeSet<Country>>, IndexError> {
+    /// The rows that the batch takes away of versions to which it gives another row.
+    fn moved_versions(&self, chains: &Chains) -> Result<HashMap<&Vec<u8>, Moved>, IndexError> {
         let versions = || self.overlay.iter().filter(|(row, _)| is_version(row));
         let gone: Vec<_> = versions().filter(|(_, body)| body.is_none()).map(|(row, _)| row).collect();
         if gone.is_empty() {
@@ -107,9 +102,11 @@ impl Group<'_> {
         }
         let mut moved = HashMap::new();
         for row in gone {
-            let before = self.inner.row_with(row, decode_summary)?;
-            if let Some(now) = before.and_then(|before| kept.get(&before.id)) {
-                moved.insert(row, now.clone());
+            let before = self.inner.row_with(row, |before| Ok((decode_summary(before)?.id, knew(chains, row, before)?)))?;
+            if let Some((id, knew)) = before
+                && let Some(now) = kept.get(&id)
+            {
+                moved.insert(row, Moved { knew, now: now.clone() });
             }
         }
         Ok(moved)
@@ -131,6 +128,19 @@ impl Group<'_> {
     pub(super) fn journalled_rows(&self) -> Vec<Vec<u8>> {
         self.overlay.keys().filter(|row| Audiences::is_journalled(row)).cloned().collect()
     }
+}
+
+/// A version that has another row now.
+struct Moved {
+    /// The chains that know the row that it had.
+    knew: BTreeSet<Country>,
+    /// Those that are told of the one that it has.
+    now: BTreeSet<Country>,
+}
+
+/// The chains that know a row as it was before the batch. Who knew one that does not say it cannot be told any more: anybody may have.
+fn knew(chains: &Chains, row: &[u8], before: &[u8]) -> Result<BTreeSet<Country>, IndexError> {
+    Ok(chains.stated(row, before)?.unwrap_or_else(|| chains.all.clone()))
 }
 
 /// Whether a row is a version of a key.

@@ -100,17 +100,17 @@ pub(in crate::index) struct Told {
     pub(in crate::index) fact: Option<Arc<Fact>>,
     /// The chains that are told it.
     pub(in crate::index) to: BTreeSet<Country>,
-    /// Where the row is now, or the version that had it.
-    pub(in crate::index) now: BTreeSet<Country>,
+    /// Whom a version that has another row now is told to; `None` where the row itself is there, or nothing is.
+    pub(in crate::index) elsewhere: Option<BTreeSet<Country>>,
     /// The chains that knew the row before and are not to know what became of it. They are told where it went.
     pub(in crate::index) left: BTreeSet<Country>,
 }
 
 impl Told {
     /// That a row is gone.
-    pub(super) fn gone(row: Vec<u8>, to: BTreeSet<Country>) -> Self {
+    pub(in crate::index) fn gone(row: Vec<u8>, to: BTreeSet<Country>) -> Self {
         let fact = Some(Arc::new(Fact::gone(&row)));
-        Self { row, fact, to, now: BTreeSet::new(), left: BTreeSet::new() }
+        Self { row, fact, to, elsewhere: None, left: BTreeSet::new() }
     }
 }
 
@@ -165,7 +165,7 @@ impl Journal {
         for told in entry.facts {
             for country in &told.left {
                 let (share, bytes) = shares.entry(*country).or_default();
-                let went = Fact::went(&told.row, &told.now);
+                let went = Fact::went(&told.row, told.elsewhere.as_ref().unwrap_or(&told.to));
                 *bytes += went.size();
                 share.push(Held::Fact(Arc::new(went)));
             }

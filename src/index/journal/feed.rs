@@ -108,7 +108,7 @@ impl Index {
                         _ => &to & &chains.all,
                     };
                     let left = &(&left | &to) & &chains.all;
-                    Told { row, fact: None, left: &left - &now, now: now.clone(), to: now }
+                    Told { row, fact: None, left: &left - &now, to: now, elsewhere: None }
                 }
             });
         }

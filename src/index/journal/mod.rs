@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// The version of the format of segments; a reader refuses a higher one.
-pub const SEGMENT_VERSION: u16 = 1;
+pub const SEGMENT_VERSION: u16 = 2;
 
 /// What a commit did to one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,11 @@
 //! What a replay derives at its end from the rows that the journal told of.
 
-use std::ops::{Bound, ControlFlow};
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, ControlFlow},
+};
 
-use super::{BATCH, JUMP, Replay, Replayed, resume::Stage};
+use super::{BATCH, Departed, JUMP, Replay, Replayed, resume::Stage};
 use crate::{
     audit::{Frontier, LedgerHead},
     index::{
@@ -15,17 +18,18 @@ use crate::{
         names::SaltRow,
     },
     kms::WrappedSubjectKey,
-    types::{Generation, Pseudonym, Ticket, Timestamp},
+    types::{Country, Generation, Pseudonym, Ticket, Timestamp},
 };
 
 impl Replay {
-    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow.
+    /// Ends it: removes the rows that are gone, and derives what the journal does not tell. [`super::Index::open`] can follow. The
+    /// sites of `here` are there: what had gone to these countries can be looked for.
     ///
     /// # Errors
     /// Those of the engine, or a row that does not decode; [`IndexError::OtherLedger`].
-    pub fn finish(mut self, now: Timestamp) -> Result<Replayed, IndexError> {
+    pub fn finish(mut self, now: Timestamp, here: &BTreeSet<Country>) -> Result<Replayed, IndexError> {
         self.flush()?;
-        self.sweep()?;
+        self.sweep(here)?;
         let mut replayed = Replayed { departed: self.departed.clone(), ..Replayed::default() };
         self.ledger(now, &mut replayed)?;
         self.derive(&mut replayed)?;
@@ -40,10 +44,10 @@ impl Replay {
         Ok(replayed)
     }
 
-    /// Removes rows of which a later commit said that they are gone, or went to other countries; which records these were is kept first.
-    fn sweep(&mut self) -> Result<(), IndexError> {
-        let mut gone = Vec::new();
-        let mut departed = Vec::new();
+    /// Removes rows of which a later commit said that they are gone, or went to other countries. Which records went to one of `here` is kept
+    /// first.
+    fn sweep(&mut self, here: &BTreeSet<Country>) -> Result<(), IndexError> {
+        let (mut gone, mut departed) = (Vec::new(), Ok(Departed::new()));
         self.engine.scan(Bound::Unbounded, Bound::Unbounded, &mut |row, value| {
             if !Audiences::is_journalled(row) {
                 return ControlFlow::Continue(());
@@ -51,19 +55,24 @@ impl Replay {
             let hash = row_hash(row);
             let (number, there) = self.words.get(&hash).copied().unwrap_or((0, true));
             let went = self.went.get(&hash).filter(|(went, _)| *went > number);
-            if let Some(went) = went.filter(|_| there && matches!(row.first(), Some(&(kind::RECORD | kind::HISTORY)))) {
-                departed.push((row.to_vec(), value.to_vec(), went.clone()));
-            }
             if !there || went.is_some() {
                 gone.push(row.to_vec());
             }
+            let is_version = matches!(row.first(), Some(&(kind::RECORD | kind::HISTORY)));
+            if let (Ok(known), Some(went)) = (&mut departed, went)
+                && there
+                && is_version
+                && !went.1.is_disjoint(here)
+            {
+                match self.sealing.open(row, value, decode_version) {
+                    Ok(Version::Record(record)) => drop(known.insert(record.summary.id, went.clone())),
+                    Ok(Version::Marker(_)) => {}
+                    Err(error) => departed = Err(error),
+                }
+            }
             ControlFlow::Continue(())
         })?;
-        for (row, value, went) in departed {
-            if let Version::Record(record) = self.sealing.open(&row, &value, decode_version)? {
-                self.departed.insert(record.summary.id, went);
-            }
-        }
+        self.departed.append(&mut departed?);
         self.keep_stage(&self.deriving(self.entries_lost))?;
         self.flush()?;
         gone.into_iter().try_for_each(|row| self.write(row, None))?;

@@ -72,7 +72,7 @@ pub struct Replayed {
     pub entries_lost: u64,
     /// Records whose part table is missing: they cannot be read.
     pub without_parts: u64,
-    /// Records that are not there because they went from a country to others, by the commit of this number.
+    /// Records that are not there because they went from a country to others whose sites are, by the commit of this number.
     #[serde(default)]
     pub departed: Departed,
 }

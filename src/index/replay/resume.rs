@@ -60,6 +60,7 @@ pub(super) enum Stage {
         /// [`Replayed::entries_lost`].
         entries_lost: u64,
         /// [`Replayed::departed`].
+        #[serde(default)]
         departed: Departed,
     },
     /// All is there.

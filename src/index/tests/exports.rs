@@ -31,7 +31,7 @@ fn failure(file: &[u8]) -> ExportError {
 /// The index that a file holds, and what the file says of itself.
 pub(super) fn imported(engine: Arc<dyn Engine>, file: &[u8]) -> (Index, Exported) {
     let (replay, exported) = load(Arc::clone(&engine), file).unwrap();
-    let replayed = replay.finish(Timestamp::from_seconds(9)).unwrap();
+    let replayed = replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     assert_eq!((replayed.entries_lost, replayed.without_parts), (0, 0));
     (open(engine), exported)
 }
@@ -41,7 +41,7 @@ fn at(number: u64, told: &Told) -> Index {
     let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
     let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
     told.lock().iter().filter(|group| group.number <= number).for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     open(engine)
 }
 
@@ -104,7 +104,7 @@ async fn while_writers_write(engine: Arc<dyn Engine>, into: Arc<dyn Engine>) {
     let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
     let (mut replay, _) = load(Arc::clone(&engine), &file).unwrap();
     told.lock().iter().rev().for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     let today = open(engine);
     assert_eq!(rows(&today), rows(&index));
     assert_eq!((today.summary(), head(&today)), (index.summary(), head(&index)));
@@ -182,7 +182,7 @@ async fn what_sites_say_of_another_history_is_not_taken_for_the_continuation() {
     let row = keys::ledger(of.ledger.size - 1);
     let fact = crate::index::journal::Fact { row, body: Some(serde_bytes::ByteBuf::from(&b"{}"[..])), went: None };
     replay.take(&crate::index::journal::Group { number: of.number + 5, facts: vec![Arc::new(fact)] }).unwrap();
-    assert!(matches!(replay.finish(Timestamp::from_seconds(9)), Err(IndexError::OtherLedger)));
+    assert!(matches!(replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()), Err(IndexError::OtherLedger)));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn an_index_that_is_behind_its_sites_says_so() {
         without: vec![SiteId::new("pk-khi").unwrap()],
     };
     replay.leave_behind(imported.clone());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     let behind = open(engine);
     assert_eq!(behind.imported().unwrap(), Some(imported));
     // An export of it would not be asked for what it lacks.

@@ -123,7 +123,7 @@ fn broken_off(engine: &Arc<dyn Engine>, groups: &[Group]) -> Replay {
         done += 1;
         replay = resume(done, false);
     }
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     resume(done, true)
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn replays(index: &Index, told: &Told) {
             Way::Backwards => groups.iter().rev().for_each(take),
             Way::BrokenOff => {}
         }
-        let replayed = replay.finish(Timestamp::from_seconds(9)).unwrap();
+        let replayed = replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
         Replay::forget(engine.as_ref()).unwrap();
         assert_eq!((replayed.entries_lost, replayed.without_parts), (0, 0));
         let again = open(engine);
@@ -200,7 +200,7 @@ async fn without_the_country_that_has_the_new_key_the_old_one_is_in_use_as_it_is
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
         let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
         told.iter().for_each(|group| replay.take(group).unwrap());
-        replay.finish(Timestamp::from_seconds(9)).unwrap();
+        replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
         Replay::forget(engine.as_ref()).unwrap();
         let rebuilt = open(engine);
         assert_eq!(rebuilt.subject_keys_of(again.key.clone(), None, 10).await.unwrap(), std::slice::from_ref(&again), "{retold}");

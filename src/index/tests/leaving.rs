@@ -28,7 +28,7 @@ pub(super) fn rebuilt(chains: &[&[Told]]) -> Index {
     let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
     let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
     chains.iter().copied().flatten().for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     Replay::forget(engine.as_ref()).unwrap();
     open(engine)
 }

@@ -259,7 +259,7 @@ async fn a_salt_is_told_exported_and_gone_with_the_erasure_whatever_the_sites_gi
         let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::new());
         let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
         order.into_iter().flatten().for_each(|group| replay.take(group).unwrap());
-        replay.finish(Timestamp::from_seconds(9)).unwrap();
+        replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
         let rebuilt = open(engine);
         assert_eq!((salt(&rebuilt), told(&rebuilt, &bucket, &["hers"]).await.len()), (None, 0));
     }
@@ -268,7 +268,7 @@ async fn a_salt_is_told_exported_and_gone_with_the_erasure_whatever_the_sites_gi
     let mut replay = Replay::begin(Arc::clone(&engine), index_keys()).unwrap();
     replay.load(&file[..], [4; 16], |_| {}).unwrap();
     after.iter().for_each(|group| replay.take(group).unwrap());
-    replay.finish(Timestamp::from_seconds(9)).unwrap();
+    replay.finish(Timestamp::from_seconds(9), &BTreeSet::new()).unwrap();
     assert_eq!(salt(&open(engine)), None);
 
     // One of after comes back as any row does.
