@@ -62,7 +62,8 @@ class Seaweed:
             "server", f"-dir={self.folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={master}", f"-master.port.grpc={master_grpc}",
             "-filer", f"-filer.port={filer}", f"-filer.port.grpc={filer_grpc}",
-            f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=0",
+            # Each bucket takes volumes of its own: without a number, free disk space says how many there may be.
+            f"-volume.port={volume}", f"-volume.port.grpc={volume_grpc}", "-volume.max=5000",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
             "-s3", f"-s3.port={s3}", f"-s3.port.grpc={s3_grpc}", f"-s3.config={self.folder}/s3.json",
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.ip.bind=127.0.0.1", *self.more,
@@ -70,7 +71,8 @@ class Seaweed:
         log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
             [weed(), "-logtostderr=true", "-v=0", *arguments],
-            cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ},
+            cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
         )  # fmt: skip
         log.close()
         self._wait()
