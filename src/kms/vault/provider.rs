@@ -92,7 +92,7 @@ impl VaultProvider {
     }
 
     /// What the server says of the key now.
-    async fn read(&self) -> Result<TransitKey, KmsError> {
+    pub(super) async fn read(&self) -> Result<TransitKey, KmsError> {
         let answer: Result<TransitKey, Failure> = self.ask(Method::GET, &format!("keys/{}", self.settings.name), None).await;
         let key = answer.map_err(|failure| self.server.error(failure))?;
         *self.known.write() = Some(key.clone());
@@ -180,7 +180,7 @@ impl VaultProvider {
     }
 
     /// Opens the value that the key wrapped before, when there is one; with the version that wrapped it.
-    async fn reopen(&self) -> Option<(u32, Result<(), KmsError>)> {
+    pub(super) async fn reopen(&self) -> Option<(u32, Result<(), KmsError>)> {
         let (secret, wrapped) = self.proof.lock().clone()?;
         let version = text::version(&wrapped).ok()?;
         let another = || self.refused("another key stands under its name now: it does not open what the key wrapped before");
@@ -193,7 +193,12 @@ impl VaultProvider {
     }
 
     /// What [`Self::reopen`] came to, unless its version may not open anything any more. The primary version wraps a value for the next time.
-    async fn prove(&self, facts: &TransitKey, reopened: Option<(u32, Result<(), KmsError>)>) -> Result<(), KmsError> {
+    pub(super) async fn prove(&self, facts: TransitKey, reopened: Option<(u32, Result<(), KmsError>)>) -> Result<(), KmsError> {
+        // The version may have been destroyed since the facts were read: that is no fault of the key.
+        let facts = match reopened {
+            Some((_, Err(_))) => self.read().await?,
+            _ => facts,
+        };
         let version = match reopened {
             Some((version, opened)) if version >= facts.floor() => opened.map(|()| Some(version))?,
             _ => None,
@@ -310,7 +315,7 @@ impl KeyProvider for VaultProvider {
             let advice = "set deletion_allowed=false on it: whoever deletes it erases its country";
             tracing::warn!(key = %self.identity.id, advice, "a key can be deleted");
         }
-        self.prove(&facts, reopened).await
+        self.prove(facts, reopened).await
     }
 }
 

@@ -154,6 +154,21 @@ async fn what_becomes_of_a_key_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_destroyed_while_the_key_is_looked_at_is_no_fault_of_it() {
+    let Some(bao) = OpenBao::start().await else { return };
+    bao.create_key("pk", json!({})).await;
+    let provider = provider(settings(&bao.address, VaultLogin::Token("root".into())));
+    provider.health().await.unwrap();
+    provider.rotate().await.unwrap();
+    let before = provider.read().await.unwrap();
+    provider.destroy_version(1).await.unwrap();
+    let reopened = provider.reopen().await;
+    assert!(matches!(reopened, Some((1, Err(KmsError::Destroyed { .. })))));
+    provider.prove(before, reopened).await.unwrap();
+    assert!(matches!(provider.reopen().await, Some((2, Ok(())))));
+}
+
+#[tokio::test]
 async fn tokens_are_read_again_renewed_and_got_anew() {
     let Some(bao) = OpenBao::start().await else { return };
     bao.create_key("pk", json!({})).await;
