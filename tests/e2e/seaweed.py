@@ -113,10 +113,7 @@ class Seaweed:
         self.stop()
 
     def stop(self):
+        """At once: asked to end, it takes longer than anybody waits for."""
         if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()
+            self.process.wait()
