@@ -63,6 +63,12 @@ impl Gateway for AppGateway {
     }
 
     async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
+        // "No records" of a mistyped name would read as an answer.
+        if let Some(bucket) = &query.bucket
+            && self.objects.index.bucket(bucket)?.is_none()
+        {
+            return Err(GatewayError::NotFound("there is no such bucket"));
+        }
         let page = self.objects.index.search(query).await?;
         let records = page.records.iter().map(|found| self.view(&found.bucket, &found.key, &found.record)).collect();
         Ok(RecordsPage { records, cursor: page.next })

@@ -28,7 +28,14 @@ pub(super) fn run(args: &EraseArgs, out: &mut Output<'_>) -> Result<(), Failure>
     let mut erasure = client.json(Method::POST, &format!("/v1/subjects/{}/erase", encode(&args.id)), Some(&body))?;
     let path = format!("/v1/erasures/{}", text(&erasure["id"]));
     let mut pause = Duration::from_millis(100);
+    let mut told = String::new();
     while args.wait && erasure["state"] != "complete" {
+        let now = said(&erasure);
+        if now != told {
+            out.line(&now)?;
+            out.flush()?;
+            told = now;
+        }
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
         erasure = client.get(&path)?;

@@ -45,7 +45,7 @@ pub(in crate::cli) fn import(args: &SubjectImportArgs, out: &mut Output<'_>) -> 
     let state = begin(args, kept.as_mut(), out)?;
     let total = std::fs::metadata(&args.file).ok().map(|file| file.len()).filter(|_| !is_stdin);
     let mut lines = Lines::begin(source, format)?;
-    let bad = args.bad.as_deref().map(|path| bad_lines(path, args.resume, &lines.head())).transpose()?;
+    let bad = args.bad.as_deref().map(|path| bad_lines(path, state.line > 0, &lines.head())).transpose()?;
     let client = Client::new(&args.remote)?;
     let work = Work {
         client,
@@ -84,7 +84,12 @@ fn begin(args: &SubjectImportArgs, kept: Option<&mut Kept>, out: &mut Output<'_>
             out.line(format!("an earlier import of this file stopped behind line {}; --resume goes on there", state.line))?;
             Ok(fresh)
         }
-        None => Ok(fresh),
+        None => {
+            if args.resume {
+                out.line("no import of this file was broken off: it begins at the first line")?;
+            }
+            Ok(fresh)
+        }
     }
 }
 
