@@ -16,7 +16,7 @@ use domicile::{
     authn::{AccessKey, HostRules, Payload, Principal, Principals, S3Authenticator},
     clock::{Clock, SystemClock},
     s3::chunked::{Decoder, Framing},
-    server::{Limits, Peer, bind, serve},
+    server::{Limits, Peer, Reserved, serve},
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -59,7 +59,7 @@ async fn check(authenticator: Arc<S3Authenticator>, request: Request<Incoming>) 
 }
 
 async fn start() -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
-    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Reserved::new("127.0.0.1:0".parse().unwrap()).unwrap().listen().unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, stop) = oneshot::channel::<()>();
     let authenticator = Arc::new(authenticator());

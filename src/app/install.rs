@@ -18,6 +18,7 @@ use crate::digest;
 use crate::lifecycle::Pace;
 use crate::policy::Approval;
 use crate::scrub::Continuous;
+use crate::server::{AddressError, Reserved};
 use crate::types::{Country, KeyId, PrincipalId, SiteId};
 
 /// The operator's token, relative to the data folder.
@@ -52,6 +53,9 @@ pub enum InstallError {
     /// One half of a key pair without the other.
     #[error("set both DOMICILE_ACCESS_KEY_ID and DOMICILE_SECRET_ACCESS_KEY, or neither")]
     HalfKeyPair,
+    /// Nothing is made that could not be served.
+    #[error("{0}; choose another address with --s3 or --admin")]
+    Listen(#[from] AddressError),
     /// A constant of this program breaks its own rules.
     #[error("internal error: {0}")]
     Internal(String),
@@ -62,10 +66,13 @@ impl Installation {
     /// files that only their owner can read; key pair and operator's token from the environment come before those.
     ///
     /// # Errors
-    /// When a file cannot be read or written.
+    /// When a file cannot be read or written, or it would have to be made and its addresses are not to be had.
     pub fn open(data_dir: &Path, s3: SocketAddr, admin: SocketAddr, environment: &dyn Environment) -> Result<Self, InstallError> {
         let folder = data_dir.join("credentials");
         let first_start = !folder.exists();
+        if first_start {
+            let _free = [Reserved::new(s3)?, Reserved::new(admin)?];
+        }
         folders::private(&folder).map_err(file_error(&folder))?;
         let (access_key_id, secret) = key_pair(&folder, environment)?;
         let tokens = ROLES.iter().map(|role| token(&folder, *role, environment)).collect::<Result<Vec<_>, _>>()?;
@@ -76,7 +83,7 @@ impl Installation {
         };
         let site = |id: &str, country, key: &str| {
             let path = data_dir.join("sites").join(id);
-            Ok(Site {
+            Ok::<_, InstallError>(Site {
                 id: name(SiteId::new(id))?,
                 country,
                 key: name(KeyId::new(key))?,
@@ -85,7 +92,8 @@ impl Installation {
                 accept: BTreeSet::new(),
             })
         };
-        let key = |id: &str, country| Ok(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
+        let key =
+            |id: &str, country| Ok::<_, InstallError>(Key { id: name(KeyId::new(id))?, country, provider: Provider::Keyring });
         let config = Config {
             file: None,
             data_dir: data_dir.to_owned(),

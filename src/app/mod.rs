@@ -39,7 +39,7 @@ mod subjects;
 mod swap;
 mod views;
 
-pub use install::{Installation, OPERATOR_TOKEN_FILE};
+pub use install::{InstallError, Installation, OPERATOR_TOKEN_FILE};
 pub use open::available;
 pub use population::{Rows as PopulationRows, rows_of as population_rows};
 pub use process::close_to_others;

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Output, args::ServeArgs};
-use crate::app::{App, Installation, Running, close_to_others};
+use crate::app::{App, InstallError, Installation, Running, close_to_others};
 use crate::config::{Config, SystemEnvironment};
 use crate::telemetry;
 
@@ -22,8 +22,11 @@ pub(super) fn run(args: &ServeArgs, out: &mut Output<'_>) -> Result<(), Failure>
             return Err(Failure::Usage(message.to_owned()));
         }
         None => {
-            let installation = Installation::open(&args.data_dir, args.s3, args.admin, &SystemEnvironment)
-                .map_err(|error| Failure::Usage(error.to_string()))?;
+            let installation =
+                Installation::open(&args.data_dir, args.s3, args.admin, &SystemEnvironment).map_err(|error| match error {
+                    InstallError::Listen(_) => Failure::Check(error.to_string()),
+                    _ => Failure::Usage(error.to_string()),
+                })?;
             let Installation { config, first_start, access_key_id, secret } = installation;
             (config, Some((first_start, access_key_id, secret)))
         }

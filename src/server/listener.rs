@@ -103,11 +103,6 @@ pub struct Drained {
     pub cut_off: usize,
 }
 
-/// Listens on `address`.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
-
 /// Serves HTTP/1.1 until `shutdown` completes. Then stops accepting, closes idle connections, lets requests in flight finish for
 /// [`Limits::drain_timeout`], and cuts off the rest. Certificates that change on disk are taken for new connections.
 ///

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what it serves: [`serve`] takes any function from a request to a response.
 
+mod address;
 mod listener;
 mod patience;
 mod seats;
@@ -10,5 +11,6 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use listener::{Drained, Limits, Peer, bind, serve};
+pub use address::{AddressError, Reserved};
+pub use listener::{Drained, Limits, Peer, serve};
 pub use tls::{Tls, TlsError, TlsFiles};

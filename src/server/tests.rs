@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Drained, Limits, Peer, Tls, TlsError, TlsFiles, bind, serve};
+use super::{Drained, Limits, Peer, Reserved, Tls, TlsError, TlsFiles, serve};
 
 /// A server that answers `/slow` when it is told to and everything else at once.
 struct Running {
@@ -33,7 +33,7 @@ struct Running {
 }
 
 async fn start(tls: Option<Tls>, limits: Limits) -> Running {
-    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = Reserved::new("127.0.0.1:0".parse().unwrap()).unwrap().listen().unwrap();
     let address = listener.local_addr().unwrap();
     let (shutdown, stop) = oneshot::channel::<()>();
     let (slow_begun, slow_may_end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -72,3 +72,20 @@ def test_an_address_that_is_taken_and_a_folder_that_is_used_say_what_to_do(gatew
     assert used.returncode == 1 and "name another folder" in used.stderr
     taken = run(tmp_path, "serve", "--s3", f"127.0.0.1:{gateway.s3_port}", "--admin", "127.0.0.1:0")
     assert taken.returncode == 1 and "choose another address" in taken.stderr
+    # Nothing was made: the next start is the first one, which shows the secret.
+    assert not (tmp_path / "domicile-data").exists()
+
+
+def test_a_bucket_that_is_not_there_is_no_bucket_without_records(gateway):
+    missing = gateway.cli("where", "s3://medai/*", role="auditor", check=False)
+    assert missing.returncode != 0 and "no such bucket" in missing.stderr
+    assert "0 records" in gateway.cli("where", "s3://media/*", role="auditor").stdout
+
+
+def test_an_import_with_nothing_to_resume_says_so_and_begins_its_list_of_bad_lines_anew(gateway, tmp_path):
+    people, bad = tmp_path / "people.csv", tmp_path / "bad.csv"
+    people.write_text("subject,residence\nfirst,PK\n,PK\n")
+    bad.write_text("of another import\n")
+    said = gateway.cli("subject", "import", str(people), "--resume", "--bad", str(bad), role="operator", check=False)
+    assert "no import of this file was broken off" in said.stdout
+    assert bad.read_text() == "subject,residence\n,PK\n"

@@ -1,7 +1,8 @@
 //! Gateways that start in a folder of their own.
 
 use std::{
-    fs,
+    fs, io,
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::Path,
     pin::pin,

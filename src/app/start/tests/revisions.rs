@@ -8,7 +8,7 @@ use crate::authn::{Role, Token, TokenHash, TokenIdentity};
 use crate::index::engine::Batch;
 use crate::index::{Engine, PolicyChange, PolicyOrder, PolicyState, SledEngine};
 use crate::policy::Approval;
-use crate::types::{PrincipalId, RequestId, Timestamp};
+use crate::types::{PolicyRevision, PrincipalId, RequestId, Timestamp};
 
 /// A gateway whose folder holds one instrument that the tests rewrite.
 struct Place {
