@@ -120,9 +120,8 @@ impl Data {
 
     /// Starts the gateway; garbage is kept for `grace`.
     pub(crate) async fn start(&self, grace: Duration) -> Gateway {
-        let Installation { mut config, access_key_id, secret, .. } = self.installation();
-        config.gc_grace = grace;
-        let running = App::start(config).await.unwrap();
+        let Installation { access_key_id, secret, .. } = self.installation();
+        let running = self.running(grace).await;
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .credentials_provider(Credentials::new(access_key_id, secret.expose_secret(), None, None, "test"))
@@ -136,6 +135,19 @@ impl Data {
         let token = env::var("DOMICILE_ADMIN_TOKEN")
             .unwrap_or_else(|_| fs::read_to_string(self.data_dir().join(OPERATOR_TOKEN_FILE)).unwrap().trim().to_owned());
         Gateway { client: Client::from_conf(config), running, token }
+    }
+
+    /// The last reads of the gateway before may still hold its index for a moment.
+    async fn running(&self, grace: Duration) -> Running {
+        for _ in 0..1000 {
+            let Installation { mut config, .. } = self.installation();
+            config.gc_grace = grace;
+            match App::start(config).await {
+                Err(error) if error.to_string().contains("lock") => tokio::time::sleep(inventory::PAUSE).await,
+                started => return started.unwrap(),
+            }
+        }
+        panic!("the index stays locked")
     }
 
     /// Takes the index away and builds it anew from the sites, which must know everything.

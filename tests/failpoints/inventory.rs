@@ -21,7 +21,7 @@ use futures_util::TryStreamExt;
 use crate::harness::Data;
 
 /// Between two looks at a lock.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 type Named = BTreeSet<(SiteId, BlobName)>;
 
