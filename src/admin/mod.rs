@@ -52,7 +52,7 @@ pub use policy_views::{
 pub use problem::Problem;
 pub use quotas::{Quotas, Turn};
 pub use report::ReportView;
-pub use router::router;
+pub use router::{Routes, router};
 pub use routes::{Access, ROUTES, Route};
 pub use views::{
     AccessView, CheckView, ComponentView, CopyView, CounterView, DecidedByView, ErasureView, ExceptionView, ExplainRequest,

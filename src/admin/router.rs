@@ -23,8 +23,11 @@ pub(super) struct Api {
     pub(super) room: Room,
 }
 
+/// What a listener serves.
+pub type Routes = Router;
+
 /// The whole API in front of `gateway`, for whomever `guard` knows.
-pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Router {
+pub fn router(gateway: Arc<dyn Gateway>, guard: impl Into<Guard>) -> Routes {
     // A dashboard finds both from the start.
     for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
         access::turned_away(status, 0);

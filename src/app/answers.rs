@@ -44,6 +44,16 @@ impl AppGateway {
     fn view(&self, bucket: &BucketName, key: &ObjectKey, record: &Record) -> RecordView {
         view(bucket, key, record, |id| self.objects.hierarchy.country_of(id))
     }
+
+    /// "No records" of a mistyped bucket would read as an answer.
+    fn has_bucket_of(&self, query: &RecordsQuery) -> Result<(), GatewayError> {
+        match &query.bucket {
+            Some(bucket) if self.objects.index.bucket(bucket)?.is_none() => {
+                Err(GatewayError::NotFound("there is no such bucket"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
@@ -63,12 +73,7 @@ impl Gateway for AppGateway {
     }
 
     async fn records(&self, query: RecordsQuery) -> Result<RecordsPage, GatewayError> {
-        // "No records" of a mistyped name would read as an answer.
-        if let Some(bucket) = &query.bucket
-            && self.objects.index.bucket(bucket)?.is_none()
-        {
-            return Err(GatewayError::NotFound("there is no such bucket"));
-        }
+        self.has_bucket_of(&query)?;
         let page = self.objects.index.search(query).await?;
         let records = page.records.iter().map(|found| self.view(&found.bucket, &found.key, &found.record)).collect();
         Ok(RecordsPage { records, cursor: page.next })
@@ -379,11 +384,13 @@ impl Gateway for AppGateway {
         query: RecordsQuery,
         format: PopulationFormat,
     ) -> Result<ExportBytes, GatewayError> {
+        self.has_bucket_of(&query)?;
         let event = Event { request: Some(request.clone()), ..Event::new(Kind::PopulationExported, actor(who)) };
         population::begin(&self.objects, event, query, format).await
     }
 
     async fn sample(&self, query: RecordsQuery, seed: &str) -> Result<SampleView, GatewayError> {
+        self.has_bucket_of(&query)?;
         let _place = self.place_for_long().await?;
         let n = query.limit;
         population::sample(&self.objects, query, seed, n).await

@@ -71,7 +71,7 @@ impl Installation {
         let folder = data_dir.join("credentials");
         let first_start = !folder.exists();
         if first_start {
-            let _free = [Reserved::new(s3)?, Reserved::new(admin)?];
+            let _free = Reserved::two(s3, admin)?;
         }
         folders::private(&folder).map_err(file_error(&folder))?;
         let (access_key_id, secret) = key_pair(&folder, environment)?;
@@ -210,7 +210,8 @@ mod tests {
     }
 
     fn open(folder: &Path, variables: Variables) -> Result<Installation, InstallError> {
-        Installation::open(folder, S3::DEFAULT_LISTEN, Admin::DEFAULT_LISTEN, &variables)
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Installation::open(folder, any_port, any_port, &variables)
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt::Display, hash::Hash, path::Path};
 
 use super::{Backend, Config, Provider};
 use crate::diagnostics::{Table, nearest};
+use crate::server::overlap;
 
 /// The table that each part was read from, in the same order.
 #[derive(Default)]
@@ -36,7 +37,7 @@ pub(super) fn whole(config: &Config, places: &Places<'_>, root: &Table<'_>) {
     if root.optional("key").is_none() {
         root.error("there is no `[[key]]`", Some("every site needs the key of its country".to_owned()));
     }
-    if config.s3.listen == config.admin.listen && config.s3.listen.port() != 0 {
+    if overlap(config.s3.listen, config.admin.listen) {
         root.error(format!("`s3` and `admin` both listen on {}", config.s3.listen), None);
     }
 }

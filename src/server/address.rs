@@ -1,13 +1,17 @@
 //! Addresses that are taken before they are listened on.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that wait to be accepted: as many as [`TcpListener::bind`] lets wait.
+/// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// An address that is this process's, and on which nobody listens yet: whoever connects is refused.
+/// An address on which nobody listens, this process not yet either: whoever connects is refused. Another process that takes the same one, and
+/// listens first, is found out by [`Reserved::listen`].
 #[derive(Debug)]
 pub struct Reserved {
     socket: TcpSocket,
@@ -39,6 +43,18 @@ impl Reserved {
         bound().map_err(|source| AddressError { address, source })
     }
 
+    /// Takes two addresses.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`], and when both are one.
+    pub fn two(first: SocketAddr, second: SocketAddr) -> Result<[Self; 2], AddressError> {
+        if overlap(first, second) {
+            let source = io::Error::new(io::ErrorKind::AddrInUse, format!("it is also at {first}"));
+            return Err(AddressError { address: second, source });
+        }
+        Ok([Self::new(first)?, Self::new(second)?])
+    }
+
     /// The address, with its port.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -53,6 +69,13 @@ impl Reserved {
     }
 }
 
+/// Whether two listeners would be in each other's way: one port, at one address or at all of a machine's.
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // All addresses of version 6 are those of version 4, too.
+    let covers = |one: IpAddr, other: IpAddr| one == other || (one.is_unspecified() && (one.is_ipv6() || other.is_ipv4()));
+    one.port() != 0 && one.port() == other.port() && (covers(one.ip(), other.ip()) || covers(other.ip(), one.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +88,22 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         let _listener = reserved.listen().unwrap();
         tokio::net::TcpStream::connect(address).await.unwrap();
+    }
+
+    #[test]
+    fn one_port_is_not_taken_for_both() {
+        let overlap = |one: &str, other: &str| overlap(one.parse().unwrap(), other.parse().unwrap());
+        for (one, other) in
+            [("127.0.0.1:9000", "127.0.0.1:9000"), ("0.0.0.0:9000", "127.0.0.1:9000"), ("[::]:9000", "127.0.0.1:9000")]
+        {
+            assert!(overlap(one, other) && overlap(other, one), "{one} {other}");
+        }
+        for (one, other) in [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:9000", "127.0.0.1:9001"), ("0.0.0.0:9000", "[::1]:9000")]
+        {
+            assert!(!overlap(one, other) && !overlap(other, one), "{one} {other}");
+        }
+        let (all, one) = ("0.0.0.0:9000".parse().unwrap(), "127.0.0.1:9000".parse().unwrap());
+        assert!(Reserved::two(all, one).unwrap_err().to_string().contains("also at 0.0.0.0:9000"));
     }
 
     #[tokio::test]

@@ -11,6 +11,6 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use address::{AddressError, Reserved};
+pub use address::{AddressError, Reserved, overlap};
 pub use listener::{Drained, Limits, Peer, serve};
 pub use tls::{Tls, TlsError, TlsFiles};

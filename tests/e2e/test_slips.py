@@ -72,6 +72,8 @@ def test_an_address_that_is_taken_and_a_folder_that_is_used_say_what_to_do(gatew
     assert used.returncode == 1 and "name another folder" in used.stderr
     taken = run(tmp_path, "serve", "--s3", f"127.0.0.1:{gateway.s3_port}", "--admin", "127.0.0.1:0")
     assert taken.returncode == 1 and "choose another address" in taken.stderr
+    twice = run(tmp_path, "serve", "--s3", "127.0.0.1:9", "--admin", "0.0.0.0:9")
+    assert twice.returncode == 1 and "also at" in twice.stderr
     # Nothing was made: the next start is the first one, which shows the secret.
     assert not (tmp_path / "domicile-data").exists()
 
@@ -79,6 +81,8 @@ def test_an_address_that_is_taken_and_a_folder_that_is_used_say_what_to_do(gatew
 def test_a_bucket_that_is_not_there_is_no_bucket_without_records(gateway):
     missing = gateway.cli("where", "s3://medai/*", role="auditor", check=False)
     assert missing.returncode != 0 and "no such bucket" in missing.stderr
+    for path in ("/v1/population?format=csv&bucket=medai", "/v1/sample?seed=1&n=5&bucket=medai"):
+        assert gateway.admin_raw("GET", path, role="auditor")[0] == 404
     assert "0 records" in gateway.cli("where", "s3://media/*", role="auditor").stdout
 
 
@@ -88,4 +92,7 @@ def test_an_import_with_nothing_to_resume_says_so_and_begins_its_list_of_bad_lin
     bad.write_text("of another import\n")
     said = gateway.cli("subject", "import", str(people), "--resume", "--bad", str(bad), role="operator", check=False)
     assert "no import of this file was broken off" in said.stdout
+    assert bad.read_text() == "subject,residence\n,PK\n"
+    same = gateway.cli("subject", "import", str(bad), "--bad", str(bad), role="operator", check=False)
+    assert same.returncode == 2 and "name another file" in same.stderr
     assert bad.read_text() == "subject,residence\n,PK\n"

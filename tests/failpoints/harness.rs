@@ -143,7 +143,7 @@ impl Data {
             let Installation { mut config, .. } = self.installation();
             config.gc_grace = grace;
             match App::start(config).await {
-                Err(error) if error.to_string().contains("lock") => tokio::time::sleep(inventory::PAUSE).await,
+                Err(error) if error.to_string().contains("could not acquire lock") => tokio::time::sleep(inventory::PAUSE).await,
                 started => return started.unwrap(),
             }
         }

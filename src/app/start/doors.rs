@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::StartError;
-use crate::admin::login::Caller;
+use crate::admin::{Routes, login::Caller};
 use crate::config::{Config, Limits, Tls};
 use crate::s3::{Client, S3Service};
 use crate::server::{self, Reserved, TlsFiles};
 
-/// The addresses, taken before anything is opened or written: a gateway that cannot be reached leaves no trace. They refuse whoever
+/// The addresses, taken before keys and index are opened or made: a gateway that cannot be reached records no start. They refuse whoever
 /// connects until they are served.
 pub(super) struct Doors {
     s3: Door,
@@ -35,18 +34,18 @@ pub(super) struct Served {
 impl Doors {
     /// Takes the addresses and reads the certificates.
     pub(super) fn take(config: &Config) -> Result<Self, StartError> {
-        let door = |address, files: Option<&Tls>| -> Result<_, StartError> {
-            Ok(Door { reserved: Reserved::new(address)?, tls: tls(files)? })
-        };
-        let s3 = door(config.s3.listen, config.s3.tls.as_ref())?;
-        Ok(Self { s3, admin: door(config.admin.listen, config.admin.tls.as_ref())? })
+        let [s3, admin] = Reserved::two(config.s3.listen, config.admin.listen)?;
+        Ok(Self {
+            s3: Door { reserved: s3, tls: tls(config.s3.tls.as_ref())? },
+            admin: Door { reserved: admin, tls: tls(config.admin.tls.as_ref())? },
+        })
     }
 
     /// Serves S3 at one and the admin API, with the console, at the other, until `stopped` says so.
     pub(super) fn serve(
         self,
         s3: S3Service,
-        admin: Router,
+        admin: Routes,
         config: &Limits,
         stopped: &watch::Receiver<bool>,
     ) -> Result<Served, StartError> {

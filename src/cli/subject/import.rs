@@ -40,6 +40,10 @@ const MOST_TOLD: usize = 1000;
 pub(in crate::cli) fn import(args: &SubjectImportArgs, out: &mut Output<'_>) -> Result<(), Failure> {
     let is_stdin = args.file == Path::new("-");
     let format = args.format.unwrap_or_else(|| by_name(&args.file));
+    if let Some(bad) = args.bad.as_deref().filter(|bad| is_same_file(bad, &args.file)) {
+        let message = format!("`{}` is what is imported: name another file for the bad lines", bad.display());
+        return Err(Failure::Usage(message));
+    }
     let source: Box<dyn Read> = if is_stdin { Box::new(io::stdin()) } else { Box::new(open(&args.file)?) };
     let mut kept = if is_stdin || args.dry_run { None } else { Some(Kept::of(&args.file)?) };
     let state = begin(args, kept.as_mut(), out)?;
@@ -239,6 +243,10 @@ fn by_name(file: &Path) -> Format {
 
 fn open(file: &Path) -> Result<File, Failure> {
     File::open(file).map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", file.display())))
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The file of bad lines: that of the import that is resumed, or a new one.

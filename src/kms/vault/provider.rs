@@ -179,7 +179,8 @@ impl VaultProvider {
         Err(KmsError::Unsuitable { key: self.identity.id.clone(), reason })
     }
 
-    /// Opens the value that the key wrapped before, when there is one; with the version that wrapped it.
+    /// Opens the value that the key wrapped before, when there is one; with the version that wrapped it. One that was destroyed, or disallowed,
+    /// proves nothing any more, and is no fault of the key.
     pub(super) async fn reopen(&self) -> Option<(u32, Result<(), KmsError>)> {
         let (secret, wrapped) = self.proof.lock().clone()?;
         let version = text::version(&wrapped).ok()?;
@@ -187,18 +188,16 @@ impl VaultProvider {
         let opened = match self.decrypt(&self.proof_context(), &wrapped).await {
             Ok(opened) if opened.expose() == secret.expose() => Ok(()),
             Ok(_) | Err(KmsError::Corrupt | KmsError::UnknownVersion { .. }) => Err(another()),
+            Err(KmsError::Destroyed { .. }) => return None,
+            // As the server has just said of the key, when it refused to open.
+            Err(_) if !self.opens(version) => return None,
             Err(error) => Err(error),
         };
         Some((version, opened))
     }
 
     /// What [`Self::reopen`] came to, unless its version may not open anything any more. The primary version wraps a value for the next time.
-    pub(super) async fn prove(&self, facts: TransitKey, reopened: Option<(u32, Result<(), KmsError>)>) -> Result<(), KmsError> {
-        // The version may have been destroyed since the facts were read: that is no fault of the key.
-        let facts = match reopened {
-            Some((_, Err(_))) => self.read().await?,
-            _ => facts,
-        };
+    pub(super) async fn prove(&self, facts: &TransitKey, reopened: Option<(u32, Result<(), KmsError>)>) -> Result<(), KmsError> {
         let version = match reopened {
             Some((version, opened)) if version >= facts.floor() => opened.map(|()| Some(version))?,
             _ => None,
@@ -315,7 +314,7 @@ impl KeyProvider for VaultProvider {
             let advice = "set deletion_allowed=false on it: whoever deletes it erases its country";
             tracing::warn!(key = %self.identity.id, advice, "a key can be deleted");
         }
-        self.prove(facts, reopened).await
+        self.prove(&facts, reopened).await
     }
 }
 
